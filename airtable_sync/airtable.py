@@ -1,0 +1,190 @@
+"""Airtable over HTTP, by pyairtable: with time limits, a shared request budget, and errors that
+say what to do. https://airtable.com/developers/web/api/introduction"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict, cast
+
+import requests
+from django.conf import settings
+from pyairtable import Api, formulas
+from pyairtable.formulas import Formula
+
+from airtable_sync import budget
+from airtable_sync.airtable_errors import (
+    AirtableError,
+    IteratorLost,
+    RateLimited,
+    Unavailable,
+    error_of,
+)
+
+PAGE_SIZE = 100
+IDS_PER_REQUEST = 100
+RESTARTS = 3
+
+
+class Record(TypedDict):
+    id: str
+    createdTime: str
+    fields: dict[str, Any]
+
+
+class _Page(TypedDict):
+    records: list[Record]
+    offset: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one request may take, and what is done when it fails."""
+
+    connect_seconds: float
+    read_seconds: float
+    pauses: tuple[float, ...]  # before each further try; none: a failure is final
+    rate_limit_pause: float  # what Airtable asks for after RATE_LIMIT_REACHED
+    budget_seconds: float  # the longest wait for a place in the request budget
+
+
+# A caller is waiting: no second try, which would only add to the load, but an answer in time.
+FOR_A_CALL = Patience(1.0, 6.0, (), 0.0, 6.0)
+FOR_A_REFRESH = Patience(5.0, 30.0, (1.0, 4.0, 15.0), 30.0, 120.0)
+
+
+class Airtable:
+    """One base. Safe to use from several threads; each has an HTTP session of its own, since
+    requests' sessions are not made to be shared.
+
+    Raises AirtableError, of the kind that says what to do about it (`airtable_errors`).
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self.requests_made = 0
+        self._threads = threading.local()
+        self._count = threading.Lock()
+
+    def all(self, table: str, fields: Sequence[str] | None = None) -> Iterator[list[Record]]:
+        """A whole table, page by page; from its beginning again when Airtable loses the place, so
+        take records by their id."""
+        return self._restarting(table, _options(fields))
+
+    def matching(
+        self, table: str, formula: Formula, fields: Sequence[str] | None = None
+    ) -> list[Record]:
+        pages = self._restarting(table, {**_options(fields), "formula": str(formula)})
+        return list({record["id"]: record for page in pages for record in page}.values())
+
+    def by_ids(
+        self, table: str, ids: Iterable[str], fields: Sequence[str] | None = None
+    ) -> list[Record]:
+        """The records of these ids that exist, a hundred a request."""
+        wanted = list(dict.fromkeys(ids))
+        found: list[Record] = []
+        for start in range(0, len(wanted), IDS_PER_REQUEST):
+            chunk = wanted[start : start + IDS_PER_REQUEST]
+            any_of = formulas.OR(*(formulas.EQ(formulas.RECORD_ID(), each) for each in chunk))
+            found.extend(self.matching(table, any_of, fields))
+        return found
+
+    def schema(self) -> dict[str, list[str]]:
+        """The base's tables and their fields. https://airtable.com/developers/web/api/get-base-schema"""
+        answer = self._request("GET", str(self._api.base(self._base).urls.tables))
+        try:
+            return {
+                table["name"]: [field["name"] for field in table["fields"]]
+                for table in answer["tables"]
+            }
+        except (KeyError, TypeError) as error:
+            raise Unavailable("Airtable's answer holds no tables.") from error
+
+    @property
+    def _base(self) -> str:
+        if not settings.AIRTABLE_API_KEY:
+            raise AirtableError("AIRTABLE_API_KEY is not set.")
+        if not settings.AIRTABLE_BASE_ID:
+            raise AirtableError("AIRTABLE_BASE_ID is not set.")
+        return settings.AIRTABLE_BASE_ID
+
+    @property
+    def _api(self) -> Api:
+        if not hasattr(self._threads, "api"):
+            limits = (self.patience.connect_seconds, self.patience.read_seconds)
+            api = Api(
+                settings.AIRTABLE_API_KEY or "",
+                timeout=cast("tuple[int, int]", limits),
+                retry_strategy=None,
+                endpoint_url=settings.AIRTABLE_API_URL,
+            )
+            # Otherwise a .netrc file on the machine would replace the token.
+            api.session.trust_env = False
+            self._threads.api = api
+        return cast("Api", self._threads.api)
+
+    def _restarting(self, table: str, options: dict[str, Any]) -> Iterator[list[Record]]:
+        for restart in range(RESTARTS + 1):
+            try:
+                yield from self._pages(table, options)
+            except IteratorLost:
+                if restart == RESTARTS:
+                    raise
+            else:
+                return
+
+    def _pages(self, table: str, options: dict[str, Any]) -> Iterator[list[Record]]:
+        urls = self._api.table(self._base, table).urls
+        fallback = ("POST", str(urls.records_post))
+        options = {"page_size": PAGE_SIZE, **options}
+        while True:
+            answer = self._request("GET", str(urls.records), fallback=fallback, options=options)
+            page = _page_of(answer)
+            yield page["records"]
+            if not page.get("offset"):
+                return
+            options = {**options, "offset": page["offset"]}
+
+    def _request(self, method: str, url: str, **arguments: Any) -> Any:
+        pauses = iter(self.patience.pauses)
+        while True:
+            try:
+                return self._request_once(method, url, **arguments)
+            except (RateLimited, Unavailable) as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+                if isinstance(error, RateLimited):
+                    pause = max(pause, self.patience.rate_limit_pause)
+            time.sleep(pause)
+
+    def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
+        if not budget.wait_for_place(self.patience.budget_seconds):
+            raise RateLimited("Siftly's own request budget for Airtable is used up for now.")
+        with self._count:
+            self.requests_made += 1
+        try:
+            return self._api.request(method, url, **arguments)
+        except (requests.RequestException, ValueError) as error:
+            raise error_of(error) from error
+
+
+def _options(fields: Sequence[str] | None) -> dict[str, Any]:
+    return {} if fields is None else {"fields": list(fields)}
+
+
+def _page_of(answer: Any) -> _Page:
+    """Check the shape once, here, so that nothing behind has to."""
+    records = answer.get("records") if isinstance(answer, dict) else None
+    if not isinstance(records, list) or not all(map(_is_record, records)):
+        raise Unavailable("Airtable's answer is not a list of records.")
+    return cast("_Page", answer)
+
+
+def _is_record(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("id"), str)
+        and isinstance(record.get("createdTime"), str)
+        and isinstance(record.get("fields"), dict)
+    )

@@ -1,0 +1,71 @@
+"""What can go wrong at Airtable, each kind with one decision: wait, try again, begin again, stop
+for this month, or tell a person. https://airtable.com/developers/web/api/errors"""
+
+from typing import Any
+
+import requests
+
+
+class AirtableError(Exception):
+    """Airtable refuses, and will until a person changes something: token, base, field."""
+
+
+class Unavailable(AirtableError):
+    """Nothing usable came back: worth another try."""
+
+
+class RateLimited(AirtableError):
+    """Five requests a second were exceeded: Airtable answers nothing for some 30 seconds."""
+
+
+class QuotaExceeded(AirtableError):
+    """The plan's calls of this month are used up: waiting does not help before the month ends."""
+
+
+class IteratorLost(AirtableError):
+    """Airtable forgot the place in a list of records: read the list from its beginning."""
+
+
+def error_of(error: Exception) -> AirtableError:
+    """The error behind one of requests', by status and by the three shapes of error bodies."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, requests.Response) or response.ok:
+        return Unavailable(_sentence_without_answer(error))
+    kind, message = _kind_and_message(response)
+    sentence = f"Airtable answered {response.status_code} {kind}{': ' if message else ''}{message}"
+    return _class_of(response.status_code, kind)(sentence.strip())
+
+
+def _class_of(status: int, kind: str) -> type[AirtableError]:
+    if kind == "PUBLIC_API_BILLING_LIMIT_EXCEEDED":
+        return QuotaExceeded
+    if status == 429:
+        return RateLimited
+    if kind in ("LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"):
+        return IteratorLost
+    return Unavailable if status >= 500 or status == 408 else AirtableError
+
+
+def _kind_and_message(response: requests.Response) -> tuple[str, str]:
+    try:
+        body = response.json()
+    except ValueError:
+        return "", ""  # HTML from an edge server
+    if not isinstance(body, dict):
+        return "", ""
+    error: Any = body.get("error")
+    errors = body.get("errors")
+    if isinstance(errors, list) and errors:
+        error = errors[0]
+    if isinstance(error, dict):
+        kind = error.get("type") or error.get("error") or ""
+        return str(kind)[:100], str(error.get("message") or "")[:300]
+    return str(error or "")[:100], ""
+
+
+def _sentence_without_answer(error: Exception) -> str:
+    if isinstance(error, requests.Timeout):
+        return "Airtable did not answer in time."
+    if isinstance(error, requests.ConnectionError):
+        return "Airtable can't be reached."
+    return "Airtable's answer was cut off or is no JSON."

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class AirtableSyncConfig(AppConfig):
+    name = "airtable_sync"

@@ -1,0 +1,100 @@
+"""An entry: what is known of one called number, and where that knowledge comes from."""
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from django.conf import settings
+
+Reader = Literal["refresh", "change", "lookup"]
+
+# An "unknown" entry outlives its freshness, so that no older reading (a slow refresh, say) brings a
+# removed number back. Longer than the slowest refresh: 150,000 records take five minutes.
+TOMBSTONE_SECONDS = 15 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`config` is None for a number that Airtable does not have: "unknown".
+
+    `asked_at` is when its data was asked for at Airtable, in milliseconds by Redis' clock: of two
+    readings the one asked for later is the newer one, whichever arrives last.
+    """
+
+    number: str
+    config: dict[str, str] | None
+    asked_at: int
+    by: Reader
+    settings: dict[str, str] = field(default_factory=dict)
+    records: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        return self.config is not None
+
+    @property
+    def fresh_seconds(self) -> float:
+        """How long it is fresh. Unknown numbers that were asked for together (a scan, a campaign)
+        do not expire together: a tenth more or less, by the number."""
+        if self.known:
+            return float(settings.CACHE_TTL_SECONDS)
+        jitter = 0.9 + 0.2 * (zlib.crc32(self.number.encode()) % 1000) / 1000
+        return float(settings.CACHE_NEGATIVE_SECONDS) * jitter
+
+    @property
+    def life_seconds(self) -> float:
+        """How long Redis keeps it: while fresh, and while it may still be served stale."""
+        if self.known:
+            return float(settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS)
+        return max(self.fresh_seconds, TOMBSTONE_SECONDS)
+
+    def age_seconds(self, now: int) -> float:
+        """Since its data was asked for; `now` in milliseconds by Redis' clock."""
+        return max(0.0, (now - self.asked_at) / 1000)
+
+    def is_fresh(self, now: int) -> bool:
+        return self.age_seconds(now) < self.fresh_seconds
+
+    def digest(self) -> str:
+        """Equal for entries that say the same, whoever read them and when."""
+        said = json.dumps([self.config, self.settings], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def as_json(self) -> dict[str, Any]:
+        """The value in the cache. The script that writes it reads config, asked_at and digest."""
+        return {
+            "config": self.config,
+            "settings": self.settings,
+            "asked_at": self.asked_at,
+            "by": self.by,
+            "records": list(self.records),
+            "warnings": list(self.warnings),
+            "digest": self.digest(),
+        }
+
+
+def from_json(number: str, value: Any) -> Entry:
+    """The entry behind a cached value. Raises ValueError if it is none."""
+    try:
+        config, own = value["config"], value["settings"]
+        entry = Entry(
+            number=number,
+            config=None if config is None else _strings(config),
+            asked_at=int(value["asked_at"]),
+            by=cast("Reader", str(value["by"])),
+            settings=_strings(own),
+            records=tuple(map(str, value["records"])),
+            warnings=tuple(map(str, value["warnings"])),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it is no entry of this version ({error!r})") from error
+    return entry
+
+
+def _strings(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("it holds something else than strings")
+    return cast("dict[str, str]", value)

@@ -1,0 +1,83 @@
+"""Which fields a table has. Airtable leaves empty cells out of its answers: without this list an
+empty cell looks like a field that does not exist, and an agent would read `{{name}}` out."""
+
+import logging
+import time
+from collections.abc import Mapping as AbstractMapping
+from typing import TypedDict, cast
+
+from airtable_sync.airtable import Airtable
+from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.store import Store, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+NAME = "fields"
+RENEWED_EVERY_SECONDS = 12 * 3600
+
+
+class Remembered(TypedDict):
+    tables: dict[str, list[str]]
+    read_at: float  # when the schema was read, seconds since the epoch; 0 for never
+
+
+_here: dict[str, list[str]] = {}  # this process's copy, for when Redis is away
+
+
+def known(store: Store) -> dict[str, list[str]]:
+    """The fields of each table, as far as they are known."""
+    try:
+        remembered = store.recall(NAME)
+    except StoreUnavailable:
+        return dict(_here)
+    if remembered:
+        _here.clear()
+        _here.update(remembered["tables"])
+    return dict(_here)
+
+
+def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
+    """Add fields that records were seen with; return all that are known now."""
+    remembered = _recalled(store)
+    tables = remembered["tables"]
+    merged = {
+        table: list(dict.fromkeys([*tables.get(table, ()), *seen.get(table, ())]))
+        for table in {**tables, **seen}
+    }
+    if merged != tables:
+        _remember(store, merged, remembered["read_at"])
+    return merged
+
+
+def renew(store: Store, airtable: Airtable) -> dict[str, list[str]]:
+    """Read the base's schema and remember it. Raises AirtableError."""
+    tables = airtable.schema()
+    _remember(store, tables, time.time())
+    return tables
+
+
+def renew_if_old(store: Store, airtable: Airtable) -> None:
+    """Renew the list once in half a day, for all processes together."""
+    if time.time() - _recalled(store)["read_at"] < RENEWED_EVERY_SECONDS:
+        return
+    try:
+        renew(store, airtable)
+    except AirtableError as error:
+        logger.warning("The base's schema can't be read: %s", error)
+
+
+def _recalled(store: Store) -> Remembered:
+    nothing = Remembered(tables=dict(_here), read_at=0.0)
+    try:
+        return cast("Remembered", store.recall(NAME) or nothing)
+    except StoreUnavailable:
+        return nothing
+
+
+def _remember(store: Store, tables: AbstractMapping[str, list[str]], read_at: float) -> None:
+    _here.clear()
+    _here.update(tables)
+    try:
+        store.remember(NAME, {"tables": dict(tables), "read_at": read_at}, None)
+    except StoreUnavailable as error:
+        logger.warning("The list of fields can't be kept: %s", error)

@@ -1,0 +1,132 @@
+"""A lookup: one number, or a few at once, read from Airtable because a call asked. One request in
+the flat layout, at most four in three round trips in the linked one."""
+
+import logging
+import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from django.conf import settings
+from pyairtable import formulas
+
+from airtable_sync import fields
+from airtable_sync.airtable import FOR_A_CALL, Airtable, Record
+from airtable_sync.cells import links_of
+from airtable_sync.entries import Entry
+from airtable_sync.join import Config, claimed, join
+from airtable_sync.mapping import Mapping, Node, current
+from airtable_sync.numbers import e164, last_digits
+from airtable_sync.store import CALLS, StoreUnavailable, asked_now
+
+logger = logging.getLogger(__name__)
+
+# Requests that need not wait for each other go out together. These threads start no further ones.
+_BRANCHES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="airtable-branch")
+AIRTABLE = Airtable(FOR_A_CALL)
+
+
+def is_served(number: str) -> bool:
+    """Whether Airtable is asked for this number at all (`TO_NUMBERS`)."""
+    return not settings.TO_NUMBERS or number in served_numbers(current())
+
+
+def served_numbers(mapping: Mapping) -> frozenset[str]:
+    """`TO_NUMBERS` in E.164."""
+    return _normalised(tuple(settings.TO_NUMBERS), mapping.region)
+
+
+@lru_cache(maxsize=4)
+def _normalised(texts: tuple[str, ...], region: str) -> frozenset[str]:
+    return frozenset(number for text in texts if (number := e164(text, region)))
+
+
+def look_up_and_cache(numbers: Collection[str]) -> dict[str, Entry]:
+    """Look numbers up and cache what was found. Raises AirtableError; without Redis nothing is
+    cached, and everything is answered."""
+    entries = look_up(numbers)
+    try:
+        outcomes = CALLS.write(entries.values(), announce_unchanged=True)
+    except StoreUnavailable as error:
+        logger.warning("Not cached: %s", error)
+        return entries
+    for number, outcome in outcomes.items():
+        if outcome != "older":
+            logger.info("Cached data for %s in Redis", number)
+    return entries
+
+
+def look_up(numbers: Collection[str], airtable: Airtable = AIRTABLE) -> dict[str, Entry]:
+    """An entry for every number, "unknown" for those that Airtable does not have."""
+    mapping = current()
+    asked_at, started = asked_now(CALLS), time.monotonic()
+    try:
+        tables = _read(mapping, numbers, airtable)
+    finally:
+        logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
+    configs = join(mapping, tables, fields.known(CALLS)).configs
+    return {number: _entry(number, configs.get(number), asked_at) for number in numbers}
+
+
+def _entry(number: str, config: Config | None, asked_at: int) -> Entry:
+    if config is None:
+        return Entry(number, None, asked_at, "lookup")
+    return Entry(
+        number,
+        config.variables,
+        asked_at,
+        "lookup",
+        config.settings,
+        tuple(config.records),
+        tuple(config.warnings),
+    )
+
+
+def _read(
+    mapping: Mapping, numbers: Collection[str], airtable: Airtable
+) -> dict[str, dict[str, Record]]:
+    """The numbers' records and all they link to, level by level."""
+    root = mapping.root
+    candidates = airtable.matching(
+        root.table, _ends_like(numbers, mapping.number_field), mapping.wanted_fields(root.table)
+    )
+    claims = claimed(mapping, candidates)
+    found = [record for number in numbers for record in claims.get(number, ())]
+    tables: dict[str, dict[str, Record]] = {table: {} for table in mapping.tables()}
+    _add(tables, root.table, found)
+    level = [(child, found) for child in root.children]
+    while level := [(node, parents) for node, parents in level if _ids(node, parents)]:
+        pages = _BRANCHES.map(lambda pair: _children(mapping, pair[0], pair[1], airtable), level)
+        next_level: list[tuple[Node, list[Record]]] = []
+        for (node, _), records in zip(level, list(pages), strict=True):
+            _add(tables, node.table, records)
+            next_level.extend((child, records) for child in node.children)
+        level = next_level
+    return tables
+
+
+def _ends_like(numbers: Collection[str], number_field: str) -> formulas.Formula:
+    """Records whose number ends with the same digits, however it is written; which of them really
+    are the number is decided in Python, by the same function as in the refresh."""
+    digits = formulas.REGEX_REPLACE(
+        formulas.CONCATENATE(formulas.Field(number_field), ""), "[^0-9]+", ""
+    )
+    endings = sorted({last_digits(number) for number in numbers})
+    return formulas.OR(
+        *(formulas.EQ(formulas.RIGHT(digits, len(ending)), ending) for ending in endings)
+    )
+
+
+def _ids(node: Node, parents: list[Record]) -> list[str]:
+    return [each for parent in parents for each in links_of(parent["fields"].get(node.link))]
+
+
+def _children(
+    mapping: Mapping, node: Node, parents: list[Record], airtable: Airtable
+) -> list[Record]:
+    ids = _ids(node, parents)
+    return airtable.by_ids(node.table, ids, mapping.wanted_fields(node.table))
+
+
+def _add(tables: dict[str, dict[str, Record]], table: str, records: list[Record]) -> None:
+    tables[table].update((record["id"], record) for record in records)

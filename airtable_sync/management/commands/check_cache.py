@@ -1,0 +1,130 @@
+"""`manage.py check_cache`: do Redis and Airtable work, and does the mapping fit the base?"""
+
+import json
+import secrets
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from airtable_sync import fields
+from airtable_sync.airtable import FOR_A_REFRESH, Airtable, Patience
+from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.mapping import MappingError, current
+from airtable_sync.store import PATIENT, StoreUnavailable
+
+EXPIRES_IN_SECONDS = 0.05
+# One try each: somebody is watching.
+IMPATIENT = Patience(FOR_A_REFRESH.connect_seconds, FOR_A_REFRESH.read_seconds, (), 0.0, 30.0)
+
+
+class Failed(Exception):
+    """A check failed; the message says how."""
+
+
+@dataclass(frozen=True)
+class Result:
+    check: str
+    ok: bool
+    milliseconds: float
+    detail: str = ""
+
+    def __str__(self) -> str:
+        mark = "ok    " if self.ok else "FAILED"
+        return f"{mark} {self.check:<22} {self.milliseconds:8.1f} ms  {self.detail}".rstrip()
+
+
+class Command(BaseCommand):
+    help = (
+        "Set, get, compare and expire a value in the configured Redis, then reach Airtable and "
+        "compare the mapping with the base's schema. Exits with 0 if all is well, else with 1."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        results = []
+        for group in (_redis_checks(), _airtable_checks()):
+            for check, run in group:
+                results.append(_run(check, run))
+                if not options["json"]:
+                    self.stdout.write(str(results[-1]))
+                if not results[-1].ok:
+                    break  # what follows in this group builds on it
+        ok = all(result.ok for result in results)
+        if options["json"]:
+            checks = [asdict(result) for result in results]
+            self.stdout.write(json.dumps({"ok": ok, "checks": checks}))
+        if not ok:
+            raise SystemExit(1)
+
+
+Check = tuple[str, Callable[[], str]]  # a name, and what returns a detail or raises Failed
+
+
+def _run(check: str, run: Callable[[], str]) -> Result:
+    started = time.perf_counter()
+    try:
+        ok, detail = True, run()
+    except (Failed, AirtableError, MappingError, StoreUnavailable) as error:
+        ok, detail = False, str(error)
+    return Result(check, ok, (time.perf_counter() - started) * 1000, detail)
+
+
+def _redis_checks() -> list[Check]:
+    name, value = f"check:{secrets.token_hex(8)}", secrets.token_hex(8)
+
+    def write() -> str:
+        PATIENT.remember(name, value, 60)
+        return ""
+
+    def read() -> str:
+        if PATIENT.recall(name) != value:
+            raise Failed("Redis does not give back what was written.")
+        return ""
+
+    def expire() -> str:
+        PATIENT.remember(name, value, EXPIRES_IN_SECONDS)
+        time.sleep(2 * EXPIRES_IN_SECONDS)
+        if PATIENT.recall(name) is not None:
+            raise Failed("Redis keeps what should have expired.")
+        return ""
+
+    return [("redis set", write), ("redis get and compare", read), ("redis expire", expire)]
+
+
+def _airtable_checks() -> list[Check]:
+    airtable = Airtable(IMPATIENT)
+    schema: dict[str, list[str]] = {}
+
+    def reach() -> str:
+        # A page of records: after the month's quota the schema alone is still answered.
+        table = current().root.table
+        return f"{len(next(airtable.all(table)))} records on the first page of {table}"
+
+    def read_schema() -> str:
+        schema.update(fields.renew(PATIENT, airtable))
+        return f"{len(schema)} tables"
+
+    return [
+        ("airtable records", reach),
+        ("airtable schema", read_schema),
+        ("mapping", lambda: _compare_mapping(schema)),
+    ]
+
+
+def _compare_mapping(schema: dict[str, list[str]]) -> str:
+    mapping = current()
+    missing = [
+        f"{table} has no field {name}" if table in schema else f"there is no table {table}"
+        for table in mapping.tables()
+        for name in mapping.named_fields(table)
+        if name not in schema.get(table, ())
+    ]
+    if missing:
+        raise Failed("; ".join(dict.fromkeys(missing)) + ".")
+    return f"{mapping.path} fits the base"

@@ -1,0 +1,57 @@
+"""Called numbers: one function turns what people and platforms write into E.164, for the refresh,
+for lookups and for calls alike."""
+
+import re
+from functools import lru_cache
+from urllib.parse import unquote
+
+import phonenumbers
+
+# What may stand between the digits. Letters are not among it, nor is a second "+": text that holds
+# a number somewhere, or two numbers, is not a number, and picking one would be guessing.
+_SHAPE = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u00b7]+")
+# Marks nobody sees, which phones and spreadsheets add when a number is copied.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_SIP = re.compile(r"(?:[^<]*<)?sips?:([^@;?>]*).*", re.IGNORECASE | re.DOTALL)
+_TEL = re.compile(r"tel:([^;?]*)(.*)", re.IGNORECASE)
+_CONTEXT = re.compile(r";phone-context=(\+[\d.\-]+)", re.IGNORECASE)
+LONGEST = 100
+
+
+@lru_cache(maxsize=100_000)
+def e164(text: str, region: str) -> str | None:
+    """The number in E.164 (`+32460234291`), or None when the text is no telephone number.
+
+    Understands separators, `00` for `+`, a trunk `(0)`, `tel:` (RFC 3966) and `sip:` forms, and
+    numbers without a country code, which are taken to be of `region` (ISO 3166, `BE`).
+    """
+    text = _number_part(text[: LONGEST + 1].strip())
+    if len(text) > LONGEST or not _SHAPE.fullmatch(text):
+        return None
+    if text.startswith("00"):
+        text = f"+{text[2:]}"
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _number_part(text: str) -> str:
+    text = _INVISIBLE.sub("", text)
+    if sip := _SIP.fullmatch(text):
+        return unquote(sip[1]).strip()
+    if tel := _TEL.fullmatch(text):
+        context = _CONTEXT.search(tel[2])
+        subscriber = unquote(tel[1]).strip()
+        return f"{context[1]}{subscriber}" if context and subscriber[:1] != "+" else subscriber
+    return text.replace("\uff0b", "+").strip()
+
+
+def last_digits(number: str) -> str:
+    """The last digits of an E.164 number, eight at most, that every way of writing it ends with:
+    also the national one, whose digits are fewer in a small country."""
+    national = phonenumbers.national_significant_number(phonenumbers.parse(number))
+    return national[-8:]

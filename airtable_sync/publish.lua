@@ -1,0 +1,50 @@
+-- Writes entries: the one way anything gets into the cache.
+--
+-- Of two readings of a number the one asked for later stays, whichever is written last. What is
+-- new gets into the index under a new sequence number, and the replicas are nudged once. All of
+-- it happens at one instant: nobody sees an entry without its place in the index.
+--
+-- KEYS: index (sorted set: number -> sequence), sequence, epoch, then a key per entry
+-- ARGV: channel, an epoch for an empty Redis, "1" if unchanged entries shall be announced too,
+--       then per entry: number, value, asked_at (ms), digest, "1" if known, life (ms)
+-- Returns a word per entry: added, changed, unchanged, removed, unknown, older
+
+local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 3, 3, 6
+local index, sequence_key, epoch_key = KEYS[1], KEYS[2], KEYS[3]
+local channel, announce_all = ARGV[1], ARGV[3] == "1"
+
+local function stored(key)
+  local value = redis.call("GET", key)
+  if not value then return nil end
+  local ok, entry = pcall(cjson.decode, value)
+  if ok and type(entry) == "table" and type(entry.asked_at) == "number" then return entry end
+  return nil -- of a foreign format: as good as absent
+end
+
+local function outcome(old, asked_at, digest, known)
+  if old and old.asked_at > asked_at then return "older" end
+  local was_known = old and old.config ~= cjson.null and old.config ~= nil
+  if known and not was_known then return "added" end
+  if known then return old.digest == digest and "unchanged" or "changed" end
+  if was_known then return "removed" end
+  return old and "unchanged" or "unknown"
+end
+
+redis.call("SET", epoch_key, ARGV[2], "NX")
+local results, announced, sequence = {}, 0, nil
+for i = 1, #KEYS - FIXED_KEYS do
+  local key, at = KEYS[FIXED_KEYS + i], FIXED_ARGS + (i - 1) * ARGS_PER_ENTRY
+  local number, value, asked_at = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local word = outcome(stored(key), asked_at, ARGV[at + 4], ARGV[at + 5] == "1")
+  if word ~= "older" then
+    redis.call("SET", key, value, "PX", ARGV[at + 6])
+    if word ~= "unchanged" or announce_all or not redis.call("ZSCORE", index, number) then
+      sequence = sequence or redis.call("INCR", sequence_key)
+      redis.call("ZADD", index, sequence, number)
+      announced = announced + 1
+    end
+  end
+  results[i] = word
+end
+if announced > 0 then redis.call("PUBLISH", channel, sequence) end
+return results

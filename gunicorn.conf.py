@@ -1,0 +1,25 @@
+"""How the service is run: `gunicorn siftly.asgi` reads this file by itself.
+https://docs.gunicorn.org/en/stable/settings.html"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
+
+import django
+
+django.setup()
+
+from siftly.checks import refuse_to_start_with_errors  # noqa: E402
+
+refuse_to_start_with_errors()
+
+wsgi_app = "siftly.asgi"
+worker_class = "siftly.worker.Worker"
+# WEB_CONCURRENCY decides; without it, one process a core and at least two: one may be recycled.
+workers = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(os.cpu_count() or 1, 4)))
+preload_app = True  # the imports happen once; connections and threads begin in each worker
+keepalive = 65  # longer than the proxies in front, so that they never write into a closing socket
+timeout = 30
+graceful_timeout = 25  # Render gives 30 seconds
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108

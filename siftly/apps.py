@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class SiftlyConfig(AppConfig):
+    name = "siftly"
+
+    def ready(self) -> None:
+        from siftly import checks  # noqa: F401, PLC0415 - registers them

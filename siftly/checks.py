@@ -1,0 +1,95 @@
+"""What is wrong with the settings, all at once: in `manage.py check`, and when the server starts.
+No message holds a value, for some values are secrets."""
+
+import os
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+from django.core.management import BaseCommand
+from django.core.management.base import SystemCheckError
+
+from airtable_sync.mapping import MappingError, current
+from airtable_sync.numbers import e164
+
+PLATFORM_SECRETS = ("RETELL_API_KEY",)
+
+
+@register()
+def malformed(**_: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{name}: {sentence}", id="siftly.E001")
+        for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()
+    ]
+
+
+@register()
+def missing(**_: Any) -> list[CheckMessage]:
+    consequences = {
+        "AIRTABLE_API_KEY": "Airtable can't be asked.",
+        "AIRTABLE_BASE_ID": "Airtable can't be asked.",
+        "REDIS_URL": "Nothing is cached: every call waits for Airtable.",
+    }
+    return [
+        Warning(f"{name} is not set. {consequence}", id="siftly.W001")
+        for name, consequence in consequences.items()
+        if not getattr(settings, name) and name not in settings.ENVIRONMENT_PROBLEMS
+    ]
+
+
+@register()
+def no_platform(**_: Any) -> list[CheckMessage]:
+    if any(getattr(settings, name) for name in PLATFORM_SECRETS):
+        return []
+    names = ", ".join(PLATFORM_SECRETS)
+    return [
+        Warning(f"No platform's secret is set ({names}): every call gets a 404.", id="siftly.W002")
+    ]
+
+
+@register()
+def secret_key(**_: Any) -> list[CheckMessage]:
+    if os.environ.get("SECRET_KEY"):
+        return []
+    sentence = "SECRET_KEY is not set."
+    if settings.ON_RENDER:
+        return [Error(sentence, hint="render.yaml generates one.", id="siftly.E002")]
+    hint = "One is made up at each start, which logs everybody out of the admin."
+    return [Warning(sentence, hint=hint, id="siftly.W003")]
+
+
+@register()
+def mapping(**_: Any) -> list[CheckMessage]:
+    try:
+        region = current().region
+    except MappingError as error:
+        return [Error(f"AIRTABLE_MAPPING: {error}", id="siftly.E003")]
+    return [
+        Error(f"TO_NUMBERS: {text[:40]!r} is no telephone number.", id="siftly.E004")
+        for text in settings.TO_NUMBERS
+        if not e164(text, region)
+    ]
+
+
+@register()
+def upstash(**_: Any) -> list[CheckMessage]:
+    """Upstash speaks TLS only, and has only database 0."""
+    parts = urlsplit(settings.REDIS_URL or "")
+    if not (parts.hostname or "").endswith("upstash.io"):
+        return []
+    found: list[CheckMessage] = []
+    if parts.scheme != "rediss":
+        found.append(Error("REDIS_URL: Upstash needs rediss:// (TLS).", id="siftly.E005"))
+    if parts.path.strip("/") not in ("", "0"):
+        found.append(Error("REDIS_URL: Upstash has only database 0.", id="siftly.E006"))
+    return found
+
+
+def refuse_to_start_with_errors() -> None:
+    """End the process with a list of everything that is wrong; print warnings and go on."""
+    try:
+        BaseCommand(stdout=sys.stderr, stderr=sys.stderr).check()
+    except SystemCheckError as error:
+        sys.exit(str(error))

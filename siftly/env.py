@@ -1,0 +1,75 @@
+"""The environment, read once. A bad value never raises here: all of them are collected, and
+`siftly.checks` reports them by name, together, in `manage.py check` and at start."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import dj_database_url
+from environs import Env, EnvError, EnvValidationError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env(eager=False)
+# A file of the developer's own, never in production; ENV_FILE names another one (tests: none).
+env.read_env(os.environ.get("ENV_FILE", str(BASE_DIR / ".env")), recurse=False)
+
+# Dashboards and .env files leave variables empty that nobody filled in: empty means not set.
+for _name in [name for name, value in os.environ.items() if not value.strip()]:
+    del os.environ[_name]
+
+
+@env.parser_for("database")
+def _database(url: str | None) -> Any:
+    if url is None:
+        return None
+    try:
+        return dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    except ValueError as error:
+        # The library's own sentence may quote the address, and with it the password.
+        raise EnvError("Not a database address such as postgres://user:…@host/name.") from error
+
+
+@env.parser_for("address")
+def _address(url: str | None, schemes: tuple[str, ...]) -> str | None:
+    if url is None:
+        return None
+    expected = f"Not an address that starts with {' or '.join(s + '://' for s in schemes)}."
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a property that raises ValueError
+    except ValueError:
+        raise EnvError(expected) from None
+    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+        raise EnvError(expected)
+    return url
+
+
+@env.parser_for("variables")
+def _variables(text: str) -> dict[str, str]:
+    try:
+        variables = json.loads(text)
+    except ValueError as error:
+        raise EnvError(f"Not valid JSON: {error}.") from error
+    if not isinstance(variables, dict):
+        raise EnvError('Not a JSON object such as {"customer_name": "New Customer"}.')
+    if not all(isinstance(value, str) for value in variables.values()):
+        raise EnvError("Every value must be a string, in quotes.")
+    return variables
+
+
+def comma_separated(name: str) -> list[str]:
+    """The parts of a comma-separated variable, without blanks and empty ones."""
+    return [part.strip() for part in env.str(name, "").split(",") if part.strip()]
+
+
+def problems() -> dict[str, str]:
+    """What is wrong, by variable. To be called once, after everything was read."""
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        found = cast("dict[str, list[str]]", error.error_messages)
+        return {name: " ".join(messages) for name, messages in found.items()}
+    return {}

@@ -1,0 +1,137 @@
+"""All settings of Siftly. Each variable is described in the README's table."""
+
+import os
+import secrets
+from typing import Any
+
+from environs import validate
+
+from siftly.caches import redis_caches
+from siftly.env import BASE_DIR, comma_separated, env, problems
+
+POSITIVE = validate.Range(min=1)
+
+DEBUG = env.bool("DEBUG", False)
+# Without a key a process makes one up, which ends all logins at a restart; `checks` warns of it.
+SECRET_KEY = env.str("SECRET_KEY", None) or secrets.token_urlsafe(48)
+PUBLIC_URL = env.address("PUBLIC_URL", None, schemes=("https", "http"))
+ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS") or [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    *comma_separated("RENDER_EXTERNAL_HOSTNAME"),
+]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "siftly",
+    "webhooks",
+    "airtable_sync",
+    "sandbox",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "siftly.urls"
+ASGI_APPLICATION = "siftly.asgi.application"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+DATABASES: dict[str, Any] = {
+    "default": env.database("DATABASE_URL", None)
+    or {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+
+STATIC_URL = "static/"
+# WhiteNoise serves the admin's files from where Django finds them: no build step can be forgotten.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+# --- Redis ------------------------------------------------------------------------------------
+
+REDIS_URL = env.address("REDIS_URL", None, schemes=("redis", "rediss", "unix"))
+CACHES: dict[str, Any] = (
+    redis_caches(REDIS_URL)
+    if REDIS_URL
+    else {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+)
+CACHE_TTL_SECONDS = env.int("CACHE_TTL_SECONDS", 10800, validate=POSITIVE)
+CACHE_STALE_SECONDS = env.int("CACHE_STALE_SECONDS", 86400, validate=validate.Range(min=0))
+CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=POSITIVE)
+
+# --- Airtable ---------------------------------------------------------------------------------
+
+AIRTABLE_API_KEY = env.str("AIRTABLE_API_KEY", None)
+AIRTABLE_BASE_ID = env.str("AIRTABLE_BASE_ID", None)
+AIRTABLE_API_URL = env.address(
+    "AIRTABLE_API_URL", "https://api.airtable.com", schemes=("https", "http")
+)
+AIRTABLE_MAPPING = env.str(
+    "AIRTABLE_MAPPING", str(BASE_DIR / "airtable_sync" / "mappings" / "siftly.toml")
+)
+TO_NUMBERS = comma_separated("TO_NUMBERS")
+
+# --- Calls ------------------------------------------------------------------------------------
+
+LOOKUP_DEADLINE_SECONDS = env.float(
+    "LOOKUP_DEADLINE_SECONDS", None, validate=validate.Range(min=0, min_inclusive=False)
+)
+DEFAULT_VARIABLES: dict[str, str] = env.variables("DEFAULT_VARIABLES", "{}") or {}
+RETELL_API_KEY = comma_separated("RETELL_API_KEY")
+
+# --- Logs: one line an event, on standard error, so that a command's output stays clean ----------
+
+LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
+LOG_LEVEL = env.str(
+    "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"()": "siftly.logs.TextFormatter"},
+        "json": {"()": "siftly.logs.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT or "text"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+    },
+}
+
+ENVIRONMENT_PROBLEMS = problems()
+ON_RENDER = "RENDER" in os.environ

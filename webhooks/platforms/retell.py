@@ -1,0 +1,69 @@
+"""Retell AI's inbound call webhook: https://docs.retellai.com/features/inbound-call-webhook"""
+
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from airtable_sync.answers import Answer
+from webhooks.platforms.base import Call, NotACall, SentCall, json_object, member
+
+TOLERANCE_MS = 5 * 60 * 1000
+_SIGNATURE = re.compile(r"v=([0-9]{1,20}),d=([0-9a-f]{64})")
+_KINDS = ("call_inbound", "chat_inbound")
+
+
+class Retell:
+    name = "retell"
+    secrets_setting = "RETELL_API_KEY"
+    deadline_seconds = 9.0  # Retell gives up after ten, and asks again up to three times
+
+    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+        """`X-Retell-Signature: v=<ms>,d=<hex>`, over the raw body and the time, with the API key.
+        https://docs.retellai.com/features/secure-webhook"""
+        signature = _SIGNATURE.fullmatch(request.headers.get("X-Retell-Signature", ""))
+        if not signature:
+            return False
+        sent_at, digest = signature.groups()
+        if abs(time.time() * 1000 - int(sent_at)) > TOLERANCE_MS:
+            return False
+        expected = [_digest(body, int(sent_at), secret) for secret in secrets]
+        return any([hmac.compare_digest(each, digest) for each in expected])  # noqa: C419 - all of them
+
+    def call_in(self, body: bytes) -> Call:
+        event = json_object(body)
+        kind = member(event, "event", str, "event")
+        if kind not in _KINDS:
+            raise NotACall(kind)
+        inbound = member(event, kind, dict, kind)
+        return Call(member(inbound, "to_number", str, f"{kind}.to_number"), kind)
+
+    def response(self, call: Call, answer: Answer) -> HttpResponse:
+        inbound: dict[str, Any] = {
+            "dynamic_variables": answer.variables,
+            "metadata": {
+                "source": "siftly",
+                "to_number": answer.number or call.to_number,
+                "customer_known": answer.known,
+            },
+        }
+        if agent := answer.settings.get("preferred_agent_id"):
+            inbound["override_agent_id"] = agent
+        return JsonResponse({call.kind: inbound})
+
+    def place(self, to_number: str, secret: str) -> SentCall:
+        now = int(time.time() * 1000)
+        inbound = {"agent_id": "agent_sandbox", "from_number": "anonymous", "to_number": to_number}
+        event = {"event": "call_inbound", "event_timestamp": now, "call_inbound": inbound}
+        body = json.dumps(event).encode()
+        signature = f"v={now},d={_digest(body, now, secret)}"
+        return SentCall({"Content-Type": "application/json", "X-Retell-Signature": signature}, body)
+
+
+def _digest(body: bytes, sent_at: int, secret: str) -> str:
+    return hmac.new(secret.encode(), body + str(sent_at).encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,55 @@
+"""The call comes in: authenticate, read, ask once, answer. A hit is answered from here."""
+
+import logging
+import time
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from airtable_sync.answers import Answer, answer
+from airtable_sync.mapping import current
+from airtable_sync.numbers import e164
+from webhooks.platforms import PLATFORMS
+from webhooks.platforms.base import MalformedCall, NotACall
+
+logger = logging.getLogger(__name__)
+
+
+async def webhook(request: HttpRequest, platform: str, body: bytes) -> HttpResponse:
+    """POST /webhooks/<platform>/. Every authentic call gets a 200, whatever is down behind.
+    The body comes apart from the request: it was read, and its size limited, on the way in."""
+    started = time.perf_counter()
+    adapter = PLATFORMS.get(platform)
+    secrets = getattr(settings, adapter.secrets_setting) if adapter else None
+    if not adapter or not secrets:
+        return _refused(404, f"{platform} is not a platform that is set up here.")
+    if request.method != "POST":
+        refusal = _refused(405, "Calls are sent with POST.")
+        refusal["Allow"] = "POST"
+        return refusal
+    if not adapter.is_authentic(request, body, secrets):
+        return _refused(401, "The signature is missing, wrong or expired.")
+    try:
+        call = adapter.call_in(body)
+    except MalformedCall as error:
+        return _refused(400, str(error))
+    except NotACall:
+        return HttpResponse(status=204)
+    number = e164(call.to_number, current().region)
+    deadline = settings.LOOKUP_DEADLINE_SECONDS or adapter.deadline_seconds
+    found = await answer(number, deadline)
+    response = adapter.response(call, found)
+    response["X-Siftly-Source"] = found.source
+    response["Server-Timing"] = _server_timing(found, time.perf_counter() - started)
+    return response
+
+
+def _refused(status: int, sentence: str) -> HttpResponse:
+    logger.warning("Refused with %d: %s", status, sentence)
+    return JsonResponse({"error": sentence}, status=status)
+
+
+def _server_timing(found: Answer, total: float) -> str:
+    """https://www.w3.org/TR/server-timing/"""
+    parts = {**found.spent, "total": total}
+    return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in parts.items())
