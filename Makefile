@@ -1,0 +1,44 @@
+# `make` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help run test test-quick lint format types bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: .venv/installed ## serve on 127.0.0.1:$PORT (8000), with a stand-in for what the environment does not set
+	@exec $(BIN)/python -m sandbox
+
+test: .venv/installed ## run all tests
+	@exec $(BIN)/python -m pytest
+
+test-quick: .venv/installed ## run the tests that take seconds
+	@exec $(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/installed ## check style, types and Django's own checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	SECRET_KEY=lint ENV_FILE=/dev/null $(BIN)/python manage.py makemigrations --check --dry-run
+
+format: .venv/installed ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed ## measure; every figure in the README comes from here
+	@exec $(BIN)/python -m benchmarks
+
+lock: .venv/installed ## make requirements*.txt anew from requirements*.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove what the other targets made
+	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Siftly needs Python 3.11 or newer; this is $$($(PYTHON) --version). Another one: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

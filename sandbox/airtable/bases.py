@@ -1,0 +1,80 @@
+"""Bases in memory: their tables, and the links between these.
+
+One lock per base guards all of it: tests edit while the server reads.
+"""
+
+import threading
+from collections.abc import Iterable
+
+from sandbox.airtable.schema import LINK, Field, View
+from sandbox.airtable.tables import Record, Table
+
+__all__ = ["Base", "Field", "Record", "Table", "View"]
+
+
+class Base:
+    def __init__(self, id: str, name: str, tables: Iterable[Table] = ()) -> None:  # noqa: A002
+        self.id = id
+        self.name = name
+        self.lock = threading.RLock()
+        self.tables: list[Table] = []
+        for table in tables:
+            self.add_table(table)
+
+    def table(self, name_or_id: str) -> Table:
+        table = self.find_table(name_or_id)
+        if table is None:
+            raise KeyError(f"No table {name_or_id} in base {self.id}")
+        return table
+
+    def find_table(self, name_or_id: str) -> Table | None:
+        return next((table for table in self.tables if table.is_called(name_or_id)), None)
+
+    def add_table(self, table: Table) -> Table:
+        with self.lock:
+            table.base = self
+            self.tables.append(table)
+            return table
+
+    def remove_table(self, name_or_id: str) -> None:
+        with self.lock:
+            self.tables.remove(self.table(name_or_id))
+
+    def rename_table(self, name_or_id: str, new_name: str) -> None:
+        with self.lock:
+            table = self.table(name_or_id)
+            for field in self._links_to(table):
+                field.links_to = new_name
+            table.name = new_name
+
+    def rename_field(self, table: str, field: str, new_name: str) -> None:
+        self.table(table).rename_field(field, new_name)
+
+    def mirror(self, field: Field, record_id: str, before: list[str], after: list[str]) -> None:
+        """Shows a changed link on the other side, too."""
+        other = self.table(field.links_to)
+        inverse = other.field(field.inverse)
+        for linked_id in {*before, *after} & other.records.keys():
+            linked = other.records[linked_id]
+            ids = [id_ for id_ in linked.cells.get(inverse.id, []) if id_ != record_id]
+            other.set_cell(linked, inverse.id, ids + [record_id] * (linked_id in after))
+
+    def unlink(self, table: Table, record_id: str) -> None:
+        """Takes a record out of every link cell of the base."""
+        for other in self.tables:
+            for field in other.fields:
+                if field.type == LINK and table.is_called(field.links_to):
+                    other.remove_link(field, record_id)
+
+    def rename_inverse(self, table: Table, field: Field, new_name: str) -> None:
+        for other in self._links_to(table):
+            if field.is_called(other.inverse):
+                other.inverse = new_name
+
+    def _links_to(self, table: Table) -> list[Field]:
+        return [
+            field
+            for other in self.tables
+            for field in other.fields
+            if field.type == LINK and table.is_called(field.links_to)
+        ]

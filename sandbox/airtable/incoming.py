@@ -1,0 +1,102 @@
+"""A request as it arrived, read once for the limits, the faults and the route."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope
+
+from sandbox.airtable import parameters
+from sandbox.airtable.access import Token
+from sandbox.airtable.errors import AirtableError, body_not_json, body_too_large
+
+LARGEST_BODY = 4 * 1024 * 1024
+
+
+@dataclass
+class Incoming:
+    method: str
+    segments: list[str]
+    """Of the path, each decoded: a table's name may hold a slash."""
+    query: bytes
+    url_length: int
+    authorization: str
+    body: bytes
+    token: Token = field(default_factory=lambda: Token(""))
+
+    @classmethod
+    async def read(cls, scope: Scope, receive: Receive) -> "Incoming":
+        raw_path: bytes = scope["raw_path"]
+        headers = HTTPConnection(scope).headers
+        return cls(
+            scope["method"],
+            [unquote(segment) for segment in raw_path.decode("latin-1").strip("/").split("/")],
+            scope["query_string"],
+            len(f"http://{headers.get('host', '')}") + len(raw_path) + len(scope["query_string"]),
+            headers.get("authorization", ""),
+            await _read_body(receive),
+        )
+
+    @property
+    def path(self) -> str:
+        return "/" + "/".join(self.segments)
+
+    @property
+    def is_meta(self) -> bool:
+        return self.segments[1:2] == ["meta"]
+
+    @property
+    def base_id(self) -> str:
+        """The base whose five requests a second this one is of."""
+        places = self.segments[3:4] if self.is_meta else self.segments[1:2]
+        if places == ["bases"]:
+            places = self.segments[2:3]
+        return places[0] if places and places[0].startswith("app") else ""
+
+    @property
+    def table(self) -> str:
+        return self.segments[2] if len(self.segments) > 2 and not self.is_meta else ""
+
+    @property
+    def lists_records(self) -> bool:
+        if self.method == "POST":
+            return len(self.segments) == 4 and self.segments[3] == "listRecords"
+        return self.method == "GET" and len(self.segments) == 3 and bool(self.base_id)
+
+    @property
+    def offset(self) -> str:
+        """Of the page a list request asks for; a body that cannot be read asks for none."""
+        try:
+            return str(self.parameters.get("offset") or "")
+        except AirtableError:
+            return ""
+
+    @cached_property
+    def json(self) -> dict[str, Any]:
+        try:
+            parsed = json.loads(self.body or b"{}")
+        except (ValueError, RecursionError) as error:
+            raise body_not_json() from error
+        if not isinstance(parsed, dict):
+            raise body_not_json()
+        return parsed
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """Of the query and, in a POST, of the body."""
+        return parameters.from_query(self.query) | (self.json if self.method == "POST" else {})
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise body_too_large()
+        if not message.get("more_body", False):
+            return body

@@ -1,0 +1,66 @@
+"""`manage.py place_call`: what a platform sends when a phone rings, and what it gets."""
+
+import json
+import os
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from webhooks.platforms import PLATFORMS
+from webhooks.platforms.base import Platform
+
+TIMEOUT_SECONDS = 15
+
+
+class Command(BaseCommand):
+    help = (
+        "Send what a voice platform would send for a call to NUMBER, signed with its secret from "
+        "the environment; print the answer and the time it took. Exits with 0 on a 200."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        address = settings.PUBLIC_URL or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
+        parser.add_argument("number", help="the called number, such as +32460234291")
+        parser.add_argument("--platform", default="retell", choices=sorted(PLATFORMS))
+        parser.add_argument("--url", default=address, help="where Siftly is (default: %(default)s)")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        response, seconds = _send(PLATFORMS[options["platform"]], options["number"], options["url"])
+        source = response.headers.get("X-Siftly-Source", "none")
+        self.stdout.write(_readable(response))
+        self.stdout.write(
+            f"{response.status_code} in {seconds * 1000:.1f} ms, source: {source}, "
+            f"server: {response.headers.get('Server-Timing', 'no timing')}"
+        )
+        if response.status_code != 200:
+            raise CommandError(f"The answer was {response.status_code}, not 200.")
+
+
+def _send(platform: Platform, number: str, url: str) -> tuple[requests.Response, float]:
+    secrets = getattr(settings, platform.secrets_setting)
+    if not secrets:
+        raise CommandError(f"{platform.secrets_setting} is not set: the call can't be signed.")
+    call = platform.place(number, secrets[0])
+    address = f"{url.rstrip('/')}/webhooks/{platform.name}/"
+    with requests.Session() as session:
+        session.trust_env = False
+        started = time.perf_counter()
+        try:
+            response = session.post(
+                address, data=call.body, headers=dict(call.headers), timeout=TIMEOUT_SECONDS
+            )
+        except requests.RequestException as error:
+            raise CommandError(f"{address} gave no answer: {error}") from error
+        return response, time.perf_counter() - started
+
+
+def _readable(response: requests.Response) -> str:
+    try:
+        return json.dumps(response.json(), indent=2, ensure_ascii=False)
+    except ValueError:
+        return response.text
