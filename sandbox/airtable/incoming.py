@@ -35,7 +35,7 @@ class Incoming:
             scope["method"],
             [unquote(segment) for segment in raw_path.decode("latin-1").strip("/").split("/")],
             scope["query_string"],
-            len(f"http://{headers.get('host', '')}") + len(raw_path) + len(scope["query_string"]),
+            len(f"http://{headers.get('host', '')}") + len(_target(scope)),
             headers.get("authorization", ""),
             await _read_body(receive),
         )
@@ -88,6 +88,11 @@ class Incoming:
     def parameters(self) -> dict[str, Any]:
         """Of the query and, in a POST, of the body."""
         return parameters.from_query(self.query) | (self.json if self.method == "POST" else {})
+
+
+def _target(scope: Scope) -> bytes:
+    query: bytes = scope["query_string"]
+    return b"?".join([scope["raw_path"], *([query] if query else [])])
 
 
 async def _read_body(receive: Receive) -> bytes:

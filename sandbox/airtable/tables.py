@@ -110,9 +110,11 @@ class Table:
             return field
 
     def remove_field(self, name_or_id: str) -> None:
+        """The other side of a link stays, as a link of one side."""
         with self.base.lock:
             field = self.field(name_or_id)
             self.fields.remove(field)
+            self.base.rename_inverse(self, field, "")
             for record in self.records.values():
                 record.cells.pop(field.id, None)
 

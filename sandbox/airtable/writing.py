@@ -14,7 +14,7 @@ from sandbox.airtable.errors import (
     not_found,
     row_does_not_exist,
 )
-from sandbox.airtable.parameters import flag, texts
+from sandbox.airtable.parameters import flag, from_query, texts
 from sandbox.airtable.presentation import Presentation
 from sandbox.airtable.schema import LINK
 
@@ -152,8 +152,10 @@ def _match(call: Call, item: dict[str, Any], merge_on: list[str]) -> str:
 
 
 def _presentation(call: Call) -> Presentation:
-    by_id = {"returnFieldsByFieldId": call.incoming.json.get("returnFieldsByFieldId")}
-    return Presentation.of(call.table, call.incoming.parameters | by_id)
+    """The body's "fields" are values here, not the names of fields to show."""
+    name = "returnFieldsByFieldId"
+    asked = from_query(call.incoming.query) | call.incoming.json
+    return Presentation.of(call.table, {name: asked.get(name)})
 
 
 def _shown(call: Call, record: Record) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""Siftly as it is deployed: gunicorn on a socket, in processes of its own."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from webhooks.platforms import PLATFORMS
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "key_tests"
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def call(self, number: str, timeout: float = 15) -> requests.Response:
+        """What Retell sends when this number rings."""
+        sent = PLATFORMS["retell"].place(number, KEY)
+        url = f"{self.url}/webhooks/retell/"
+        return requests.post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
+
+    def messages(self) -> list[str]:
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line)["message"] for line in lines if line.startswith("{")]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """What a process of ours is started with: nothing of the developer's own."""
+    return {
+        "PATH": os.environ["PATH"],
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "only-for-tests",
+        "LOG_FORMAT": "json",
+        "RETELL_API_KEY": KEY,
+        **variables,
+    }
+
+
+@contextlib.contextmanager
+def serving(folder: Path, variables: Mapping[str, str], processes: int = 2) -> Iterator[Server]:
+    port = free_port()
+    env = environment(PORT=str(port), WEB_CONCURRENCY=str(processes), **variables)
+    log = folder / "gunicorn.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "gunicorn", "siftly.asgi"]
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _wait_until_ready(server)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(server: Server, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.process.poll() is None:
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(f"{server.url}/readyz", timeout=2).ok:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"Siftly did not get ready:\n{server.log.read_text()}")
+
+
+def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run a management command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

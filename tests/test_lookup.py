@@ -1,0 +1,124 @@
+"""A lookup: one number read from Airtable because a call asked."""
+
+from typing import Any
+
+import pytest
+
+from airtable_sync import fields
+from airtable_sync.lookup import look_up
+from airtable_sync.store import CALLS
+from sandbox.airtable.server import Sandbox
+from tests.conftest import record_id, use_redis
+
+NUMBER = "+32460234291"
+JOHN = {
+    "customer_name": "John Doe",
+    "preferred_language": "Dutch",
+    "account_type": "premium",
+    "nl-be_agent_name": "Tom",
+}
+
+pytestmark = pytest.mark.usefixtures("fake_redis")
+
+
+def config_of(number: str) -> dict[str, str] | None:
+    return look_up([number])[number].config
+
+
+def test_the_linked_layout_takes_four_requests_in_three_round_trips(airtable: Sandbox) -> None:
+    airtable.latency = 0.05
+    assert config_of(NUMBER) == JOHN
+    calls = [(each.started_at, each.finished_at) for each in airtable.requests]
+    assert len(calls) == 4
+    ends = [finished for _, finished in calls]
+    assert calls[1][0] >= ends[0]
+    assert calls[2][0] >= ends[1]
+    assert calls[3][0] < ends[2]  # the last two went out together
+
+
+def test_many_linked_records_take_no_more_requests(airtable: Sandbox) -> None:
+    base = airtable.base()
+    names = base.table("language_agent_names")
+    more = [names.create({"key_pair": f"agent_{i} = Name {i}"}).id for i in range(60)]
+    client = record_id(airtable, "client", "name", "John Doe")
+    base.table("client").update(client, {"language_agent_names": more})
+    config = config_of(NUMBER)
+    assert config
+    assert config["agent_59"] == "Name 59"
+    assert len(airtable.requests) == 4
+
+
+def test_the_flat_layout_takes_one_request(flat_airtable: Sandbox) -> None:
+    config = config_of(NUMBER)
+    assert config
+    assert config["customer_name"] == "John Doe"
+    assert len(flat_airtable.requests) == 1
+
+
+def test_an_unknown_number_takes_one_request(airtable: Sandbox) -> None:
+    entry = look_up(["+32460999999"])["+32460999999"]
+    assert not entry.known
+    assert len(airtable.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+32460111222",
+        "0460 11 12 22",
+        "0032 460/11.12.22",
+        "+32 (0)460 11 12 22",
+        "\u202a+32 460 11 12 22\u202c",
+    ],
+)
+def test_a_number_is_found_however_it_is_written(airtable: Sandbox, written: str) -> None:
+    base = airtable.base()
+    client = record_id(airtable, "client", "name", "John Doe")
+    base.table("twilio_number").create({"twilio_number": written, "client": [client]})
+    assert config_of("+32460111222") is not None
+
+
+def test_a_number_with_the_same_ending_is_another_number(airtable: Sandbox) -> None:
+    base = airtable.base()
+    client = record_id(airtable, "client", "name", "John Doe")
+    base.table("twilio_number").create({"twilio_number": "+31 6 60234291", "client": [client]})
+    assert config_of(NUMBER) == JOHN
+    assert config_of("+31660234291") is not None
+    assert config_of("+33660234291") is None
+
+
+def test_a_short_national_number_is_found(airtable: Sandbox, settings: Any) -> None:
+    base = airtable.base()
+    client = record_id(airtable, "client", "name", "John Doe")
+    base.table("twilio_number").create({"twilio_number": "+354 555 1234", "client": [client]})
+    assert config_of("+3545551234") is not None
+
+
+def test_several_numbers_are_looked_up_together(airtable: Sandbox) -> None:
+    numbers = [NUMBER, "+12125550187", "+32460999999"]
+    entries = look_up(numbers)
+    assert [entries[number].known for number in numbers] == [True, True, False]
+    assert len(airtable.requests) == 4
+
+
+def test_of_two_records_with_one_number_the_older_is_found(airtable: Sandbox) -> None:
+    base = airtable.base()
+    other = record_id(airtable, "client", "name", "Hudson Legal Group")
+    base.table("twilio_number").create({"twilio_number": "0460 23 42 91", "client": [other]})
+    assert config_of(NUMBER) == JOHN
+
+
+def test_an_empty_cell_of_a_known_field_is_an_empty_string(airtable: Sandbox) -> None:
+    base = airtable.base()
+    fields.add(CALLS, {"dynamic_variables": ["customer_name", "account_type", "later_field"]})
+    row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")
+    base.table("dynamic_variables").update(row, {"account_type": ""})
+    config = config_of(NUMBER)
+    assert config
+    assert config["account_type"] == ""
+    assert config["later_field"] == ""
+
+
+def test_without_redis_a_lookup_works(airtable: Sandbox, settings: Any) -> None:
+    use_redis(settings, "redis://127.0.0.1:1")
+    assert config_of(NUMBER) == JOHN
