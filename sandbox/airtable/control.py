@@ -6,6 +6,7 @@ For this machine only: requests from elsewhere, or under another host name, are 
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -80,24 +81,27 @@ class Control:
         return [_shown(number, armed) for number, armed in self.state.faults.armed().items()]
 
 
+ROUTES: list[tuple[str, str, Callable[[Control, Request], Awaitable[Response]]]] = [
+    ("GET", "/_sandbox/", Control.show),
+    ("GET", "/_sandbox/requests", Control.requests),
+    ("DELETE", "/_sandbox/requests", Control.clear_requests),
+    ("POST", "/_sandbox/latency", Control.latency),
+    ("GET", "/_sandbox/faults", Control.faults),
+    ("POST", "/_sandbox/faults", Control.add_fault),
+    ("DELETE", "/_sandbox/faults", Control.clear_faults),
+    ("DELETE", "/_sandbox/faults/{number:int}", Control.remove_fault),
+    ("POST", "/_sandbox/reset", Control.reset),
+    ("POST", "/_sandbox/clock", Control.advance),
+]
+
+
 def control_api(state: State) -> Router:
     control = Control(state)
-    routes: list[tuple[str, str, Handler]] = [
-        ("GET", "/_sandbox/", control.show),
-        ("GET", "/_sandbox/requests", control.requests),
-        ("DELETE", "/_sandbox/requests", control.clear_requests),
-        ("POST", "/_sandbox/latency", control.latency),
-        ("GET", "/_sandbox/faults", control.faults),
-        ("POST", "/_sandbox/faults", control.add_fault),
-        ("DELETE", "/_sandbox/faults", control.clear_faults),
-        ("DELETE", "/_sandbox/faults/{number:int}", control.remove_fault),
-        ("POST", "/_sandbox/reset", control.reset),
-        ("POST", "/_sandbox/clock", control.advance),
+    routes = [
+        Route(path, _guarded(partial(handler, control)), methods=[method])
+        for method, path, handler in ROUTES
     ]
-    return Router(
-        [Route(path, _guarded(handler), methods=[method]) for method, path, handler in routes],
-        redirect_slashes=False,
-    )
+    return Router(routes, redirect_slashes=False)
 
 
 def _guarded(handler: Handler) -> Handler:

@@ -6,7 +6,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
 
 from sandbox.airtable import meta, writing
 from sandbox.airtable.access import READ, SCHEMA, WRITE
@@ -54,12 +53,8 @@ def api(state: State) -> Router:
     ]
     every_method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     rest = Route("/{path:path}", _no_such_path, methods=every_method)
-    return Router([*routes, rest], redirect_slashes=False, default=_no_such_path_app)
+    return Router([*routes, rest], redirect_slashes=False)
 
 
 async def _no_such_path(_request: Request) -> Response:
     return error_answer(not_found())
-
-
-async def _no_such_path_app(scope: Scope, receive: Receive, send: Send) -> None:
-    await error_answer(not_found())(scope, receive, send)

@@ -195,7 +195,7 @@ def test_a_callback_may_ask_the_sandbox_itself(ask: Asker, sandbox: Sandbox) -> 
     ],
 )
 def test_a_fault_that_contradicts_itself_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="fault has|shape is"):
+    with pytest.raises(ValueError, match=r"fault has|shape is"):
         Fault(**options)
 
 

@@ -1,5 +1,7 @@
 """whoami, the list of bases, and the schema, as pyairtable models them."""
 
+from typing import Any
+
 from pyairtable import Api
 
 from sandbox.airtable.bases import Field, Table
@@ -30,7 +32,7 @@ def test_the_schema_names_tables_fields_and_views(api: Api, people: Table) -> No
 def test_links_name_their_table_and_their_other_side(api: Api, sandbox: Sandbox) -> None:
     schema = api.base(LINKED_BASE_ID).schema()
     other = sandbox.base(LINKED_BASE_ID).table("dynamic_variables")
-    link = schema.table("client").field("dynamic_variables")
+    link: Any = schema.table("client").field("dynamic_variables")
     assert link.type == "multipleRecordLinks"
     assert link.options.linked_table_id == other.id
     assert link.options.inverse_link_field_id == other.field("client").id
@@ -38,7 +40,7 @@ def test_links_name_their_table_and_their_other_side(api: Api, sandbox: Sandbox)
 
 
 def test_choices_are_listed(api: Api) -> None:
-    field = api.base(LINKED_BASE_ID).schema().table("dynamic_variables").field("account_type")
+    field: Any = api.base(LINKED_BASE_ID).schema().table("dynamic_variables").field("account_type")
     assert field.type == "singleSelect"
     assert [choice.name for choice in field.options.choices] == ["basic", "standard", "premium"]
 

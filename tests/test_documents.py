@@ -1,0 +1,180 @@
+"""The documents are true: commands run, variables exist, links lead somewhere."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.server import ROOT, free_port
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.split("\n")
+    if line
+]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_readmes_table_names_exactly_the_variables_that_are_read() -> None:
+    table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
+    source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
+    assert table == read - {"RENDER_EXTERNAL_HOSTNAME"} | {"PORT", "WEB_CONCURRENCY"}
+
+
+def test_the_example_file_names_the_same_variables() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^# ([A-Z_]+)=", example, re.M))
+    table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
+    assert named == table
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+def test_make_alone_lists_every_target_it_has() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("run", "test", "lint", "bench"):
+        assert re.search(rf"^{target}\s", listed, re.M)
+
+
+def test_no_credential_stands_in_the_repository() -> None:
+    command = [
+        "git",
+        "grep",
+        "-nIE",
+        r"rediss?://[^ /\"'{<$]*:[^ /\"'{<$…]{8,}@|\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
+    ]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+@contextlib.contextmanager
+def running(port: int) -> Iterator[str]:
+    """`make run`, until its welcome; afterwards Ctrl-C."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PORT": str(port),
+        "ENV_FILE": os.devnull,
+        "HOME": str(Path.home()),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError("".join(lines))
+        yield "".join(lines)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_make_run_and_the_readmes_commands_work_twice() -> None:
+    assert COMMANDS[0] == "make run"
+    assert COMMANDS[-1] == "make test"
+    recipe = subprocess.run(
+        ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "python -m sandbox" in recipe.stdout
+    for _ in range(2):
+        port = free_port()
+        with running(port) as welcome:
+            placed = re.search(r"Place a call\s+(.*)", welcome)
+            assert placed
+            assert "John Doe" in shell(placed[1])
+            script = "\n".join(COMMANDS[1:-1]).replace(".venv/bin/python", sys.executable)
+            output = shell(f"export PORT={port}\n{script}")
+            assert "nl-be_agent_name" in output
+            login = re.search(r"Admin\s+(\S+)\s+login: (\w+), password (\S+)", welcome)
+            assert login
+            assert can_log_in(*login.groups())
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2)
+    assert not (ROOT / ".run/env").exists()
+
+
+def shell(script: str) -> str:
+    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull}
+    done = subprocess.run(
+        ["sh", "-ec", script],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def can_log_in(url: str, user: str, password: str) -> bool:
+    with requests.Session() as session:
+        page = session.get(f"{url}login/", timeout=10)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert token
+        form = {
+            "username": user,
+            "password": password,
+            "csrfmiddlewaretoken": token[1],
+            "next": "/admin/",
+        }
+        return "Site administration" in session.post(f"{url}login/", data=form, timeout=10).text
+
+
+@pytest.mark.slow
+def test_make_run_says_when_its_port_is_taken() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = {
+            "PATH": os.environ["PATH"],
+            "PORT": str(taken.getsockname()[1]),
+            "ENV_FILE": os.devnull,
+        }
+        command = [sys.executable, "-m", "sandbox"]
+        started = time.monotonic()
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=False
+        )
+    assert done.returncode == 1
+    assert "can't be used" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < 15
+
+
+def test_the_readmes_answer_is_json() -> None:
+    shown = re.search(r"```json\n(.*?)```", README, re.S)
+    assert shown
+    variables = json.loads(shown[1])["call_inbound"]["dynamic_variables"]
+    assert variables["nl-be_agent_name"] == "Tom"

@@ -1,0 +1,102 @@
+"""Settings from the environment: what is wrong is said by name, all at once, and no secret is."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT, environment, free_port, manage
+
+GOOD = {
+    "REDIS_URL": "redis://127.0.0.1:6379",
+    "AIRTABLE_API_KEY": "pat1",
+    "AIRTABLE_BASE_ID": "app1",
+}
+BAD = {
+    "DEBUG": "maybe",
+    "DATABASE_URL": "nope://user:hunter2@host/db",
+    "REDIS_URL": "http://:hunter2@host",
+    "AIRTABLE_API_URL": "airtable",
+    "PUBLIC_URL": "hunter2",
+    "CACHE_TTL_SECONDS": "three hours",
+    "CACHE_STALE_SECONDS": "-1",
+    "CACHE_NEGATIVE_SECONDS": "0",
+    "LOOKUP_DEADLINE_SECONDS": "0",
+    "DEFAULT_VARIABLES": '{"name": 5}',
+    "LOG_LEVEL": "loud",
+    "AIRTABLE_MAPPING": "/nowhere.toml",
+}
+
+
+def test_good_values_pass_without_a_word() -> None:
+    done = manage("check", **GOOD)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_bad_value_is_named_at_once_without_a_traceback_or_a_secret() -> None:
+    done = manage("check", **{**GOOD, **BAD})
+    assert done.returncode == 1
+    named = set(re.findall(r"^\?: \(siftly\.\w+\) (\w+)[: ]", done.stderr, re.MULTILINE))
+    assert named == set(BAD)
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_missing_values_are_named_at_once() -> None:
+    done = manage("check", SECRET_KEY="", RETELL_API_KEY="")
+    for name in ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID", "REDIS_URL", "SECRET_KEY"):
+        assert f"{name} is not set" in done.stderr
+    assert "RETELL_API_KEY" in done.stderr
+
+
+def test_on_render_a_secret_key_is_required() -> None:
+    done = manage("check", SECRET_KEY="", RENDER="true", **GOOD)
+    assert done.returncode == 1
+    assert "SECRET_KEY is not set" in done.stderr
+
+
+def test_an_empty_value_means_not_set() -> None:
+    assert manage("check", CACHE_TTL_SECONDS="", TO_NUMBERS=" ", **GOOD).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("redis://x.upstash.io:6379", "rediss://"),
+        ("rediss://x.upstash.io:6379/1", "only database 0"),
+    ],
+)
+def test_what_upstash_does_not_have_is_said(url: str, sentence: str) -> None:
+    done = manage("check", **{**GOOD, "REDIS_URL": url})
+    assert done.returncode == 1
+    assert sentence in done.stderr
+
+
+def test_a_wrong_number_in_to_numbers_is_said() -> None:
+    done = manage("check", TO_NUMBERS="0460 23 42 91, nobody", **GOOD)
+    assert done.returncode == 1
+    assert "TO_NUMBERS: 'nobody' is no telephone number" in done.stderr
+
+
+def test_the_server_does_not_start_with_bad_values_and_says_them_all(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "siftly.asgi"],
+        cwd=ROOT,
+        env=environment(PORT=str(free_port()), **{**GOOD, **BAD}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert all(name in done.stderr for name in BAD)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_command_with_bad_values_says_them(tmp_path: Path) -> None:
+    done = manage("refresh_airtable_cache", CACHE_TTL_SECONDS="x", **GOOD)
+    assert done.returncode == 1
+    assert "CACHE_TTL_SECONDS" in done.stderr
+    assert "Traceback" not in done.stderr
