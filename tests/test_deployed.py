@@ -152,7 +152,7 @@ def test_a_call_behind_a_proxy_is_never_redirected(server: Server) -> None:
         b"POST /webhooks/retell/?\xff HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
         b"POST /webhooks/%ff/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
         b"POST /webhooks/retell/ HTTP/1.1\r\nHost: x\r\nContent-Length: nan\r\n\r\n",
-        b"POST /webhooks/retell/ HTTP/1.1\r\nContent-Type: a;charset=\xff\r\nContent-Length: 0\r\n\r\n",
+        b"POST /webhooks/retell/ HTTP/1.1\r\nContent-Type: a;charset=\xff\r\nHost: x\r\n\r\n",
         b"GARBAGE\r\n\r\n",
     ],
 )
