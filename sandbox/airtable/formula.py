@@ -4,8 +4,6 @@ Everything wrong with the text is found while compiling and raised as Airtable's
 that compiled always gives a value.
 """
 
-import math
-import operator
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -18,6 +16,7 @@ from sandbox.airtable.errors import (
     unknown_functions,
 )
 from sandbox.airtable.formula_functions import FUNCTIONS, Function
+from sandbox.airtable.formula_operators import OPERATORS, apply
 from sandbox.airtable.formula_parser import (
     Call,
     Chain,
@@ -31,10 +30,7 @@ from sandbox.airtable.formula_values import (
     ERROR,
     NoValue,
     Value,
-    equal,
-    less,
     number,
-    text,
 )
 from sandbox.airtable.schema import Field
 
@@ -135,7 +131,7 @@ class Compiler:
         def evaluate(row: Row) -> Value:
             value = start(row)
             for operate, operand in steps:
-                value = _apply(operate, value, operand(row))
+                value = apply(operate, value, operand(row))
             return value
 
         return evaluate
@@ -193,46 +189,6 @@ def _safely(compute: Callable[..., Value], operands: list[Evaluator]) -> Evaluat
             return ERROR
 
     return evaluate
-
-
-def _apply(operate: Callable[[Value, Value], Value], left: Value, right: Value) -> Value:
-    if left is ERROR or right is ERROR:
-        return ERROR
-    try:
-        return operate(left, right)
-    except (NoValue, ArithmeticError, ValueError):
-        return ERROR
-
-
-def _plus(left: Value, right: Value) -> Value:
-    if isinstance(left, str) or isinstance(right, str):
-        return text(left) + text(right)
-    return number(left) + number(right)
-
-
-def _arithmetic(compute: Callable[[float, float], float]) -> Callable[[Value, Value], Value]:
-    return lambda left, right: compute(number(left), number(right))
-
-
-def _divide(left: float, right: float) -> float:
-    if right:
-        return left / right
-    return math.copysign(math.inf, left) if left else math.nan
-
-
-OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
-    "=": equal,
-    "!=": lambda left, right: not equal(left, right),
-    "<": less,
-    ">": lambda left, right: less(right, left),
-    "<=": lambda left, right: less(left, right) or equal(left, right),
-    ">=": lambda left, right: less(right, left) or equal(left, right),
-    "&": lambda left, right: text(left) + text(right),
-    "+": _plus,
-    "-": _arithmetic(operator.sub),
-    "*": _arithmetic(operator.mul),
-    "/": _arithmetic(_divide),
-}
 
 
 def _wrong_count(name: str, given: int) -> Exception:

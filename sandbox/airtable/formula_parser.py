@@ -13,7 +13,7 @@ from sandbox.airtable.errors import formula_syntax
 TOKEN = re.compile(
     r"""
       (?P<space>\s+)
-    | (?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)
+    | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
     | (?P<field>\{(?:\\\}|[^}])*\})
     | (?P<operator>!=|<=|>=|[=<>&+\-*/(),])

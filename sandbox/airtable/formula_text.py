@@ -152,10 +152,11 @@ def regex_replace(value: Value, pattern: Value, replacement: Value) -> Value:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
+    """As in RE2, \\s is no non-breaking space and \\d no digit but 0 to 9."""
     if NOT_RE2.search(pattern):
         raise NoValue
     try:
-        return re.compile(pattern)
+        return re.compile(pattern, re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise NoValue from error
 

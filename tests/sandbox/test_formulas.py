@@ -99,6 +99,9 @@ def test_pyairtable_formulas_find(formula: Any, expected: list[str], client: Tab
         ("FIND('rec', ARRAYJOIN({Friends}))", []),
         ("AND({Friends})", ["Bob O'Brien", "Charlie"]),
         ("LAST_MODIFIED_TIME()", []),
+        ("REGEX_MATCH('\u00a0', '\\s')", []),
+        ("REGEX_MATCH('\u0663', '\\d')", []),
+        ("REGEX_MATCH('aa', '(a)\\1')", []),
     ],
 )
 def test_formulas_written_by_hand_find(
