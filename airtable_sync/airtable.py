@@ -46,11 +46,14 @@ class Patience:
     pauses: tuple[float, ...]  # before each further try; none: a failure is final
     rate_limit_pause: float  # what Airtable asks for after RATE_LIMIT_REACHED
     budget_seconds: float  # the longest wait for a place in the request budget
+    is_call: bool  # somebody hears ringing: goes before a refresh in the budget
 
 
 # A caller is waiting: no second try, which would only add to the load, but an answer in time.
-FOR_A_CALL = Patience(1.0, 6.0, (), 0.0, 6.0)
-FOR_A_REFRESH = Patience(5.0, 30.0, (1.0, 4.0, 15.0), 30.0, 120.0)
+FOR_A_CALL = Patience(1.0, 4.0, (), 0.0, 6.0, is_call=True)
+# Whether Airtable is back is found out by one call, whose caller shall not wait long for a "no".
+FOR_A_PROBE = Patience(1.0, 2.0, (), 0.0, 2.0, is_call=True)
+FOR_A_REFRESH = Patience(5.0, 30.0, (1.0, 4.0, 15.0), 30.0, 120.0, is_call=False)
 
 
 class Airtable:
@@ -159,14 +162,15 @@ class Airtable:
             time.sleep(pause)
 
     def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
-        if not budget.wait_for_place(self.patience.budget_seconds):
-            raise RateLimited("Siftly's own request budget for Airtable is used up for now.")
+        budget.wait_for_place(self.patience.budget_seconds, is_call=self.patience.is_call)
         with self._count:
             self.requests_made += 1
         try:
             return self._api.request(method, url, **arguments)
         except (requests.RequestException, ValueError) as error:
-            raise error_of(error) from error
+            reason = error_of(error)
+            budget.block(reason)
+            raise reason from error
 
 
 def _options(fields: Sequence[str] | None) -> dict[str, Any]:

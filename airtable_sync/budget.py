@@ -1,41 +1,106 @@
 """One budget for Airtable, over all processes: its limit of five requests a second holds for the
-whole base, and exceeding it costs everybody half a minute.
+whole base, and exceeding it costs everybody half a minute. Kept in Redis; without Redis, by a file
+that the processes of a host share. Calls come first, a refresh uses what they leave.
 https://airtable.com/developers/web/api/rate-limits"""
 
-import threading
+import calendar
 import time
-from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from airtable_sync.airtable_errors import AirtableError, QuotaExceeded, RateLimited
+from airtable_sync.budget_file import place_by_file
 from airtable_sync.store import CALLS, StoreUnavailable
 
 STARTS = 5
 WINDOW_SECONDS = 1.05  # a second, and what a request's way to Airtable may vary
+LEFT_TO_CALLS = 2  # of the five, while calls ask
+CALL_REMEMBERED_SECONDS = 5.0
+LOCKOUT_SECONDS = 30.0  # after RATE_LIMIT_REACHED nothing is answered for so long
+QUOTA_PAUSE_SECONDS = 3600.0  # plans are changed and months turn: look again now and then
+MONTH_KEPT_SECONDS = 70 * 24 * 3600
 _SCRIPT = Path(__file__).with_name("budget.lua").read_text(encoding="utf-8")
-
-_starts: deque[float] = deque(maxlen=STARTS)
-_lock = threading.Lock()
+_NAMES = ("airtable_starts", "airtable_calls_ask", "airtable_blocked")
 
 
-def wait_for_place(longest_seconds: float) -> bool:
-    """Wait until one more request may start. False, at once, if that would take longer."""
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Requests to Airtable in a calendar month (UTC), and how many it will have been at its end."""
+
+    month: str
+    requests: int
+    forecast: int
+
+
+def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
+    """Wait until one more request may start. Raises RateLimited, at once, if that takes longer,
+    and what `block` was told of."""
+    until = time.monotonic() + longest_seconds
+    while True:
+        wait, retry = _place(until - time.monotonic(), is_call=is_call)
+        if not retry:
+            time.sleep(wait)
+            return
+        if time.monotonic() + wait > until:
+            raise RateLimited("The budget of requests to Airtable is used up for now.")
+        time.sleep(max(wait, 0.01))
+
+
+def _place(longest_seconds: float, *, is_call: bool) -> tuple[float, bool]:
+    """The wait before a place that is ours; or before asking for one again, and True."""
+    longest = max(0, int(longest_seconds * 1000))
+    arguments = [STARTS, int(WINDOW_SECONDS * 1000), longest, int(is_call), LEFT_TO_CALLS]
+    arguments += [int(CALL_REMEMBERED_SECONDS * 1000), MONTH_KEPT_SECONDS]
     try:
-        arguments = [STARTS, int(WINDOW_SECONDS * 1000), int(longest_seconds * 1000)]
-        wait = CALLS.run(_SCRIPT, ["airtable_budget"], arguments) / 1000
+        names = [*_NAMES, _month_name(datetime.now(UTC))]
+        wait, detail, remaining = CALLS.run(_SCRIPT, names, arguments)
     except StoreUnavailable:
-        wait = _place_in_this_process(longest_seconds)
-    if wait < 0:
-        return False
-    time.sleep(wait)
-    return True
+        wait = place_by_file(STARTS, WINDOW_SECONDS, longest_seconds)
+        return (wait, False) if wait >= 0 else (-wait, True)
+    if wait == -2:
+        raise _blocked(detail.decode(), remaining / 1000)
+    return (int(detail) / 1000, True) if wait == -1 else (wait / 1000, False)
 
 
-def _place_in_this_process(longest_seconds: float) -> float:
-    with _lock:
-        now = time.monotonic()
-        earliest = _starts[0] + WINDOW_SECONDS if len(_starts) == STARTS else now
-        start = max(now, earliest)
-        if start - now > longest_seconds:
-            return -1
-        _starts.append(start)
-    return start - now
+def block(error: AirtableError) -> None:
+    """Tell all processes that Airtable is not to be asked for a while."""
+    pauses = {RateLimited: LOCKOUT_SECONDS, QuotaExceeded: _quota_pause(datetime.now(UTC))}
+    seconds = pauses.get(type(error))
+    if seconds is None:
+        return
+    try:
+        CALLS.run(
+            'return redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])',
+            ["airtable_blocked"],
+            [type(error).__name__, int(seconds * 1000)],
+        )
+    except StoreUnavailable:
+        return  # each process finds out for itself
+
+
+def _blocked(kind: str, seconds: float) -> AirtableError:
+    if kind == QuotaExceeded.__name__:
+        return QuotaExceeded("The plan's requests to Airtable of this month are used up.")
+    return RateLimited(f"Airtable was asked too often; it answers again in {seconds:.0f} s.")
+
+
+def _quota_pause(now: datetime) -> float:
+    """Until the month turns, but look again every hour: the plan may have been changed."""
+    days = calendar.monthrange(now.year, now.month)[1]
+    end = now.replace(day=days, hour=23, minute=59, second=59)
+    return min(QUOTA_PAUSE_SECONDS, (end - now).total_seconds() + 1)
+
+
+def month(now: datetime | None = None) -> Month:
+    """This month's requests so far. Raises StoreUnavailable."""
+    now = now or datetime.now(UTC)
+    name = _month_name(now)
+    count = int(CALLS.recall(name) or 0)
+    days = calendar.monthrange(now.year, now.month)[1]
+    passed = max(1.0, now.day - 1 + now.hour / 24 + now.minute / 1440)
+    return Month(f"{now:%Y-%m}", count, round(count * days / passed))
+
+
+def _month_name(now: datetime) -> str:
+    return f"airtable_requests:{now:%Y-%m}"

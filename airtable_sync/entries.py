@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import logging
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from django.conf import settings
+
+logger = logging.getLogger(__name__)
 
 Reader = Literal["refresh", "change", "lookup"]
 
@@ -47,21 +50,27 @@ class Entry:
     @property
     def life_seconds(self) -> float:
         """How long Redis keeps it: while fresh, and while it may still be served stale."""
-        if self.known:
-            return float(settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS)
-        return max(self.fresh_seconds, TOMBSTONE_SECONDS)
+        return life_seconds(known=self.known)
 
-    def age_seconds(self, now: int) -> float:
-        """Since its data was asked for; `now` in milliseconds by Redis' clock."""
-        return max(0.0, (now - self.asked_at) / 1000)
+    def age_seconds(self, now: int, complete_at: int = 0) -> float:
+        """Since its data was asked for, or confirmed by a reading of all of Airtable, which was
+        asked for at `complete_at`. Times are in milliseconds by Redis' clock."""
+        confirmed_at = max(self.asked_at, complete_at) if self.known else self.asked_at
+        return max(0.0, (now - confirmed_at) / 1000)
 
-    def is_fresh(self, now: int) -> bool:
-        return self.age_seconds(now) < self.fresh_seconds
+    def is_fresh(self, now: int, complete_at: int = 0) -> bool:
+        return self.age_seconds(now, complete_at) < self.fresh_seconds
+
+    def is_over(self, now: int, complete_at: int = 0) -> bool:
+        return is_over(self.asked_at, now, complete_at, known=self.known)
 
     def digest(self) -> str:
         """Equal for entries that say the same, whoever read them and when."""
         said = json.dumps([self.config, self.settings], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(self.as_json()).encode()
 
     def as_json(self) -> dict[str, Any]:
         """The value in the cache. The script that writes it reads config, asked_at and digest."""
@@ -74,6 +83,32 @@ class Entry:
             "warnings": list(self.warnings),
             "digest": self.digest(),
         }
+
+
+def is_over(asked_at: int, now: int, complete_at: int, *, known: bool) -> bool:
+    """Whether a reading is too old to be served, even while Airtable is away. Times in ms."""
+    confirmed_at = max(asked_at, complete_at) if known else asked_at
+    return now - confirmed_at >= life_seconds(known=known) * 1000
+
+
+def life_seconds(*, known: bool) -> float:
+    if known:
+        return float(settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS)
+    return max(1.1 * settings.CACHE_NEGATIVE_SECONDS, TOMBSTONE_SECONDS)
+
+
+def from_bytes(number: str, raw: bytes) -> Entry | None:
+    """The entry in the bytes that Redis keeps (plain JSON: a check sees to that); None, with a line
+    in the log, if they hold something else."""
+    try:
+        return from_json(number, json.loads(raw))
+    except ValueError as error:
+        warn_of_foreign_value(number, error)
+        return None
+
+
+def warn_of_foreign_value(number: str, error: ValueError) -> None:
+    logger.warning("The cached value of %s counts as a miss: %s", number, error)
 
 
 def from_json(number: str, value: Any) -> Entry:

@@ -11,19 +11,19 @@ from django.conf import settings
 from pyairtable import formulas
 
 from airtable_sync import fields
-from airtable_sync.airtable import FOR_A_CALL, Airtable, Record
+from airtable_sync.airtable import FOR_A_CALL, FOR_A_PROBE, Airtable, Record
 from airtable_sync.cells import links_of
 from airtable_sync.entries import Entry
 from airtable_sync.join import Config, claimed, join
 from airtable_sync.mapping import Mapping, Node, current
 from airtable_sync.numbers import e164, last_digits
-from airtable_sync.store import CALLS, StoreUnavailable, asked_now
+from airtable_sync.store import CALLS, asked_now
 
 logger = logging.getLogger(__name__)
 
 # Requests that need not wait for each other go out together. These threads start no further ones.
 _BRANCHES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="airtable-branch")
-AIRTABLE = Airtable(FOR_A_CALL)
+AIRTABLE, PROBING = Airtable(FOR_A_CALL), Airtable(FOR_A_PROBE)
 
 
 def is_served(number: str) -> bool:
@@ -39,21 +39,6 @@ def served_numbers(mapping: Mapping) -> frozenset[str]:
 @lru_cache(maxsize=4)
 def _normalised(texts: tuple[str, ...], region: str) -> frozenset[str]:
     return frozenset(number for text in texts if (number := e164(text, region)))
-
-
-def look_up_and_cache(numbers: Collection[str]) -> dict[str, Entry]:
-    """Look numbers up and cache what was found. Raises AirtableError; without Redis nothing is
-    cached, and everything is answered."""
-    entries = look_up(numbers)
-    try:
-        outcomes = CALLS.write(entries.values(), announce_unchanged=True)
-    except StoreUnavailable as error:
-        logger.warning("Not cached: %s", error)
-        return entries
-    for number, outcome in outcomes.items():
-        if outcome != "older":
-            logger.info("Cached data for %s in Redis", number)
-    return entries
 
 
 def look_up(numbers: Collection[str], airtable: Airtable = AIRTABLE) -> dict[str, Entry]:

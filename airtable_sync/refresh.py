@@ -90,6 +90,7 @@ def _refresh(
     else:
         outcomes = _publish(store, entries, progress)
         store.forget(ended)
+        store.completed(asked_at)
     return _report(joined, outcomes, airtable, started, dry_run=dry_run)
 
 

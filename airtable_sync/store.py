@@ -6,17 +6,20 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from django.conf import settings
 from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
+from interlock import CircuitBreaker, CircuitOpenError
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from airtable_sync.entries import Entry, from_json
+from airtable_sync import breakers
+from airtable_sync.entries import Entry, from_bytes, from_json, warn_of_foreign_value
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +29,47 @@ Outcome = Literal["added", "changed", "unchanged", "removed", "unknown", "older"
 # Some 200 KB a request: small enough for every Redis service, and for not holding up its other
 # clients while the script runs (a few milliseconds).
 ENTRIES_PER_REQUEST = 400
-_PUBLISH = Path(__file__).with_name("publish.lua").read_text(encoding="utf-8")
+
+
+def _script(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+_PUBLISH, _STATE = _script("publish.lua"), _script("state.lua")
+_CLAIM, _UNCLAIM = _script("claim.lua"), _script("unclaim.lua")
 
 _IF_OURS = """
 local value = redis.call("GET", KEYS[1])
 if value and cjson.decode(value) == ARGV[1] then return redis.call({}) end
 return 0
 """
+
+
+COMPLETE_AT = "complete_at"  # when the last reading of all of Airtable was asked for, ms
+# Where replicas are nudged: with the sequence of a change, or with "failed:" and the number of a
+# lookup that others wait for.
+CHANNEL, FAILED = "changes", "failed:"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a replica compares itself with. Times in milliseconds by Redis' clock."""
+
+    epoch: str  # which life of Redis this is; empty for one that holds nothing
+    complete_at: int
+    now: int
+    changed: list[tuple[str, int]]  # numbers and the sequence of their last change
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether a lookup is ours to do; if not, how long its lease still runs. `entry` is what is
+    cached by now."""
+
+    number: str
+    ours: bool
+    lease_seconds: float
+    entry: Entry | None
 
 
 class StoreUnavailable(Exception):
@@ -43,8 +80,9 @@ class Store:
     """All of Siftly's keys in one Redis, by one alias of Django's cache: "default" has the short
     time limits of a call, "patient" the long ones of a command."""
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, breaker: CircuitBreaker | None = None) -> None:
         self.alias = alias
+        self._breaker = breaker
 
     def read(self, number: str) -> Entry | None:
         """The entry of a number, or None if there is none."""
@@ -52,8 +90,8 @@ class Store:
             with self._translated():
                 value = self._cache.get(_key(number))
             return None if value is None else from_json(number, value)
-        except ValueError as error:  # no JSON, or of a foreign format
-            logger.warning("The cached value of %s counts as a miss: %s", number, error)
+        except ValueError as error:
+            warn_of_foreign_value(number, error)
             return None
 
     def read_many(self, numbers: Iterable[str]) -> Iterator[Entry]:
@@ -78,10 +116,69 @@ class Store:
             outcomes.update((entry.number, word) for entry, word in zip(chunk, words, strict=True))
         return outcomes
 
+    def state(self, epoch: str, sequence: int) -> State:
+        """What changed since an epoch's sequence; everything, if there is another epoch."""
+        names = ["index", "epoch", COMPLETE_AT]
+        found, complete_at, now, changed = self.run(_STATE, names, [epoch, sequence])
+        pairs = zip(changed[::2], changed[1::2], strict=True)
+        return State(
+            epoch=found.decode(),
+            complete_at=int(complete_at),
+            now=int(now),
+            changed=[(number.decode(), int(float(score))) for number, score in pairs],
+        )
+
+    def read_raw(self, numbers: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """The bytes of entries as Redis keeps them, in requests of a few hundred."""
+        for chunk in _chunks(list(numbers)):
+            with self._translated():
+                values = self._redis.mget([self._raw(_key(number)) for number in chunk])
+            yield from zip(chunk, values, strict=True)
+
+    def claim(self, numbers: Sequence[str], token: str, seconds: float) -> list[Claim]:
+        """Try to become the one process that looks these numbers up."""
+        names = [name for number in numbers for name in (_lease(number), _key(number))]
+        answer = self.run(_CLAIM, names, [token, int(seconds * 1000)])
+        return [
+            Claim(
+                number,
+                ours=ours == b"1",
+                lease_seconds=max(0, lease) / 1000,
+                entry=from_bytes(number, raw) if raw else None,
+            )
+            for number, ours, lease, raw in zip(
+                numbers, answer[::3], answer[1::3], answer[2::3], strict=True
+            )
+        ]
+
+    def hold(self, numbers: Iterable[str], token: str, seconds: float, failed: str = "") -> None:
+        """Hold claims for so much longer; give them back with 0. `failed` is a number whose other
+        callers, in other processes, are told that its lookup failed."""
+        leases = [_lease(number) for number in numbers]
+        message = f"{FAILED}{failed}" if failed else ""
+        self.run(_UNCLAIM, leases, [token, int(seconds * 1000), self._raw(CHANNEL), message])
+
+    def pubsub(self) -> Any:
+        """A subscription to the nudges that follow every change. It connects when first used."""
+        with self._translated():
+            subscription = self._redis.pubsub()
+            subscription.subscribe(self._raw(CHANNEL))
+            return subscription
+
     def numbers(self) -> list[str]:
         """Every number in the index: also removed ones, and ones known to be unknown."""
         with self._translated():
             return [member.decode() for member in self._redis.zrange(self._raw("index"), 0, -1)]
+
+    def completed(self, asked_at: int) -> None:
+        """Everything was read, as of `asked_at` at the latest: what is cached is fresh again."""
+        script = """
+        if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
+          redis.call("SET", KEYS[1], ARGV[1])
+        end
+        redis.call("PUBLISH", ARGV[2], redis.call("INCR", KEYS[2]))
+        """
+        self.run(script, [COMPLETE_AT, "sequence"], [asked_at, self._raw(CHANNEL)])
 
     def forget(self, numbers: Iterable[str]) -> None:
         """Take numbers out of the index whose entries have ended."""
@@ -127,7 +224,7 @@ class Store:
 
     def _run_publish(self, chunk: Sequence[Entry], announce_unchanged: bool) -> list[Outcome]:
         names = ["index", "sequence", "epoch", *(_key(entry.number) for entry in chunk)]
-        channel = self._raw("changes")
+        channel = self._raw(CHANNEL)
         arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce_unchanged else "0"]
         for entry in chunk:
             value = self._cache.client.encode(entry.as_json())
@@ -152,14 +249,18 @@ class Store:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            yield
+            with self._breaker or nullcontext():
+                yield
+        except CircuitOpenError as error:
+            raise StoreUnavailable("Redis has failed again and again and is left alone.") from error
         except (RedisError, ConnectionInterrupted, OSError) as error:
             cause = error.__cause__ if isinstance(error, ConnectionInterrupted) else error
             raise StoreUnavailable(f"Redis: {type(cause).__name__}: {cause}") from error
 
 
-CALLS = Store("default")
+CALLS = Store("default", breakers.REDIS)
 PATIENT = Store("patient")
+REPLICA = Store("replica")
 
 
 def asked_now(store: Store) -> int:
@@ -172,6 +273,10 @@ def asked_now(store: Store) -> int:
 
 def _key(number: str) -> str:
     return f"entry:{number}"
+
+
+def _lease(number: str) -> str:
+    return f"lookup:{number}"
 
 
 def _chunks(items: list[T]) -> Iterator[list[T]]:

@@ -7,8 +7,13 @@ from redis.retry import Retry
 
 
 def redis_caches(url: str) -> dict[str, Any]:
-    """CACHES for a Redis: "default" for calls, "patient" for commands."""
-    return {"default": _cache(url, 0.5, 0.25), "patient": _cache(url, 3, 10)}
+    """CACHES for a Redis: "default" for calls, "replica" for the thread that keeps a process's copy
+    in step, "patient" for commands."""
+    return {
+        "default": _cache(url, 0.5, 0.25),
+        "replica": _cache(url, 1, 2),
+        "patient": _cache(url, 3, 10),
+    }
 
 
 def _cache(url: str, connect_seconds: float, answer_seconds: float) -> dict[str, Any]:

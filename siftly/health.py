@@ -10,9 +10,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 
-from airtable_sync import fields
+from airtable_sync import breakers, counters, fields, lookups
 from airtable_sync.lookup import AIRTABLE
+from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS, StoreUnavailable
+from airtable_sync.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +32,19 @@ async def healthz() -> HttpResponse:
 async def readyz() -> HttpResponse:
     """503 until the first load ended or timed out, then 200; every part with its state."""
     ready = _first_load_ended.is_set()
+    replica = of_this_process()
     redis, database = await asyncio.gather(
         asyncio.to_thread(_redis_state), asyncio.to_thread(_database_state)
     )
     airtable = "configured" if settings.AIRTABLE_API_KEY else "not configured"
-    parts = {"redis": redis, "database": database, "airtable": airtable}
-    return JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503)
+    state = {
+        "ready": ready,
+        "parts": {"redis": redis, "database": database, "airtable": airtable},
+        "replica": {"entries": len(replica), "in_step": replica.in_step},
+        "breakers": {each.name: each.state.value for each in (breakers.REDIS, breakers.AIRTABLE)},
+        **counters.snapshot(),
+    }
+    return JsonResponse(state, status=200 if ready else 503)
 
 
 PROBES: dict[str, Callable[[], Awaitable[HttpResponse]]] = {"/healthz": healthz, "/readyz": readyz}
@@ -76,26 +85,29 @@ async def lifespan(
 
 @contextlib.asynccontextmanager
 async def _background() -> AsyncIterator[None]:
-    upkeep = asyncio.create_task(_upkeep())
+    waiting = lookups.of_this_loop()
+    subscription = Subscription(of_this_process(), waiting.failed_elsewhere)
+    if settings.REDIS_URL:
+        subscription.start()
+    tasks = [asyncio.create_task(_first_load(subscription)), asyncio.create_task(_upkeep())]
     try:
         yield
     finally:
-        upkeep.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await upkeep
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(subscription.stop)
+
+
+async def _first_load(subscription: Subscription) -> None:
+    """Calls are answered before it, too; but they would wait for what is about to be at hand."""
+    if settings.REDIS_URL:
+        await asyncio.to_thread(subscription.first_load_ended.wait, FIRST_LOAD_SECONDS)
+    _first_load_ended.set()
 
 
 async def _upkeep() -> None:
-    """Know the base's fields before the first call, and keep knowing them."""
-    while True:
-        if not settings.AIRTABLE_API_KEY:
-            _first_load_ended.set()
-            return
-        renewal = asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
-        try:
-            await asyncio.wait_for(renewal, FIRST_LOAD_SECONDS)
-        except TimeoutError:
-            logger.warning("The base's fields are not known yet: Airtable takes too long.")
-        finally:
-            _first_load_ended.set()
+    """Know the base's fields, and keep knowing them."""
+    while settings.AIRTABLE_API_KEY:
+        await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
         await asyncio.sleep(UPKEEP_SECONDS)

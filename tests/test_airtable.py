@@ -20,8 +20,8 @@ from airtable_sync.airtable_errors import (
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 
-ONCE = Patience(1.0, 0.5, (), 0.0, 5.0)
-TWICE = Patience(1.0, 0.5, (0.01, 0.01), 0.05, 5.0)
+ONCE = Patience(1.0, 0.5, (), 0.0, 5.0, is_call=True)
+TWICE = Patience(1.0, 0.5, (0.01, 0.01), 0.05, 5.0, is_call=False)
 
 
 def read(patience: Patience = ONCE, table: str = "client") -> list[str]:
@@ -192,9 +192,9 @@ def test_without_redis_a_process_keeps_the_budget_alone(airtable: Sandbox, setti
 def test_who_would_wait_too_long_for_the_budget_is_told_at_once(
     airtable: Sandbox, valkey: Any
 ) -> None:
-    hurried = Airtable(Patience(1.0, 1.0, (), 0.0, 0.1))
+    hurried = Airtable(Patience(1.0, 1.0, (), 0.0, 0.1, is_call=True))
     for _ in range(5):
         hurried.matching("client", formulas.EQ(formulas.Field("name"), "x"))
-    with pytest.raises(RateLimited, match="request budget"):
+    with pytest.raises(RateLimited, match="budget of requests"):
         hurried.matching("client", formulas.EQ(formulas.Field("name"), "x"))
     assert len(airtable.requests) == 5

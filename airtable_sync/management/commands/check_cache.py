@@ -5,20 +5,20 @@ import secrets
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from airtable_sync import fields
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable, Patience
+from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.mapping import MappingError, current
 from airtable_sync.store import PATIENT, StoreUnavailable
 
 EXPIRES_IN_SECONDS = 0.05
 # One try each: somebody is watching.
-IMPATIENT = Patience(FOR_A_REFRESH.connect_seconds, FOR_A_REFRESH.read_seconds, (), 0.0, 30.0)
+IMPATIENT = replace(FOR_A_REFRESH, pauses=(), budget_seconds=30.0, is_call=True)
 
 
 class Failed(Exception):

@@ -1,0 +1,103 @@
+"""Keeps the replica in step: one thread a process, started after the server has forked.
+
+A nudge is a hint, the index is the truth: it is compared at every subscription, which is also what
+shows that a connection was lost, after every nudge, every half minute, and after every error. A
+connection that says nothing is not trusted: it has to answer a PING within a deadline of its own,
+since neither redis-py nor TCP notices a peer that is gone without a word."""
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from airtable_sync.replica import Replica
+from airtable_sync.store import FAILED, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+PING_SECONDS = 0.5
+SILENCE_SECONDS = 1.5  # without any word from Redis, the connection is given up
+RECONNECT_SECONDS = 0.5
+COMPARE_SECONDS = 30.0
+
+
+class Subscription:
+    def __init__(
+        self, replica: Replica, on_failed: Callable[[Collection[str]], None] = lambda _: None
+    ) -> None:
+        self.replica = replica
+        self.on_failed = on_failed
+        self.first_load_ended = threading.Event()
+        self.connected = False
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread:
+            self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with contextlib.closing(self.replica.store.pubsub()) as pubsub:
+                    self._listen(pubsub)
+            except (StoreUnavailable, RedisError, OSError) as error:
+                self._lost(error)
+            self.first_load_ended.set()
+            self._stopping.wait(RECONNECT_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _lost(self, error: Exception) -> None:
+        if self.connected or not self.first_load_ended.is_set():
+            logger.warning(
+                "The copy of %d entries is served without Redis: %s", len(self.replica), error
+            )
+        self.connected = self.replica.in_step = False
+
+    def _listen(self, pubsub: Any) -> None:
+        """Until the connection fails, which raises."""
+        heard_at = pinged_at = time.monotonic()
+        compare_at = 0.0
+        while not self._stopping.is_set():
+            kind, text = _next(pubsub, PING_SECONDS)
+            now = time.monotonic()
+            if kind:
+                heard_at = now
+            elif now - heard_at > SILENCE_SECONDS:
+                raise StoreUnavailable("Redis is silent.")
+            if kind == "message" and text.startswith(FAILED):
+                self.on_failed(text.removeprefix(FAILED).split(","))
+            elif kind == "message" and int(text) > self.replica.sequence:
+                self._compare()
+            elif kind == "subscribe" or now >= compare_at:
+                self._compare()
+                self.replica.prune()
+                compare_at = now + COMPARE_SECONDS * random.uniform(0.8, 1.0)  # noqa: S311
+            if now - pinged_at >= PING_SECONDS:
+                pubsub.ping()
+                pinged_at = now
+
+    def _compare(self) -> None:
+        self.replica.sync()
+        if not self.connected:
+            logger.info("In step with Redis: a copy of %d entries", len(self.replica))
+        self.connected = True
+        self.first_load_ended.set()
+
+
+def _next(pubsub: Any, seconds: float) -> tuple[str, str]:
+    """The kind and text of the next message; empty if there is none in time."""
+    message = pubsub.get_message(timeout=seconds)
+    if message is None:
+        return "", ""
+    data = message["data"]
+    return message["type"], data.decode() if isinstance(data, bytes) else str(data)

