@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -34,6 +36,32 @@ class Server:
     def messages(self) -> list[str]:
         lines = self.log.read_text().splitlines()
         return [json.loads(line)["message"] for line in lines if line.startswith("{")]
+
+    def ready(self) -> dict[str, Any]:
+        state: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=5).json()
+        return state
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers (Linux)."""
+        parent = str(self.process.pid)
+        found = []
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = status.read_text().rsplit(")", 1)[1].split()
+                if fields[1] == parent:
+                    found.append(int(status.parent.name))
+        return found
+
+    def threads(self) -> int:
+        """The most threads that any worker has (Linux)."""
+        return max(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in self.workers())
+
+    def kill_workers(self) -> None:
+        """As if the machine had lost them; the arbiter goes first, or it would start others."""
+        workers = self.workers()
+        self.process.kill()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
 
 
 def free_port() -> int:

