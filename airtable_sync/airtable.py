@@ -1,9 +1,10 @@
 """Airtable over HTTP, by pyairtable: with time limits, a shared request budget, and errors that
 say what to do. https://airtable.com/developers/web/api/introduction"""
 
+import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -20,6 +21,8 @@ from airtable_sync.airtable_errors import (
     Unavailable,
     error_of,
 )
+
+logger = logging.getLogger(__name__)
 
 PAGE_SIZE = 100
 IDS_PER_REQUEST = 100
@@ -42,7 +45,8 @@ class Patience:
     """How long one request may take, and what is done when it fails."""
 
     connect_seconds: float
-    read_seconds: float
+    read_seconds: float  # for each piece of an answer
+    answer_seconds: float  # for all pieces together
     pauses: tuple[float, ...]  # before each further try; none: a failure is final
     rate_limit_pause: float  # what Airtable asks for after RATE_LIMIT_REACHED
     budget_seconds: float  # the longest wait for a place in the request budget
@@ -50,10 +54,10 @@ class Patience:
 
 
 # A caller is waiting: no second try, which would only add to the load, but an answer in time.
-FOR_A_CALL = Patience(1.0, 4.0, (), 0.0, 6.0, is_call=True)
+FOR_A_CALL = Patience(1.0, 4.0, 5.0, (), 0.0, 6.0, is_call=True)
 # Whether Airtable is back is found out by one call, whose caller shall not wait long for a "no".
-FOR_A_PROBE = Patience(1.0, 2.0, (), 0.0, 2.0, is_call=True)
-FOR_A_REFRESH = Patience(5.0, 30.0, (1.0, 4.0, 15.0), 30.0, 120.0, is_call=False)
+FOR_A_PROBE = Patience(1.0, 2.0, 2.0, (), 0.0, 2.0, is_call=True)
+FOR_A_REFRESH = Patience(5.0, 30.0, 60.0, (1.0, 4.0, 15.0), 30.0, 120.0, is_call=False)
 
 
 class Airtable:
@@ -123,6 +127,7 @@ class Airtable:
             )
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
+            api.session.hooks["response"].append(_reading_within(self.patience.answer_seconds))
             self._threads.api = api
         return cast("Api", self._threads.api)
 
@@ -159,6 +164,7 @@ class Airtable:
                     raise
                 if isinstance(error, RateLimited):
                     pause = max(pause, self.patience.rate_limit_pause)
+                logger.warning("%s Airtable is asked again in %.0f s.", error, pause)
             time.sleep(pause)
 
     def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
@@ -167,10 +173,26 @@ class Airtable:
             self.requests_made += 1
         try:
             return self._api.request(method, url, **arguments)
-        except (requests.RequestException, ValueError) as error:
+        except (requests.RequestException, ValueError, RecursionError) as error:
             reason = error_of(error)
             budget.block(reason)
             raise reason from error
+
+
+def _reading_within(seconds: float) -> Callable[..., None]:
+    """A hook that reads an answer's body by a deadline: the limits that requests has are for each
+    piece, and a server that sends a byte a second would hold a thread for an hour."""
+
+    def read(response: requests.Response, **_: Any) -> None:
+        until, body = time.monotonic() + seconds, bytearray()
+        while piece := response.raw.read1(decode_content=True):
+            body += piece
+            if time.monotonic() > until:
+                response.close()
+                raise requests.Timeout(response=response)
+        response._content = bytes(body)  # noqa: SLF001 - what `content` keeps after reading
+
+    return read
 
 
 def _options(fields: Sequence[str] | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class IteratorLost(AirtableError):
 
 def error_of(error: Exception) -> AirtableError:
     """The error behind one of requests', by status and by the three shapes of error bodies."""
-    response = getattr(error, "response", None)
+    response = None if isinstance(error, requests.Timeout) else getattr(error, "response", None)
     if not isinstance(response, requests.Response) or response.ok:
         return Unavailable(_sentence_without_answer(error))
     kind, message = _kind_and_message(response)

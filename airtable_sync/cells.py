@@ -17,7 +17,8 @@ def text_of(cell: Any) -> str:
     """What an agent would read out: every type of cell becomes a string, an empty or failed one an
     empty string. Types that do not exist yet pass through as JSON."""
     if isinstance(cell, str):
-        return cell
+        # Half a character, such as a formula makes that cuts an emoji in two, is no text.
+        return cell if cell.isascii() else cell.encode("utf-8", "replace").decode()
     if cell is None or is_error(cell):
         return ""
     if isinstance(cell, bool):

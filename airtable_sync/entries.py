@@ -15,7 +15,7 @@ Reader = Literal["refresh", "change", "lookup"]
 
 # An "unknown" entry outlives its freshness, so that no older reading (a slow refresh, say) brings a
 # removed number back. Longer than the slowest refresh: 150,000 records take five minutes.
-TOMBSTONE_SECONDS = 15 * 60
+TOMBSTONE_SECONDS = 30 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def from_json(number: str, value: Any) -> Entry:
             records=tuple(map(str, value["records"])),
             warnings=tuple(map(str, value["warnings"])),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"it is no entry of this version ({error!r})") from error
     return entry
 

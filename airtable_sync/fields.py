@@ -4,7 +4,7 @@ empty cell looks like a field that does not exist, and an agent would read `{{na
 import logging
 import time
 from collections.abc import Mapping as AbstractMapping
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import AirtableError
@@ -26,14 +26,7 @@ _here: dict[str, list[str]] = {}  # this process's copy, for when Redis is away
 
 def known(store: Store) -> dict[str, list[str]]:
     """The fields of each table, as far as they are known."""
-    try:
-        remembered = store.recall(NAME)
-    except StoreUnavailable:
-        return dict(_here)
-    if remembered:
-        _here.clear()
-        _here.update(remembered["tables"])
-    return dict(_here)
+    return _recalled(store)["tables"]
 
 
 def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
@@ -69,9 +62,24 @@ def renew_if_old(store: Store, airtable: Airtable) -> None:
 def _recalled(store: Store) -> Remembered:
     nothing = Remembered(tables=dict(_here), read_at=0.0)
     try:
-        return cast("Remembered", store.recall(NAME) or nothing)
-    except StoreUnavailable:
+        remembered = store.recall(NAME)
+    except (StoreUnavailable, ValueError):  # away, or no JSON
         return nothing
+    if not _is_remembered(remembered):
+        return nothing
+    _here.clear()
+    _here.update(remembered["tables"])
+    return cast("Remembered", remembered)
+
+
+def _is_remembered(value: Any) -> bool:
+    """Whether this is the list in today's format, and not one of another version."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("read_at"), int | float)
+        and isinstance(value.get("tables"), dict)
+        and all(isinstance(names, list) for names in value["tables"].values())
+    )
 
 
 def _remember(store: Store, tables: AbstractMapping[str, list[str]], read_at: float) -> None:

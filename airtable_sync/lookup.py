@@ -73,7 +73,9 @@ def _read(
     """The numbers' records and all they link to, level by level."""
     root = mapping.root
     candidates = airtable.matching(
-        root.table, _ends_like(numbers, mapping.number_field), mapping.wanted_fields(root.table)
+        root.table,
+        _hold_the_digits_of(numbers, mapping.number_field),
+        mapping.wanted_fields(root.table),
     )
     claims = claimed(mapping, candidates)
     found = [record for number in numbers for record in claims.get(number, ())]
@@ -90,16 +92,15 @@ def _read(
     return tables
 
 
-def _ends_like(numbers: Collection[str], number_field: str) -> formulas.Formula:
-    """Records whose number ends with the same digits, however it is written; which of them really
-    are the number is decided in Python, by the same function as in the refresh."""
+def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas.Formula:
+    """Records that hold the same last digits, however the number is written and whatever follows
+    it (`;ext=5`, `@host`); which of them really are the number is decided in Python, by the same
+    function as in the refresh."""
     digits = formulas.REGEX_REPLACE(
         formulas.CONCATENATE(formulas.Field(number_field), ""), "[^0-9]+", ""
     )
     endings = sorted({last_digits(number) for number in numbers})
-    return formulas.OR(
-        *(formulas.EQ(formulas.RIGHT(digits, len(ending)), ending) for ending in endings)
-    )
+    return formulas.OR(*(formulas.FIND(ending, digits) for ending in endings))
 
 
 def _ids(node: Node, parents: list[Record]) -> list[str]:

@@ -173,6 +173,7 @@ class Lookups:
     def _resolve(self, entries: Iterable[Entry], *, saved: bool) -> None:
         for entry in entries:
             self._replica.keep(entry, saved=saved)
+            self._renewed_at.pop(entry.number, None)  # the pause is for failures
             self._elsewhere.discard(entry.number)
             if (future := self._waiting.pop(entry.number, None)) and not future.done():
                 future.set_result(entry)
@@ -210,7 +211,7 @@ def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
         logger.warning("Not cached: %s", error)
         return entries, False
     for number, outcome in outcomes.items():
-        if outcome != "older":
+        if outcome in ("added", "changed", "unchanged"):
             logger.info("Cached data for %s in Redis", number)
     return entries, True
 

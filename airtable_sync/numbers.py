@@ -8,30 +8,39 @@ from urllib.parse import unquote
 import phonenumbers
 
 # What may stand between the digits. Letters are not among it, nor is a second "+": text that holds
-# a number somewhere, or two numbers, is not a number, and picking one would be guessing.
-_SHAPE = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u00b7]+")
+# a number somewhere, or two numbers, is not a number, and picking one would be guessing. Only ASCII
+# digits: Airtable's formulas, by which a single number is looked up, know no others.
+_SHAPE = re.compile(r"\(?\+?[0-9\s().\-/\u2010-\u2015\u00b7]+")
+_NO_DIGIT = re.compile(r"[^0-9]")
 # Marks nobody sees, which phones and spreadsheets add when a number is copied.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SIP = re.compile(r"(?:[^<]*<)?sips?:([^@;?>]*).*", re.IGNORECASE | re.DOTALL)
-_TEL = re.compile(r"tel:([^;?]*)(.*)", re.IGNORECASE)
-_CONTEXT = re.compile(r";phone-context=(\+[\d.\-]+)", re.IGNORECASE)
+_TEL = re.compile(r"tel:([^;?]*)(.*)", re.IGNORECASE | re.DOTALL)
+_CONTEXT = re.compile(r";phone-context=(\+[0-9.\-]+)", re.IGNORECASE)
 LONGEST = 100
 
 
-@lru_cache(maxsize=100_000)
 def e164(text: str, region: str) -> str | None:
     """The number in E.164 (`+32460234291`), or None when the text is no telephone number.
 
     Understands separators, `00` for `+`, a trunk `(0)`, `tel:` (RFC 3966) and `sip:` forms, and
     numbers without a country code, which are taken to be of `region` (ISO 3166, `BE`).
     """
-    text = _number_part(text[: LONGEST + 1].strip())
-    if len(text) > LONGEST or not _SHAPE.fullmatch(text):
+    return _e164(text, region) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=100_000)
+def _e164(text: str, region: str) -> str | None:
+    text = _number_part(text.strip())
+    if not _SHAPE.fullmatch(text):
         return None
-    if text.startswith("00"):
-        text = f"+{text[2:]}"
+    digits = _NO_DIGIT.sub("", text)
+    if "+" in text:
+        digits = f"+{digits}"
+    elif digits.startswith("00"):
+        digits = f"+{digits[2:]}"
     try:
-        number = phonenumbers.parse(text, region)
+        number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_possible_number(number):

@@ -13,12 +13,17 @@ local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 3, 3, 6
 local index, sequence_key, epoch_key = KEYS[1], KEYS[2], KEYS[3]
 local channel, announce_all = ARGV[1], ARGV[3] == "1"
 
-local function stored(key)
-  local value = redis.call("GET", key)
-  if not value then return nil end
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function stored(key) -- nil for one of a foreign format: as good as absent
+  local value = redis.pcall("GET", key)
+  if type(value) ~= "string" then return nil end
   local ok, entry = pcall(cjson.decode, value)
-  if ok and type(entry) == "table" and type(entry.asked_at) == "number" then return entry end
-  return nil -- of a foreign format: as good as absent
+  if not ok or type(entry) ~= "table" or type(entry.asked_at) ~= "number" then return nil end
+  -- Stamped by a clock that was ahead, when Redis was away: it would win for as long as that.
+  if entry.asked_at > now + 5000 then return nil end
+  return entry
 end
 
 local function outcome(old, asked_at, digest, known)
@@ -30,7 +35,12 @@ local function outcome(old, asked_at, digest, known)
   return old and "unchanged" or "unknown"
 end
 
-redis.call("SET", epoch_key, ARGV[2], "NX")
+-- A sequence that is gone begins again at one, where replicas would not look: another life of Redis.
+if redis.call("EXISTS", sequence_key) == 0 then
+  redis.call("SET", epoch_key, ARGV[2])
+else
+  redis.call("SET", epoch_key, ARGV[2], "NX")
+end
 local results, announced, sequence = {}, 0, nil
 for i = 1, #KEYS - FIXED_KEYS do
   local key, at = KEYS[FIXED_KEYS + i], FIXED_ARGS + (i - 1) * ARGS_PER_ENTRY

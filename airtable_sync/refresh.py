@@ -2,9 +2,11 @@
 nothing; of a number's readings the newer one stays, whoever writes last."""
 
 import secrets
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,11 +14,12 @@ from django.conf import settings
 
 from airtable_sync import fields
 from airtable_sync.airtable import Airtable, Record
-from airtable_sync.entries import Entry
+from airtable_sync.airtable_errors import Unavailable
+from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.join import Conflict, Invalid, Joined, join
 from airtable_sync.lookup import served_numbers
 from airtable_sync.mapping import Mapping, current
-from airtable_sync.store import Store
+from airtable_sync.store import Store, StoreUnavailable
 
 # One refresh at a time: two would do the same work. A killed one gives up within a minute.
 LEASE, LEASE_SECONDS = "refresh_lease", 60
@@ -57,18 +60,32 @@ def refresh(
     nothing is changed unless everything was read, and Refused and Busy."""
     token = secrets.token_hex(8)
     if not dry_run and not store.add(LEASE, token, LEASE_SECONDS):
-        raise Busy("Another refresh is running.")
+        raise Busy("Another refresh is running, or was killed less than a minute ago.")
 
-    def renewing_progress(step: str, done: int) -> None:
-        if not dry_run:
-            store.renew(LEASE, token, LEASE_SECONDS)
-        progress(step, done)
+    if dry_run:
+        return _refresh(store, airtable, progress, force=force, dry_run=True)
+    with _holding(store, token):
+        return _refresh(store, airtable, progress, force=force, dry_run=False)
 
+
+@contextmanager
+def _holding(store: Store, token: str) -> Iterator[None]:
+    """Renew the lease while the work goes on, however long one page may take."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(LEASE_SECONDS / 4):
+            with suppress(StoreUnavailable):
+                store.renew(LEASE, token, LEASE_SECONDS)
+
+    thread = threading.Thread(target=renew, name="refresh-lease", daemon=True)
+    thread.start()
     try:
-        return _refresh(store, airtable, renewing_progress, force=force, dry_run=dry_run)
+        yield
     finally:
-        if not dry_run:
-            store.release(LEASE, token)
+        ended.set()
+        thread.join()
+        store.release(LEASE, token)
 
 
 def _refresh(
@@ -78,6 +95,8 @@ def _refresh(
     mapping = current()
     asked_at = store.now()
     tables, seen = _read(mapping, airtable, progress)
+    if time.monotonic() - started > TOMBSTONE_SECONDS:
+        raise Unavailable("Airtable took so long that what was read first may be outdated.")
     known = fields.known(store) if dry_run else fields.add(store, seen)
     joined = join(mapping, tables, {table: [*known.get(table, ()), *seen[table]] for table in seen})
     entries = _served(mapping, joined, asked_at)

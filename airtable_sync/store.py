@@ -38,6 +38,11 @@ def _script(name: str) -> str:
 _PUBLISH, _STATE = _script("publish.lua"), _script("state.lua")
 _CLAIM, _UNCLAIM = _script("claim.lua"), _script("unclaim.lua")
 
+_FORGET = """
+for i = 2, #KEYS do
+  if redis.call("EXISTS", KEYS[i]) == 0 then redis.call("ZREM", KEYS[1], ARGV[i - 1]) end
+end
+"""
 _IF_OURS = """
 local value = redis.call("GET", KEYS[1])
 if value and cjson.decode(value) == ARGV[1] then return redis.call({}) end
@@ -181,10 +186,9 @@ class Store:
         self.run(script, [COMPLETE_AT, "sequence"], [asked_at, self._raw(CHANNEL)])
 
     def forget(self, numbers: Iterable[str]) -> None:
-        """Take numbers out of the index whose entries have ended."""
+        """Take numbers out of the index whose entries have ended: unless they are back by now."""
         for chunk in _chunks(list(numbers)):
-            with self._translated():
-                self._redis.zrem(self._raw("index"), *chunk)
+            self.run(_FORGET, ["index", *(_key(number) for number in chunk)], chunk)
 
     def remember(self, name: str, value: Any, seconds: float | None = None) -> None:
         """Keep one more thing beside the entries, under a name of its own."""

@@ -11,10 +11,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 from siftly.env import BASE_DIR  # reads .env, whose values count as set
 
-RUN_DIR = BASE_DIR / ".run"
+RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".run"))
 LATENCY_SECONDS = 0.3  # what Airtable takes for a request
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -28,6 +29,7 @@ def main() -> int:
     # Also SIGINT, which a shell lets its background jobs ignore.
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)  # the terminal was closed
     try:
         with contextlib.ExitStack() as started:
             return _run(started)
@@ -45,11 +47,11 @@ def _interrupt(*_: object) -> None:
 
 def _run(started: contextlib.ExitStack) -> int:
     port = _free_port_of_ours()
-    RUN_DIR.mkdir(exist_ok=True)
+    RUN_DIR.mkdir(exist_ok=True, parents=True)
     stand_ins = _stand_ins(started)
     os.environ.update(stand_ins)
     password = _prepare(own_database="DATABASE_URL" in stand_ins)
-    _keep_for_other_terminals(stand_ins)
+    _keep_for_other_terminals({**stand_ins, "PORT": str(port)})
     started.callback((RUN_DIR / "env").unlink, missing_ok=True)
     server = started.enter_context(_serving(port))
     _wait_until_ready(server, port)
@@ -152,7 +154,8 @@ def _keep_for_other_terminals(stand_ins: dict[str, str]) -> None:
 @contextlib.contextmanager
 def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "gunicorn", "siftly.asgi", "--bind", f"127.0.0.1:{port}"]
-    server = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603 - nothing of it comes from outside
+    # In a group of its own: signals from the terminal reach it through us, in order.
+    server = subprocess.Popen(command, cwd=BASE_DIR, process_group=0)  # noqa: S603
     try:
         yield server
     finally:
@@ -164,15 +167,17 @@ def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until:
+    until, ready = time.monotonic() + READY_SECONDS, 0
+    while ready < 20:  # each process answers for itself: all of them have to be ready
         if server.poll() is not None:
             raise CantRun("the server ended; the lines above say why.")
-        with contextlib.suppress(urllib.error.URLError, OSError):
+        if time.monotonic() > until:
+            raise CantRun(f"the server was not ready within {READY_SECONDS:.0f} s.")
+        try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2)
-            return
-        time.sleep(0.1)
-    raise CantRun(f"the server was not ready within {READY_SECONDS:.0f} s.")
+            ready += 1
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
 
 
 def _welcome(port: int, stand_ins: dict[str, str], password: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import dj_database_url
+import redis
 from environs import Env, EnvError, EnvValidationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,10 +27,13 @@ def _database(url: str | None) -> Any:
     if url is None:
         return None
     try:
-        return dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+        database = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
     except ValueError as error:
         # The library's own sentence may quote the address, and with it the password.
         raise EnvError("Not a database address such as postgres://user:…@host/name.") from error
+    if "postgresql" in str(database["ENGINE"]):
+        database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
+    return database
 
 
 @env.parser_for("address")
@@ -42,9 +46,29 @@ def _address(url: str | None, schemes: tuple[str, ...]) -> str | None:
         _ = parts.port  # a property that raises ValueError
     except ValueError:
         raise EnvError(expected) from None
-    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+    place = parts.path.strip("/") if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in schemes or not place:
         raise EnvError(expected)
     return url
+
+
+@env.parser_for("redis")
+def _redis(url: str | None) -> str | None:
+    address = _address(url, ("redis", "rediss", "unix"))
+    if address is None:
+        return None
+    try:
+        redis.ConnectionPool.from_url(address).make_connection()  # connects to nothing yet
+    except (ValueError, TypeError):
+        raise EnvError("An option behind the ? is not known to redis-py, or malformed.") from None
+    return str(address)
+
+
+@env.parser_for("token")
+def _token(text: str | None) -> str | None:
+    if text is not None and not (text.isascii() and text.isprintable() and " " not in text):
+        raise EnvError("Not a token: it holds a space, a line break or a letter that no token has.")
+    return text
 
 
 @env.parser_for("variables")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_LOAD_SECONDS = 10.0
 UPKEEP_SECONDS = 3600.0
+PART_SECONDS = 1.0
+_PROBING = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
 
 _first_load_ended = asyncio.Event()
 
@@ -33,9 +36,7 @@ async def readyz() -> HttpResponse:
     """503 until the first load ended or timed out, then 200; every part with its state."""
     ready = _first_load_ended.is_set()
     replica = of_this_process()
-    redis, database = await asyncio.gather(
-        asyncio.to_thread(_redis_state), asyncio.to_thread(_database_state)
-    )
+    redis, database = await asyncio.gather(_within(_redis_state), _within(_database_state))
     airtable = "configured" if settings.AIRTABLE_API_KEY else "not configured"
     state = {
         "ready": ready,
@@ -48,6 +49,15 @@ async def readyz() -> HttpResponse:
 
 
 PROBES: dict[str, Callable[[], Awaitable[HttpResponse]]] = {"/healthz": healthz, "/readyz": readyz}
+
+
+async def _within(part: Callable[[], str]) -> str:
+    """The state of a part, which is not available either if it does not say so in time."""
+    asking = asyncio.get_running_loop().run_in_executor(_PROBING, part)
+    try:
+        return await asyncio.wait_for(asking, PART_SECONDS)
+    except TimeoutError:
+        return "unavailable"
 
 
 def _redis_state() -> str:
@@ -109,5 +119,8 @@ async def _first_load(subscription: Subscription) -> None:
 async def _upkeep() -> None:
     """Know the base's fields, and keep knowing them."""
     while settings.AIRTABLE_API_KEY:
-        await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
+        try:
+            await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
+        except Exception:
+            logger.exception("The upkeep failed")
         await asyncio.sleep(UPKEEP_SECONDS)

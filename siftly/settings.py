@@ -9,7 +9,9 @@ from environs import validate
 from siftly.caches import redis_caches
 from siftly.env import BASE_DIR, comma_separated, env, problems
 
+TEN_YEARS = 10 * 365 * 86400
 POSITIVE = validate.Range(min=1)
+SECONDS = validate.Range(min=1, max=TEN_YEARS)
 
 DEBUG = env.bool("DEBUG", False)
 # Without a key a process makes one up, which ends all logins at a restart; `checks` warns of it.
@@ -82,22 +84,28 @@ WHITENOISE_AUTOREFRESH = False
 
 # --- Redis ------------------------------------------------------------------------------------
 
-REDIS_URL = env.address("REDIS_URL", None, schemes=("redis", "rediss", "unix"))
+REDIS_URL = env.redis("REDIS_URL", None)
 CACHES: dict[str, Any] = (
     redis_caches(REDIS_URL)
     if REDIS_URL
     else {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 )
-CACHE_TTL_SECONDS = env.int("CACHE_TTL_SECONDS", 10800, validate=POSITIVE)
-CACHE_STALE_SECONDS = env.int("CACHE_STALE_SECONDS", 86400, validate=validate.Range(min=0))
+CACHE_TTL_SECONDS = env.int("CACHE_TTL_SECONDS", 10800, validate=SECONDS)
+CACHE_STALE_SECONDS = env.int(
+    "CACHE_STALE_SECONDS", 86400, validate=validate.Range(min=0, max=TEN_YEARS)
+)
 # What a process's copy of all entries may take; above it, it holds those that were called for.
 REPLICA_MAX_BYTES = env.int("REPLICA_MAX_BYTES", 256 * 1024 * 1024, validate=POSITIVE)
-CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=POSITIVE)
+CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=SECONDS)
 
 # --- Airtable ---------------------------------------------------------------------------------
 
-AIRTABLE_API_KEY = env.str("AIRTABLE_API_KEY", None)
-AIRTABLE_BASE_ID = env.str("AIRTABLE_BASE_ID", None)
+AIRTABLE_API_KEY = env.token("AIRTABLE_API_KEY", None)
+AIRTABLE_BASE_ID = env.str(
+    "AIRTABLE_BASE_ID",
+    None,
+    validate=validate.Regexp(r"[A-Za-z0-9_-]+$", error="Not a base id, app…."),
+)
 AIRTABLE_API_URL = env.address(
     "AIRTABLE_API_URL", "https://api.airtable.com", schemes=("https", "http")
 )
@@ -134,6 +142,10 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
     },
 }
+
+# Read by gunicorn itself; here only so that `check` finds what is wrong with them.
+env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
+env.int("WEB_CONCURRENCY", 1, validate=POSITIVE)
 
 ENVIRONMENT_PROBLEMS = problems()
 ON_RENDER = "RENDER" in os.environ

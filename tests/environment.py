@@ -1,11 +1,12 @@
 """The environment of all tests, loaded before the settings are: none of the developer's own."""
 
 import os
+import re
+from pathlib import Path
 
-_OURS = ("REDIS_", "AIRTABLE_", "CACHE_", "DATABASE_", "DEFAULT_", "RENDER", "TO_NUMBERS")
-for _name in list(os.environ):
-    if _name.startswith(_OURS):
-        del os.environ[_name]
+_EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
+for _name in re.findall(r"^# ([A-Z_]+)=", _EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE):
+    os.environ.pop(_name, None)
 
 os.environ.update(
     ENV_FILE=os.devnull,

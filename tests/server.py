@@ -104,12 +104,14 @@ def serving(folder: Path, variables: Mapping[str, str], processes: int = 2) -> I
 
 
 def _wait_until_ready(server: Server, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
+    until, ready = time.monotonic() + seconds, 0
     while time.monotonic() < until and server.process.poll() is None:
         with contextlib.suppress(requests.RequestException):
-            if requests.get(f"{server.url}/readyz", timeout=2).ok:
+            # Each process answers for itself: all of them have to be ready.
+            ready = ready + 1 if requests.get(f"{server.url}/readyz", timeout=2).ok else 0
+            if ready == 20:
                 return
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise AssertionError(f"Siftly did not get ready:\n{server.log.read_text()}")
 
 

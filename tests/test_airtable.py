@@ -1,5 +1,8 @@
 """The Airtable client: what it does when Airtable does not do what it should."""
 
+import contextlib
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,8 @@ from airtable_sync.airtable_errors import (
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 
-ONCE = Patience(1.0, 0.5, (), 0.0, 5.0, is_call=True)
-TWICE = Patience(1.0, 0.5, (0.01, 0.01), 0.05, 5.0, is_call=False)
+ONCE = Patience(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
+TWICE = Patience(1.0, 0.5, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
 
 
 def read(patience: Patience = ONCE, table: str = "client") -> list[str]:
@@ -192,9 +195,42 @@ def test_without_redis_a_process_keeps_the_budget_alone(airtable: Sandbox, setti
 def test_who_would_wait_too_long_for_the_budget_is_told_at_once(
     airtable: Sandbox, valkey: Any
 ) -> None:
-    hurried = Airtable(Patience(1.0, 1.0, (), 0.0, 0.1, is_call=True))
+    hurried = Airtable(Patience(1.0, 1.0, 1.0, (), 0.0, 0.1, is_call=True))
     for _ in range(5):
         hurried.matching("client", formulas.EQ(formulas.Field("name"), "x"))
     with pytest.raises(RateLimited, match="budget of requests"):
         hurried.matching("client", formulas.EQ(formulas.Field("name"), "x"))
     assert len(airtable.requests) == 5
+
+
+class Trickle:
+    """An Airtable that sends a byte of its answer every tenth of a second."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with self._listener, connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.1)
+
+
+def test_an_answer_that_trickles_in_is_given_up(airtable: Sandbox, settings: Any) -> None:
+    settings.AIRTABLE_API_URL = Trickle().url
+    started = time.monotonic()
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        read()
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("body", ["[" * 50_000, '{"records": ' + "[" * 50_000])
+def test_an_answer_that_is_nested_too_deeply_is_unavailable(airtable: Sandbox, body: str) -> None:
+    airtable.faults.add(Fault(html=body))
+    with pytest.raises(Unavailable):
+        read()

@@ -168,3 +168,12 @@ def test_no_bytes_on_the_socket_make_a_500(server: Server, raw: bytes) -> None:
 def test_the_server_ends_within_seconds_of_sigterm(server: Server) -> None:
     server.process.terminate()
     assert server.process.wait(10) == 0
+
+
+def test_a_head_that_is_too_large_or_never_ends_is_cut_off(server: Server) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST /webhooks/retell/ HTTP/1.1\r\n")
+        with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it happens
+            connection.sendall((b"x-header: " + b"x" * 10_000 + b"\r\n") * 2000)
+    assert server.call(NUMBER).status_code == 200

@@ -30,7 +30,7 @@ def test_the_readmes_table_names_exactly_the_variables_that_are_read() -> None:
     table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
     source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
-    assert table == read - {"RENDER_EXTERNAL_HOSTNAME"} | {"PORT", "WEB_CONCURRENCY"}
+    assert table == read - {"RENDER_EXTERNAL_HOSTNAME"}
 
 
 def test_the_example_file_names_the_same_variables() -> None:
@@ -64,13 +64,13 @@ def test_no_credential_stands_in_the_repository() -> None:
 
 
 @contextlib.contextmanager
-def running(port: int) -> Iterator[str]:
+def running(port: int, run_dir: Path) -> Iterator[str]:
     """`make run`, until its welcome; afterwards Ctrl-C."""
     env = {
         "PATH": os.environ["PATH"],
         "PORT": str(port),
         "ENV_FILE": os.devnull,
-        "HOME": str(Path.home()),
+        "RUN_DIR": str(run_dir),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox"],
@@ -97,7 +97,7 @@ def running(port: int) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_make_run_and_the_readmes_commands_work_twice() -> None:
+def test_make_run_and_the_readmes_commands_work_twice(tmp_path: Path) -> None:
     assert COMMANDS[0] == "make run"
     assert COMMANDS[-1] == "make test"
     recipe = subprocess.run(
@@ -106,19 +106,19 @@ def test_make_run_and_the_readmes_commands_work_twice() -> None:
     assert "python -m sandbox" in recipe.stdout
     for _ in range(2):
         port = free_port()
-        with running(port) as welcome:
+        with running(port, tmp_path) as welcome:
             placed = re.search(r"Place a call\s+(.*)", welcome)
             assert placed
             assert "John Doe" in shell(placed[1])
             script = "\n".join(COMMANDS[1:-1]).replace(".venv/bin/python", sys.executable)
-            output = shell(f"export PORT={port}\n{script}")
+            output = shell(script.replace(".run/env", str(tmp_path / "env")))
             assert "nl-be_agent_name" in output
             login = re.search(r"Admin\s+(\S+)\s+login: (\w+), password (\S+)", welcome)
             assert login
             assert can_log_in(*login.groups())
         with pytest.raises(requests.ConnectionError):
             requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2)
-    assert not (ROOT / ".run/env").exists()
+    assert not (tmp_path / "env").exists()
 
 
 def shell(script: str) -> str:

@@ -27,6 +27,10 @@ BAD = {
     "DEFAULT_VARIABLES": '{"name": 5}',
     "LOG_LEVEL": "loud",
     "AIRTABLE_MAPPING": "/nowhere.toml",
+    "AIRTABLE_API_KEY": "pat with\na break",
+    "AIRTABLE_BASE_ID": "app/../x y",
+    "PORT": "abc",
+    "WEB_CONCURRENCY": "0",
 }
 
 
@@ -62,6 +66,25 @@ def test_an_empty_value_means_not_set() -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h?db=x",
+        "redis://h?foo=1",
+        "redis://h?socket_timeout=abc",
+        "unix://",
+        "redis://",
+        "redis://h:port",
+        "http://h",
+    ],
+)
+def test_a_redis_address_that_cannot_work_is_said(url: str) -> None:
+    done = manage("check", **{**GOOD, "REDIS_URL": url})
+    assert done.returncode == 1
+    assert "REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("url", "sentence"),
     [
         ("redis://x.upstash.io:6379", "rediss://"),
@@ -84,14 +107,14 @@ def test_the_server_does_not_start_with_bad_values_and_says_them_all(tmp_path: P
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "siftly.asgi"],
         cwd=ROOT,
-        env=environment(PORT=str(free_port()), **{**GOOD, **BAD}),
+        env=environment(**{**GOOD, **BAD, "PORT": str(free_port()), "WEB_CONCURRENCY": "1"}),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1
-    assert all(name in done.stderr for name in BAD)
+    assert all(name in done.stderr for name in BAD if name not in ("PORT", "WEB_CONCURRENCY"))
     assert "Traceback" not in done.stderr
 
 

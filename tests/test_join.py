@@ -165,6 +165,7 @@ def test_the_flat_layout_takes_every_other_field() -> None:
     ("cell", "text"),
     [
         ("Dutch", "Dutch"),
+        ("half a \ud83d smile", "half a ? smile"),
         (5, "5"),
         (5.0, "5"),
         (0.125, "0.125"),

