@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airtable_sync.airtable_errors import AirtableError, QuotaExceeded, RateLimited
-from airtable_sync.budget_file import place_by_file
+from airtable_sync.budget_file import wait_or_start_by_file
 from airtable_sync.store import CALLS, StoreUnavailable
 
 STARTS = 5
-WINDOW_SECONDS = 1.05  # a second, and what a request's way to Airtable may vary
+WINDOW_SECONDS = 1.08  # a second, and what a request's way to Airtable may vary
 LEFT_TO_CALLS = 2  # of the five, while calls ask
 CALL_REMEMBERED_SECONDS = 5.0
 LOCKOUT_SECONDS = 30.0  # after RATE_LIMIT_REACHED nothing is answered for so long
@@ -37,30 +37,24 @@ def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
     """Wait until one more request may start. Raises RateLimited, at once, if that takes longer,
     and what `block` was told of."""
     until = time.monotonic() + longest_seconds
-    while True:
-        wait, retry = _place(until - time.monotonic(), is_call=is_call)
-        if not retry:
-            time.sleep(wait)
-            return
+    while (wait := _wait_or_start(is_call=is_call)) > 0:
         if time.monotonic() + wait > until:
             raise RateLimited("The budget of requests to Airtable is used up for now.")
-        time.sleep(max(wait, 0.01))
+        time.sleep(wait + 0.001)
 
 
-def _place(longest_seconds: float, *, is_call: bool) -> tuple[float, bool]:
-    """The wait before a place that is ours; or before asking for one again, and True."""
-    longest = max(0, int(longest_seconds * 1000))
-    arguments = [STARTS, int(WINDOW_SECONDS * 1000), longest, int(is_call), LEFT_TO_CALLS]
+def _wait_or_start(*, is_call: bool) -> float:
+    """0 if a place is ours now; otherwise how long to wait before asking again."""
+    arguments = [STARTS, int(WINDOW_SECONDS * 1000), int(is_call), LEFT_TO_CALLS]
     arguments += [int(CALL_REMEMBERED_SECONDS * 1000), MONTH_KEPT_SECONDS]
     try:
         names = [*_NAMES, _month_name(datetime.now(UTC))]
-        wait, detail, remaining = CALLS.run(_SCRIPT, names, arguments)
+        wait, reason = CALLS.run(_SCRIPT, names, arguments)
     except StoreUnavailable:
-        wait = place_by_file(STARTS, WINDOW_SECONDS, longest_seconds)
-        return (wait, False) if wait >= 0 else (-wait, True)
-    if wait == -2:
-        raise _blocked(detail.decode(), remaining / 1000)
-    return (int(detail) / 1000, True) if wait == -1 else (wait / 1000, False)
+        return wait_or_start_by_file(STARTS, WINDOW_SECONDS)
+    if reason:
+        raise _blocked(reason.decode(), wait / 1000)
+    return float(wait) / 1000
 
 
 def block(error: AirtableError) -> None:

@@ -11,22 +11,20 @@ from pathlib import Path
 from django.conf import settings
 
 
-def place_by_file(starts: int, window_seconds: float, longest_seconds: float) -> float:
-    """The wait before a place that is now the caller's; if that would be too long, how long it
-    would be, as a negative number."""
+def wait_or_start_by_file(starts: int, window_seconds: float) -> float:
+    """0 if a place is the caller's now; otherwise how long to wait before asking again."""
     file = os.open(_path(), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         now = time.time()
         times = _times(os.read(file, 4096), now + 60)
         earliest = times[-starts] + window_seconds if len(times) >= starts else now
-        start = max(now, earliest)
-        if start - now > longest_seconds:
-            return now - start
-        kept = [*times, start][-starts:]
+        if earliest > now:
+            return min(earliest - now, window_seconds)
+        kept = [*times, now][-starts:]
         os.ftruncate(file, 0)
         os.pwrite(file, " ".join(map(repr, kept)).encode(), 0)
-        return start - now
+        return 0.0
     finally:
         os.close(file)  # and with it the lock
 

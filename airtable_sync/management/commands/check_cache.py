@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from airtable_sync import fields
+from airtable_sync import budget, fields
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.mapping import MappingError, current
@@ -104,7 +104,7 @@ def _airtable_checks() -> list[Check]:
     def reach() -> str:
         # A page of records: after the month's quota the schema alone is still answered.
         table = current().root.table
-        return f"{len(next(airtable.all(table)))} records on the first page of {table}"
+        return f"{len(next(airtable.all(table)))} records on the first page of {table}{_spent()}"
 
     def read_schema() -> str:
         schema.update(fields.renew(PATIENT, airtable))
@@ -115,6 +115,14 @@ def _airtable_checks() -> list[Check]:
         ("airtable schema", read_schema),
         ("mapping", lambda: _compare_mapping(schema)),
     ]
+
+
+def _spent() -> str:
+    try:
+        month = budget.month()
+    except StoreUnavailable:
+        return ""
+    return f"; {month.requests} requests in {month.month}, {month.forecast} at this rate by its end"
 
 
 def _compare_mapping(schema: dict[str, list[str]]) -> str:
