@@ -19,7 +19,7 @@ from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 
-pytestmark = pytest.mark.budget
+pytestmark = [pytest.mark.budget, pytest.mark.slow]
 
 CALL = Patience(1.0, 1.0, 1.0, (), 0.0, 5.0, is_call=True)
 REFRESH = Patience(1.0, 1.0, 1.0, (), 0.0, 20.0, is_call=False)

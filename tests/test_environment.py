@@ -9,6 +9,8 @@ import pytest
 
 from tests.server import ROOT, environment, free_port, manage
 
+pytestmark = pytest.mark.slow
+
 GOOD = {
     "REDIS_URL": "redis://127.0.0.1:6379",
     "AIRTABLE_API_KEY": "pat1",

@@ -18,6 +18,8 @@ from siftly.caches import redis_caches
 from tests.conftest import use_redis
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "+32460234291"
 
 
