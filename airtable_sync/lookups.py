@@ -86,8 +86,8 @@ class Lookups:
     # --- one lookup after the other --------------------------------------------------------------
 
     def _enqueue(self, number: str) -> None:
+        self._elsewhere.discard(number)
         if number in self._waiting:
-            self._elsewhere.discard(number)
             self._queue[number] = None
             if self._runner is None or self._runner.done():
                 self._runner = self._loop.create_task(self._run())
@@ -195,6 +195,8 @@ class Lookups:
             entry = self._replica.get(number)
             if entry and self._replica.is_fresh(entry):
                 self._resolve([entry], saved=True)
+            elif number in self._elsewhere:  # the replica may hold only what was called for
+                self._enqueue(number)
 
 
 def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:

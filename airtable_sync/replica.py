@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from airtable_sync.entries import Entry, from_bytes, is_over
-from airtable_sync.store import REPLICA, Store
+from airtable_sync.store import REPLICA, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +92,15 @@ class Replica:
 
     def sync(self) -> None:
         """Read what changed since the last time; everything, if this is another Redis than then.
-        Raises StoreUnavailable, which changes nothing but `in_step`."""
-        self.in_step = False
+        Raises StoreUnavailable, and is in step no more then."""
+        try:
+            self._sync()
+        except StoreUnavailable:
+            self.in_step = False
+            raise
+        self.in_step = True
+
+    def _sync(self) -> None:
         state = self.store.state(self._epoch or "", self.sequence)
         self._clock_offset = state.now - int(time.time() * 1000)
         if state.epoch == self._epoch:
@@ -104,12 +111,10 @@ class Replica:
         self.sequence = max([self.sequence, *(sequence for _, sequence in state.changed)])
         self.complete_at = max(self.complete_at, state.complete_at)
         self._save_unsaved()
-        self.in_step = True
 
     def _take_changes(self, numbers: list[str]) -> None:
-        if not self.complete:
-            numbers = [number for number in numbers if number in self._held]
-        for number, raw in self.store.read_raw(numbers):
+        wanted = numbers if self.complete else [each for each in numbers if each in self._held]
+        for number, raw in self.store.read_raw(wanted):
             self._take(number, raw)
         self._tell(numbers)
 
@@ -173,16 +178,25 @@ class Replica:
         if not numbers:
             return
         entries = [entry for number in numbers if (entry := self.get(number))]
+        try:
+            if not self._save(entries):
+                return
+        except StoreUnavailable as error:  # full, or read-only: that makes nothing here outdated
+            logger.debug("Redis does not take %d entries: %s", len(entries), error)
+            return
+        logger.info("Gave %d entries back to Redis, which did not have them", len(entries))
+        with self._writing:
+            self._unsaved -= numbers
+
+    def _save(self, entries: list[Entry]) -> bool:
         token = f"{id(self)}:{time.time()}"
         if not self.store.add(REFILL_LEASE, token, REFILL_LEASE_SECONDS):
-            return
+            return False
         try:
             self.store.write(entries, announce_unchanged=False)
         finally:
             self.store.release(REFILL_LEASE, token)
-        logger.info("Gave %d entries back to Redis, which did not have them", len(entries))
-        with self._writing:
-            self._unsaved -= numbers
+        return True
 
     def prune(self) -> None:
         """Drop what has outlived its use. Now and then, in the thread that keeps in step."""

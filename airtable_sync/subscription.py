@@ -53,6 +53,9 @@ class Subscription:
                     self._listen(pubsub)
             except (StoreUnavailable, RedisError, OSError) as error:
                 self._lost(error)
+            except Exception as error:
+                logger.exception("The replica's thread goes on after an unforeseen error")
+                self._lost(error)
             self.first_load_ended.set()
             self._stopping.wait(RECONNECT_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
 
@@ -76,7 +79,7 @@ class Subscription:
                 raise StoreUnavailable("Redis is silent.")
             if kind == "message" and text.startswith(FAILED):
                 self.on_failed(text.removeprefix(FAILED).split(","))
-            elif kind == "message" and int(text) > self.replica.sequence:
+            elif kind == "message" and self._is_news(text):
                 self._compare()
             elif kind == "subscribe" or now >= compare_at:
                 self._compare()
@@ -85,6 +88,10 @@ class Subscription:
             if now - pinged_at >= PING_SECONDS:
                 pubsub.ping()
                 pinged_at = now
+
+    def _is_news(self, text: str) -> bool:
+        """Not a change that was already seen when an earlier nudge was followed."""
+        return not text.isdigit() or int(text) > self.replica.sequence
 
     def _compare(self) -> None:
         self.replica.sync()

@@ -70,7 +70,7 @@ class TestBatches:
 
     def test_more_than_a_hundred_are_several_lookups(self, flat_airtable: Sandbox) -> None:
         assert set(run(lambda: ask_all(numbers(250)))) == {"default"}
-        assert len(flat_airtable.requests) == 3
+        assert 3 <= len(flat_airtable.requests) <= 5  # the first takes those who came first
 
     def test_only_one_lookup_runs_at_a_time(self, flat_airtable: Sandbox) -> None:
         flat_airtable.latency = 0.02
@@ -227,3 +227,26 @@ def test_a_hundred_cold_numbers_keep_to_the_budget(
     assert time.monotonic() - started < 9
     assert len(airtable.requests) <= most
     assert all(each.status == 200 for each in airtable.requests)
+
+
+def test_who_waits_for_another_process_is_woken_also_above_the_replicas_limit(
+    valkey: ValkeyServer, airtable: Sandbox, settings: Any
+) -> None:
+    settings.REPLICA_MAX_BYTES = 1
+    CALLS.claim([NUMBER], "another process", 3)
+    replica = of_this_process()
+
+    async def wait_for_another() -> tuple[Entry, float]:
+        waiting = lookups.of_this_loop().of(NUMBER)
+        await asyncio.sleep(0.2)
+        entry = Entry(NUMBER, {"a": "elsewhere"}, int(time.time() * 1000), "lookup")
+        await asyncio.to_thread(CALLS.write, [entry], announce_unchanged=True)
+        started = time.monotonic()
+        await asyncio.to_thread(replica.sync)
+        return await waiting, time.monotonic() - started
+
+    replica.sync()
+    entry, seconds = run(wait_for_another)
+    assert entry.config == {"a": "elsewhere"}
+    assert seconds < 1
+    assert not airtable.requests

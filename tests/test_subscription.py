@@ -163,3 +163,37 @@ def test_while_nothing_changes_no_entry_is_read(replica: Replica, valkey: Valkey
         after = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
         assert after == before
         assert replica.in_step
+
+
+def test_nonsense_on_the_channel_harms_nobody(replica: Replica, valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        for text in ("", "nonsense", "-1", "failed:", "failed:+1,+2", b"\xff\xfe", "9" * 400):
+            client.publish("siftly:1:changes", text)
+    write("John")
+    assert eventually(has(replica, "John"), 5) < 3
+
+
+def test_an_unforeseen_error_does_not_end_the_thread(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Replica, "sync", lambda _: 1 / 0)
+        write("John")
+        eventually(lambda: not replica.in_step, 3)
+    eventually(has(replica, "John"), 5)
+
+
+def test_a_full_redis_that_does_not_take_an_entry_back_leaves_the_replica_in_step(
+    replica: Replica, valkey: ValkeyServer
+) -> None:
+    write("John")
+    eventually(has(replica, "John"), 2)
+    with valkey.client() as client:
+        client.config_set("maxmemory", "1")
+        newer = Entry(NUMBER, {"customer_name": "new"}, int(time.time() * 1000) + 1, "lookup")
+        replica.keep(newer, saved=False)
+        replica.sync()
+        assert replica.in_step
+        client.config_set("maxmemory", "0")
+        replica.sync()
+    assert CALLS.read(NUMBER) == newer
