@@ -80,7 +80,7 @@ class TestWithRedis:
         assert asyncio.run(calls()) == ["stale"] * 20 + ["memory"]
         assert len(airtable.requests) == 4
 
-    def test_with_airtable_away_it_is_served_stale_and_renewed_with_pauses(
+    def test_scenario_7_with_airtable_away_it_is_served_stale_and_renewed_with_pauses(
         self, airtable: Sandbox
     ) -> None:
         cache(10_900)
@@ -96,7 +96,7 @@ class TestWithRedis:
         assert asyncio.run(calls()) == {"stale"}
         assert len(airtable.requests) == 1
 
-    def test_an_entry_past_its_life_is_not_served(self, airtable: Sandbox) -> None:
+    def test_scenario_8_an_entry_past_its_life_is_not_served(self, airtable: Sandbox) -> None:
         cache(98_000)
         airtable.stop()
         of_this_process().sync()

@@ -147,7 +147,7 @@ class TestRefresh:
             Fault(status=401, times=None),
         ],
     )
-    def test_one_that_cannot_finish_reading_changes_nothing(
+    def test_scenario_16_one_that_cannot_finish_reading_changes_nothing(
         self, airtable: Sandbox, fault: Fault
     ) -> None:
         refresh()
@@ -161,7 +161,7 @@ class TestRefresh:
         assert john
         assert john["customer_name"] == "John Doe"
 
-    def test_a_newer_reading_is_not_overwritten(self, airtable: Sandbox) -> None:
+    def test_scenario_17_a_newer_reading_is_not_overwritten(self, airtable: Sandbox) -> None:
         newer = CALLS.now() + 3000
         CALLS.write([Entry(NUMBER, {"a": "newer"}, newer, "change")], announce_unchanged=False)
         assert refresh()["added"] == 25
@@ -227,7 +227,7 @@ def test_without_redis_it_fails_before_asking_airtable(airtable: Sandbox, settin
     assert not airtable.requests
 
 
-def test_readers_see_the_old_or_the_new_config_and_nothing_else(
+def test_scenario_14_readers_see_the_old_or_the_new_config_and_nothing_else(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     refresh()

@@ -97,7 +97,9 @@ class TestAnyRedis:
         assert list(CALLS.read_many(CALLS.numbers())) == entries
 
     @pytest.mark.parametrize("value", [5, "text", [], {}, {"config": {"a": 1}}, {"config": None}])
-    def test_a_value_of_a_foreign_format_is_a_miss_and_is_replaced(self, value: Any) -> None:
+    def test_scenario_20_a_value_of_another_version_is_a_miss_and_is_replaced(
+        self, value: Any
+    ) -> None:
         caches["default"].set(f"entry:{NUMBER}", value)
         assert CALLS.read(NUMBER) is None
         assert list(CALLS.read_many([NUMBER])) == []
