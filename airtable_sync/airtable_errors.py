@@ -22,6 +22,14 @@ class QuotaExceeded(AirtableError):
     """The plan's calls of this month are used up: waiting does not help before the month ends."""
 
 
+class BudgetSpent(RateLimited):
+    """The same, known without asking: by our own budget, or from what Airtable said before."""
+
+
+class QuotaKnownExceeded(QuotaExceeded):
+    """The same, known without asking."""
+
+
 class IteratorLost(AirtableError):
     """Airtable forgot the place in a list of records: read the list from its beginning."""
 

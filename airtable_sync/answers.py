@@ -114,6 +114,7 @@ async def _from_airtable(number: str, deadline: float) -> Entry | None:
     try:
         return await asyncio.wait_for(asyncio.shield(lookup), deadline - time.monotonic())
     except TimeoutError:
+        counters.failed("airtable")
         logger.warning("The lookup of %s takes longer than the call may wait", number)
     except AirtableError as error:
         counters.failed("airtable")

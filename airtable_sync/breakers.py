@@ -8,7 +8,7 @@ from interlock.window import WindowType
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from airtable_sync.airtable_errors import Unavailable
+from airtable_sync.airtable_errors import BudgetSpent, QuotaKnownExceeded, Unavailable
 
 
 class _Counts:
@@ -23,8 +23,14 @@ class _Counts:
 
 
 def _breaker(
-    name: str, counts: _Counts, *, window_seconds: int, open_seconds: float
+    name: str,
+    counts: _Counts,
+    *,
+    window_seconds: int,
+    open_seconds: float,
+    not_asked: tuple[type[Exception], ...] = (),
 ) -> CircuitBreaker:
+    """`not_asked` are errors that say nothing about the other side, for it was not asked."""
     config = Config(
         window_type=WindowType.TIME_BASED,
         window_size=window_seconds,
@@ -34,7 +40,9 @@ def _breaker(
         permitted_calls_in_half_open=1,
         max_concurrent_probes=1,
     )
-    return CircuitBreaker(name=name, config=config, classifier=counts)
+    return CircuitBreaker(
+        name=name, config=config, classifier=counts, unreachable_exceptions=not_asked
+    )
 
 
 REDIS = _breaker(
@@ -43,4 +51,10 @@ REDIS = _breaker(
     window_seconds=5,
     open_seconds=1.0,
 )
-AIRTABLE = _breaker("airtable", _Counts(Unavailable), window_seconds=30, open_seconds=5.0)
+AIRTABLE = _breaker(
+    "airtable",
+    _Counts(Unavailable),
+    window_seconds=30,
+    open_seconds=5.0,
+    not_asked=(BudgetSpent, QuotaKnownExceeded),
+)

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airtable_sync.airtable_errors import AirtableError, QuotaExceeded, RateLimited
-from airtable_sync.budget_file import wait_or_start_by_file
+from airtable_sync.airtable_errors import (
+    AirtableError,
+    BudgetSpent,
+    QuotaExceeded,
+    QuotaKnownExceeded,
+    RateLimited,
+)
+from airtable_sync.budget_file import HostBudget, host_budget
 from airtable_sync.store import CALLS, StoreUnavailable
 
 STARTS = 5
@@ -18,10 +24,19 @@ WINDOW_SECONDS = 1.08  # a second, and what a request's way to Airtable may vary
 LEFT_TO_CALLS = 2  # of the five, while calls ask
 CALL_REMEMBERED_SECONDS = 5.0
 LOCKOUT_SECONDS = 30.0  # after RATE_LIMIT_REACHED nothing is answered for so long
-QUOTA_PAUSE_SECONDS = 3600.0  # plans are changed and months turn: look again now and then
 MONTH_KEPT_SECONDS = 70 * 24 * 3600
 _SCRIPT = Path(__file__).with_name("budget.lua").read_text(encoding="utf-8")
-_NAMES = ("airtable_starts", "airtable_calls_ask", "airtable_blocked")
+_BLOCKED = "airtable_blocked"
+_NAMES = (
+    "airtable_starts",
+    "airtable_calls_ask",
+    "airtable_refreshed_at",
+    "airtable_refresh_waits",
+    _BLOCKED,
+)
+
+# How late Redis' word may arrive here, by experience: a start is that much later than it is noted.
+_lateness = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,63 +49,105 @@ class Month:
 
 
 def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
-    """Wait until one more request may start. Raises RateLimited, at once, if that takes longer,
+    """Wait until one more request may start. Raises BudgetSpent, at once, if that takes longer,
     and what `block` was told of."""
     until = time.monotonic() + longest_seconds
     while (wait := _wait_or_start(is_call=is_call)) > 0:
         if time.monotonic() + wait > until:
-            raise RateLimited("The budget of requests to Airtable is used up for now.")
+            raise BudgetSpent("The budget of requests to Airtable is used up for now.")
         time.sleep(wait + 0.001)
 
 
 def _wait_or_start(*, is_call: bool) -> float:
     """0 if a place is ours now; otherwise how long to wait before asking again."""
-    arguments = [STARTS, int(WINDOW_SECONDS * 1000), int(is_call), LEFT_TO_CALLS]
-    arguments += [int(CALL_REMEMBERED_SECONDS * 1000), MONTH_KEPT_SECONDS]
+    with host_budget(STARTS) as host:
+        wait, uncounted = _host_wait(host), host["uncounted"]
+    if wait > 0:
+        return wait
     try:
-        names = [*_NAMES, _month_name(datetime.now(UTC))]
-        wait, reason = CALLS.run(_SCRIPT, names, arguments)
+        wait = _ask_redis(uncounted + 1, is_call=is_call)
     except StoreUnavailable:
-        return wait_or_start_by_file(STARTS, WINDOW_SECONDS)
+        return _ask_host()
+    if wait == 0:
+        with host_budget(STARTS) as host:
+            host["starts"].append(time.time())
+            host["uncounted"] = max(0, host["uncounted"] - uncounted)
+    return wait
+
+
+def _ask_redis(count: int, *, is_call: bool) -> float:
+    global _lateness  # noqa: PLW0603 - an experience of this process
+    window = WINDOW_SECONDS + _lateness
+    arguments = [STARTS, int(window * 1000), int(is_call), LEFT_TO_CALLS]
+    arguments += [int(CALL_REMEMBERED_SECONDS * 1000), count, MONTH_KEPT_SECONDS]
+    started = time.monotonic()
+    wait, reason = CALLS.run(_SCRIPT, [*_NAMES, _month_name(datetime.now(UTC))], arguments)
+    _lateness = max(time.monotonic() - started, 0.9 * _lateness)
     if reason:
         raise _blocked(reason.decode(), wait / 1000)
     return float(wait) / 1000
 
 
+def _ask_host() -> float:
+    with host_budget(STARTS) as host:
+        if time.time() < host["blocked_until"]:
+            raise _blocked(host["blocked_by"], host["blocked_until"] - time.time())
+        wait = _host_wait(host)
+        if wait == 0:
+            host["starts"].append(time.time())
+            host["uncounted"] += 1
+        return wait
+
+
+def _host_wait(host: HostBudget) -> float:
+    """By what this host has started: no more than Redis knows, unless Redis has lost it."""
+    starts = host["starts"]
+    earliest = starts[-STARTS] + WINDOW_SECONDS if len(starts) >= STARTS else 0.0
+    return max(0.0, earliest - time.time())
+
+
 def block(error: AirtableError) -> None:
     """Tell all processes that Airtable is not to be asked for a while."""
-    pauses = {RateLimited: LOCKOUT_SECONDS, QuotaExceeded: _quota_pause(datetime.now(UTC))}
-    seconds = pauses.get(type(error))
-    if seconds is None:
-        return
+    if type(error) is RateLimited:
+        _block(RateLimited.__name__, LOCKOUT_SECONDS)
+    elif type(error) is QuotaExceeded:
+        _block(QuotaExceeded.__name__, _until_the_month_turns(datetime.now(UTC)))
+
+
+def unblock() -> None:
+    """Ask Airtable again, whatever it said: an operator knows of another plan, or wants to see."""
+    _block("", 0)
+
+
+def _block(reason: str, seconds: float) -> None:
+    with host_budget(STARTS) as host:
+        host["blocked_by"], host["blocked_until"] = reason, time.time() + seconds
+    script = """
+    if ARGV[1] == "" then return redis.call("DEL", KEYS[1]) end
+    return redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+    """
     try:
-        CALLS.run(
-            'return redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])',
-            ["airtable_blocked"],
-            [type(error).__name__, int(seconds * 1000)],
-        )
+        CALLS.run(script, [_BLOCKED], [reason, int(seconds * 1000)])
     except StoreUnavailable:
-        return  # each process finds out for itself
+        return  # this host knows; others find out for themselves
 
 
-def _blocked(kind: str, seconds: float) -> AirtableError:
-    if kind == QuotaExceeded.__name__:
-        return QuotaExceeded("The plan's requests to Airtable of this month are used up.")
-    return RateLimited(f"Airtable was asked too often; it answers again in {seconds:.0f} s.")
+def _blocked(reason: str, seconds: float) -> AirtableError:
+    if reason == QuotaExceeded.__name__:
+        return QuotaKnownExceeded("The plan's requests to Airtable of this month are used up.")
+    return BudgetSpent(f"Airtable was asked too often; it answers again in {seconds:.0f} s.")
 
 
-def _quota_pause(now: datetime) -> float:
-    """Until the month turns, but look again every hour: the plan may have been changed."""
+def _until_the_month_turns(now: datetime) -> float:
     days = calendar.monthrange(now.year, now.month)[1]
-    end = now.replace(day=days, hour=23, minute=59, second=59)
-    return min(QUOTA_PAUSE_SECONDS, (end - now).total_seconds() + 1)
+    end = now.replace(day=days, hour=23, minute=59, second=59, microsecond=0)
+    return (end - now).total_seconds() + 1
 
 
 def month(now: datetime | None = None) -> Month:
     """This month's requests so far. Raises StoreUnavailable."""
     now = now or datetime.now(UTC)
-    name = _month_name(now)
-    count = int(CALLS.recall(name) or 0)
+    count = int(CALLS.recall(_month_name(now)) or 0)
     days = calendar.monthrange(now.year, now.month)[1]
     passed = max(1.0, now.day - 1 + now.hour / 24 + now.minute / 1440)
     return Month(f"{now:%Y-%m}", count, round(count * days / passed))

@@ -1,45 +1,81 @@
-"""The budget without Redis: a file that all processes of this host share, under a lock that each
-holds for microseconds."""
+"""This host's part of the budget: a file that its processes share, under a lock that each holds for
+microseconds. Without Redis it is the budget; beside Redis it remembers what Redis may lose."""
 
 import fcntl
 import hashlib
+import json
+import logging
 import os
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypedDict
 
 from django.conf import settings
 
+logger = logging.getLogger(__name__)
 
-def wait_or_start_by_file(starts: int, window_seconds: float) -> float:
-    """0 if a place is the caller's now; otherwise how long to wait before asking again."""
-    file = os.open(_path(), os.O_RDWR | os.O_CREAT, 0o600)
+
+class HostBudget(TypedDict):
+    starts: list[float]  # of the last requests, seconds since the epoch
+    blocked_by: str  # why Airtable is not to be asked; "" if it may be
+    blocked_until: float
+    uncounted: int  # requests that Redis has not counted for the month yet
+
+
+_memory = ""  # of this process alone, where no file can be written
+_memory_lock = threading.Lock()
+
+
+@contextmanager
+def host_budget(kept_starts: int) -> Iterator[HostBudget]:
+    """The budget, to be read and changed under its lock."""
+    try:
+        file = os.open(_path(), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        logger.debug("No file for the budget, each process keeps its own: %s", error)
+        yield from _in_memory(kept_starts)
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        now = time.time()
-        times = _times(os.read(file, 4096), now + 60)
-        earliest = times[-starts] + window_seconds if len(times) >= starts else now
-        if earliest > now:
-            return min(earliest - now, window_seconds)
-        kept = [*times, now][-starts:]
+        budget = _read(os.read(file, 65536))
+        yield budget
+        content = _written(budget, kept_starts).encode()
         os.ftruncate(file, 0)
-        os.pwrite(file, " ".join(map(repr, kept)).encode(), 0)
-        return 0.0
+        os.pwrite(file, content, 0)
     finally:
         os.close(file)  # and with it the lock
 
 
-def _times(content: bytes, latest: float) -> list[float]:
-    """What is no time, or one far ahead (the clock was set back), does not count."""
-    times = []
-    for word in content.split():
-        try:
-            moment = float(word)
-        except ValueError:
-            continue
-        if moment < latest:
-            times.append(moment)
-    return sorted(times)
+def _in_memory(kept_starts: int) -> Iterator[HostBudget]:
+    global _memory  # noqa: PLW0603 - the last resort of a process on its own
+    with _memory_lock:
+        budget = _read(_memory.encode())
+        yield budget
+        _memory = _written(budget, kept_starts)
+
+
+def _read(content: bytes) -> HostBudget:
+    """What makes no sense, or lies ahead (the clock was set back), does not count."""
+    try:
+        value: Any = json.loads(content)
+        latest = time.time() + 1
+        starts = [float(each) for each in value["starts"] if float(each) < latest]
+        return HostBudget(
+            starts=sorted(starts),
+            blocked_by=str(value["blocked_by"]),
+            blocked_until=float(value["blocked_until"]),
+            uncounted=int(value["uncounted"]),
+        )
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return HostBudget(starts=[], blocked_by="", blocked_until=0.0, uncounted=0)
+
+
+def _written(budget: HostBudget, kept_starts: int) -> str:
+    return json.dumps({**budget, "starts": budget["starts"][-kept_starts:]})
 
 
 def _path() -> Path:

@@ -8,7 +8,9 @@
 local token, lease = ARGV[1], ARGV[2]
 local results = {}
 for i = 1, #KEYS, 2 do
-  local ours = redis.call("SET", KEYS[i], token, "NX", "PX", lease) and "1" or "0"
+  local holder = redis.call("GET", KEYS[i])
+  local ours = (not holder or holder == token) and "1" or "0"
+  if ours == "1" then redis.call("SET", KEYS[i], token, "PX", lease) end
   results[#results + 1] = ours
   results[#results + 1] = redis.call("PTTL", KEYS[i])
   results[#results + 1] = redis.call("GET", KEYS[i + 1]) or ""

@@ -102,12 +102,12 @@ def from_bytes(number: str, raw: bytes) -> Entry | None:
     in the log, if they hold something else."""
     try:
         return from_json(number, json.loads(raw))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         warn_of_foreign_value(number, error)
         return None
 
 
-def warn_of_foreign_value(number: str, error: ValueError) -> None:
+def warn_of_foreign_value(number: str, error: Exception) -> None:
     logger.warning("The cached value of %s counts as a miss: %s", number, error)
 
 

@@ -49,21 +49,23 @@ def renew(store: Store, airtable: Airtable) -> dict[str, list[str]]:
     return tables
 
 
-def renew_if_old(store: Store, airtable: Airtable) -> None:
-    """Renew the list once in half a day, for all processes together."""
+def renew_if_old(store: Store, airtable: Airtable) -> bool:
+    """Renew the list once in half a day, for all processes together. Whether it is known now."""
     if time.time() - _recalled(store)["read_at"] < RENEWED_EVERY_SECONDS:
-        return
+        return True
     try:
         renew(store, airtable)
     except AirtableError as error:
         logger.warning("The base's schema can't be read: %s", error)
+        return False
+    return True
 
 
 def _recalled(store: Store) -> Remembered:
     nothing = Remembered(tables=dict(_here), read_at=0.0)
     try:
         remembered = store.recall(NAME)
-    except (StoreUnavailable, ValueError):  # away, or no JSON
+    except (StoreUnavailable, ValueError, RecursionError):  # away, or no JSON
         return nothing
     if not _is_remembered(remembered):
         return nothing

@@ -74,11 +74,16 @@ class Lookups:
 
     def failed_elsewhere(self, numbers: Collection[str]) -> None:
         """Another process's lookup failed; called from any thread."""
-        error = Unavailable("Another process's lookup failed.")
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(
-                lambda: self._fail(self._elsewhere.intersection(numbers), error)
-            )
+            self._loop.call_soon_threadsafe(self._try_here, numbers)
+
+    def _try_here(self, numbers: Collection[str]) -> None:
+        """What failed there may work here (it was cut off, say), if anybody waits for it."""
+        for number in self._elsewhere.intersection(numbers):
+            if self._is_served_stale(number):
+                self._fail([number], Unavailable("Another process's lookup failed."))
+            else:
+                self._enqueue(number)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -102,7 +107,8 @@ class Lookups:
                 await self._look_up(await self._claimed(batch))
             except Exception as error:
                 logger.exception("A lookup ended unforeseen")
-                self._fail(batch, AirtableError(f"The lookup ended unforeseen: {error!r}"))
+                reason = AirtableError(f"The lookup ended unforeseen: {error!r}")
+                await self._give_back_failed(batch, reason)
 
     async def _claimed(self, numbers: list[str]) -> list[str]:
         """Those that are ours to look up: without Redis, all of them."""
@@ -149,11 +155,15 @@ class Lookups:
 
     async def _give_back_failed(self, numbers: list[str], error: AirtableError) -> None:
         """Who waits elsewhere is told. What is served stale meanwhile is left alone for a while."""
-        stale = [number for number in numbers if self._replica.get(number)]
+        stale = [number for number in numbers if self._is_served_stale(number)]
         self._fail(numbers, error)
         await self._give_back(stale, PAUSE_SECONDS)
         cold = [number for number in numbers if number not in stale]
         await self._give_back(cold, 0.0, failed=numbers)
+
+    def _is_served_stale(self, number: str) -> bool:
+        entry = self._replica.get(number)
+        return entry is not None and self._replica.is_servable(entry)
 
     async def _give_back(
         self, numbers: list[str], seconds: float, failed: Collection[str] = ()

@@ -19,10 +19,9 @@ from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.join import Conflict, Invalid, Joined, join
 from airtable_sync.lookup import served_numbers
 from airtable_sync.mapping import Mapping, current
-from airtable_sync.store import Store, StoreUnavailable
+from airtable_sync.store import REFRESH_LEASE, Store, StoreUnavailable
 
-# One refresh at a time: two would do the same work. A killed one gives up within a minute.
-LEASE, LEASE_SECONDS = "refresh_lease", 60
+LEASE_SECONDS = 60  # a killed refresh gives up within it
 
 Status = Literal["published", "unchanged", "refused", "failed", "busy", "dry-run"]
 Progress = Callable[[str, int], None]  # what is going on, and how many are done
@@ -59,7 +58,7 @@ def refresh(
     """Read all, then publish, one at a time. Raises AirtableError and StoreUnavailable, after which
     nothing is changed unless everything was read, and Refused and Busy."""
     token = secrets.token_hex(8)
-    if not dry_run and not store.add(LEASE, token, LEASE_SECONDS):
+    if not dry_run and not store.add(REFRESH_LEASE, token, LEASE_SECONDS):
         raise Busy("Another refresh is running, or was killed less than a minute ago.")
 
     if dry_run:
@@ -76,7 +75,7 @@ def _holding(store: Store, token: str) -> Iterator[None]:
     def renew() -> None:
         while not ended.wait(LEASE_SECONDS / 4):
             with suppress(StoreUnavailable):
-                store.renew(LEASE, token, LEASE_SECONDS)
+                store.renew(REFRESH_LEASE, token, LEASE_SECONDS)
 
     thread = threading.Thread(target=renew, name="refresh-lease", daemon=True)
     thread.start()
@@ -85,7 +84,7 @@ def _holding(store: Store, token: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        store.release(LEASE, token)
+        store.release(REFRESH_LEASE, token)
 
 
 def _refresh(
@@ -108,8 +107,9 @@ def _refresh(
         outcomes = _difference(store, entries)
     else:
         outcomes = _publish(store, entries, progress)
-        store.forget(ended)
         store.completed(asked_at)
+        outcomes.update(_remove_what_came_back(store, entries, asked_at))
+        store.forget(ended)
     return _report(joined, outcomes, airtable, started, dry_run=dry_run)
 
 
@@ -155,6 +155,15 @@ def _gone(store: Store, numbers: set[str]) -> tuple[list[str], list[str]]:
     existing = {entry.number: entry for entry in store.read_many(others)}
     gone = [entry.number for entry in existing.values() if entry.known]
     return gone, [number for number in others if number not in existing]
+
+
+def _remove_what_came_back(store: Store, entries: list[Entry], asked_at: int) -> Counter[str]:
+    """A replica may have given an emptied Redis back a number that Airtable no longer has, while
+    this refresh read: from `completed` on, none does."""
+    gone, _ = _gone(store, {entry.number for entry in entries})
+    old = [each.number for each in store.read_many(gone) if each.asked_at < asked_at]
+    removals = [Entry(number, None, asked_at, "refresh") for number in old]
+    return Counter(store.write(removals, announce_unchanged=False).values())
 
 
 def _publish(store: Store, entries: list[Entry], progress: Progress) -> Counter[str]:

@@ -5,18 +5,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
 from airtable_sync.entries import Entry, from_bytes, is_over
-from airtable_sync.store import REPLICA, Store, StoreUnavailable
+from airtable_sync.store import ENTRIES_PER_REQUEST, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 # What Python itself needs for an entry beside its bytes: key, value object, place in a dictionary.
 OVERHEAD_BYTES = 400
 REFILL_LEASE, REFILL_LEASE_SECONDS = "refill_lease", 30
+CLOCKS_DIFFER_MS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ class Replica:
         self.in_step = False
         self._held: dict[str, Held] = {}
         self._bytes = 0
-        self._epoch: str | None = (
-            None  # which life of Redis this is a copy of; None before the first load
-        )
+        self._epoch = ""  # which life of Redis this is a copy of
         self.sequence = 0
         self._clock_offset = 0  # Redis' clock minus ours, ms
         self._unsaved: set[str] = set()  # what Redis did not take yet
+        self._again: set[str] = set()  # came in beside the changes, and may be outdated already
+        self._called: set[str] = set()  # since it was last looked at; only while not complete
         self._listeners: list[Callable[[Collection[str]], None]] = []
         self._writing = threading.Lock()
 
@@ -59,6 +60,8 @@ class Replica:
         held = self._held.get(number)
         if held is None or held.is_over(self.now(), self.complete_at):
             return None
+        if not self.complete:
+            self._called.add(number)
         return from_bytes(number, held.raw)
 
     def is_fresh(self, entry: Entry) -> bool:
@@ -83,6 +86,8 @@ class Replica:
         with self._writing:
             if self._put(entry.number, Held(raw, entry.asked_at, entry.known)) and not saved:
                 self._unsaved.add(entry.number)
+            if not self.complete:
+                self._again.add(entry.number)
 
     def on_change(self, listener: Callable[[Collection[str]], None]) -> None:
         """Be told, in the thread that keeps the replica in step, which numbers changed."""
@@ -90,46 +95,62 @@ class Replica:
 
     # --- keeping in step: in one thread ----------------------------------------------------------
 
-    def sync(self) -> None:
-        """Read what changed since the last time; everything, if this is another Redis than then.
-        Raises StoreUnavailable, and is in step no more then."""
+    def sync(self, *, whole: bool = False) -> None:
+        """Read what changed since the last time; everything, if this is another Redis than then, or
+        `whole`. Raises StoreUnavailable, and is in step no more then."""
         try:
-            self._sync()
+            self._sync("" if whole else self._epoch)
         except StoreUnavailable:
             self.in_step = False
             raise
         self.in_step = True
 
-    def _sync(self) -> None:
-        state = self.store.state(self._epoch or "", self.sequence)
+    def _sync(self, epoch: str) -> None:
+        state = self.store.state(epoch, self.sequence)
         self._clock_offset = state.now - int(time.time() * 1000)
-        if state.epoch == self._epoch:
-            self._take_changes([number for number, _ in state.changed])
+        numbers = [number for number, _ in state.changed]
+        if state.whole:
+            self._take_everything(numbers, state.complete_at)
         else:
-            self._take_everything([number for number, _ in state.changed])
-            self._epoch, self.sequence = state.epoch, 0
-        self.sequence = max([self.sequence, *(sequence for _, sequence in state.changed)])
+            self._take_changes(numbers)
+        base = 0 if state.whole else self.sequence
+        self._epoch = state.epoch
+        self.sequence = max([base, *(sequence for _, sequence in state.changed)])
         self.complete_at = max(self.complete_at, state.complete_at)
         self._save_unsaved()
 
     def _take_changes(self, numbers: list[str]) -> None:
-        wanted = numbers if self.complete else [each for each in numbers if each in self._held]
+        wanted = numbers
+        if not self.complete:
+            with self._writing:
+                again, self._again = self._again, set()
+            wanted = [number for number in numbers if number in self._held] + sorted(again)
         for number, raw in self.store.read_raw(wanted):
             self._take(number, raw)
         self._tell(numbers)
 
-    def _take_everything(self, numbers: list[str]) -> None:
-        """Load all; keep, and give back to Redis, what it has lost."""
+    def _take_everything(self, numbers: list[str], complete_at: int) -> None:
+        """Load all; first what is held, which has to be right also where not all has room."""
+        there = set(numbers)
+        order = sorted(there, key=lambda number: number not in self._held)
+        with self._writing:
+            self._part_with_all_but(there, complete_at)
         self.complete = True
-        for number, raw in self.store.read_raw(numbers):
+        for number, raw in self.store.read_raw(order):
             if self._is_full_with(raw) and number not in self._held:
                 self.complete = False  # the others come when they are called for
                 break
             self._take(number, raw)
-        there = set(numbers)
-        with self._writing:
-            self._unsaved.update(number for number in self._held if number not in there)
         self._tell(numbers)
+
+    def _part_with_all_but(self, there: set[str], complete_at: int) -> None:
+        """What the index does not have, Redis has lost, and gets back; unless all of Airtable was
+        read since: then it is Airtable that does not have it any more."""
+        for number in [each for each in self._held if each not in there]:
+            if self._held[number].known and self._held[number].asked_at < complete_at:
+                self._drop(number)
+            else:
+                self._unsaved.add(number)
 
     def _take(self, number: str, raw: bytes | None) -> None:
         entry = from_bytes(number, raw) if raw else None
@@ -142,27 +163,36 @@ class Replica:
 
     def _put(self, number: str, held: Held) -> bool:
         before = self._held.get(number)
-        if before and before.asked_at > held.asked_at:
+        # One stamped by a clock that was ahead would win for as long as that: it counts as older.
+        if before and held.asked_at < before.asked_at <= self.now() + CLOCKS_DIFFER_MS:
             self._unsaved.add(number)  # Redis has an older reading than we: it shall have ours
             return False
-        if not before:
-            self._make_room(held.size)
+        self._make_room(held.size - (before.size if before else 0), number)
         self._bytes += held.size - (before.size if before else 0)
         self._held[number] = held
         return True
 
     def _drop(self, number: str) -> None:
+        self._unsaved.discard(number)
         if before := self._held.pop(number, None):
             self._bytes -= before.size
 
     def _is_full_with(self, raw: bytes | None) -> bool:
         return self._bytes + len(raw or b"") + OVERHEAD_BYTES > settings.REPLICA_MAX_BYTES
 
-    def _make_room(self, size: int) -> None:
-        """Above the limit the entries that came first go first; they come back when called for."""
-        while self._held and self._bytes + size > settings.REPLICA_MAX_BYTES:
+    def _make_room(self, size: int, keep: str) -> None:
+        """Above the limit entries go, in the order in which they came; those that were called for
+        since the last look are looked at again later."""
+        while self._bytes + size > settings.REPLICA_MAX_BYTES:
+            oldest = next((each for each in self._held if each != keep), None)
+            if oldest is None:
+                return
             self.complete = False
-            self._drop(next(iter(self._held)))
+            if oldest in self._called:
+                self._called.discard(oldest)
+                self._held[oldest] = self._held.pop(oldest)
+            else:
+                self._drop(oldest)
 
     def _tell(self, numbers: Collection[str]) -> None:
         if numbers:
@@ -177,26 +207,40 @@ class Replica:
             numbers = set(self._unsaved)
         if not numbers:
             return
-        entries = [entry for number in numbers if (entry := self.get(number))]
         try:
-            if not self._save(entries):
-                return
+            saved = self._save(list(numbers))
         except StoreUnavailable as error:  # full, or read-only: that makes nothing here outdated
-            logger.debug("Redis does not take %d entries: %s", len(entries), error)
+            logger.debug("Redis does not take %d entries: %s", len(numbers), error)
             return
-        logger.info("Gave %d entries back to Redis, which did not have them", len(entries))
-        with self._writing:
-            self._unsaved -= numbers
+        if saved:
+            logger.info("Gave %d entries back to Redis, which did not have them", saved)
 
-    def _save(self, entries: list[Entry]) -> bool:
+    def _save(self, numbers: list[str]) -> int:
+        """Not while a refresh publishes: what it removes must not come back behind its back."""
         token = f"{id(self)}:{time.time()}"
+        if self.store.is_held(REFRESH_LEASE):
+            return 0
         if not self.store.add(REFILL_LEASE, token, REFILL_LEASE_SECONDS):
-            return False
+            return 0
         try:
-            self.store.write(entries, announce_unchanged=False)
+            for start in range(0, len(numbers), ENTRIES_PER_REQUEST):
+                self._save_some(numbers[start : start + ENTRIES_PER_REQUEST])
         finally:
             self.store.release(REFILL_LEASE, token)
-        return True
+        return len(numbers)
+
+    def _save_some(self, numbers: list[str]) -> None:
+        entries = [entry for number in numbers if (entry := self.get(number))]
+        # A reading of this process's own clock, when Redis was away, is not from the future.
+        now = self.now()
+        stamped = [replace(each, asked_at=min(each.asked_at, now)) for each in entries]
+        self.store.write(stamped, announce_unchanged=False)
+        with self._writing:
+            self._unsaved.difference_update(each.number for each in entries if self._is_held(each))
+
+    def _is_held(self, entry: Entry) -> bool:
+        held = self._held.get(entry.number)
+        return held is None or held.asked_at == entry.asked_at
 
     def prune(self) -> None:
         """Drop what has outlived its use. Now and then, in the thread that keeps in step."""

@@ -2,13 +2,16 @@
 --
 -- KEYS: index, epoch, complete_at
 -- ARGV: the epoch and the sequence the replica has
--- Returns the epoch ("" for an emptied Redis), complete_at, the time (ms), and number, sequence, …
--- of everything that changed since; of everything there is if the epoch is another one
+-- Returns the epoch ("" for an emptied Redis), complete_at, the time (ms), "1" if everything there is
+-- follows and not only what changed, and number, sequence, … of that. Everything follows if this is
+-- another life of Redis, or an earlier moment of the same one (an older copy took over)
 
 local epoch = redis.call("GET", KEYS[2]) or ""
-local since = epoch == ARGV[1] and "(" .. ARGV[2] or "-inf"
+local newest = redis.call("ZREVRANGE", KEYS[1], 0, 0, "WITHSCORES")
+local same = epoch ~= "" and epoch == ARGV[1] and tonumber(newest[2] or 0) >= tonumber(ARGV[2])
+local since = same and "(" .. ARGV[2] or "-inf"
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local complete_at = redis.call("GET", KEYS[3]) or "0"
 local changed = redis.call("ZRANGEBYSCORE", KEYS[1], since, "+inf", "WITHSCORES")
-return {epoch, complete_at, now, changed}
+return {epoch, complete_at, now, same and "0" or "1", changed}

@@ -50,6 +50,8 @@ return 0
 """
 
 
+# Only one refresh runs at a time, and nobody gives anything back to Redis meanwhile.
+REFRESH_LEASE = "refresh_lease"
 COMPLETE_AT = "complete_at"  # when the last reading of all of Airtable was asked for, ms
 # Where replicas are nudged: with the sequence of a change, or with "failed:" and the number of a
 # lookup that others wait for.
@@ -63,6 +65,7 @@ class State:
     epoch: str  # which life of Redis this is; empty for one that holds nothing
     complete_at: int
     now: int
+    whole: bool  # `changed` is all there is
     changed: list[tuple[str, int]]  # numbers and the sequence of their last change
 
 
@@ -95,7 +98,7 @@ class Store:
             with self._translated():
                 value = self._cache.get(_key(number))
             return None if value is None else from_json(number, value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             warn_of_foreign_value(number, error)
             return None
 
@@ -106,7 +109,7 @@ class Store:
                 with self._translated():
                     values = self._cache.get_many([_key(number) for number in chunk])
                 entries = [from_json(n, values[_key(n)]) for n in chunk if _key(n) in values]
-            except ValueError:  # one of them can't be read: find it
+            except (ValueError, RecursionError):  # one of them can't be read: find it
                 entries = [entry for number in chunk if (entry := self.read(number))]
             yield from entries
 
@@ -122,14 +125,15 @@ class Store:
         return outcomes
 
     def state(self, epoch: str, sequence: int) -> State:
-        """What changed since an epoch's sequence; everything, if there is another epoch."""
+        """What changed since an epoch's sequence; everything, if Redis has another past."""
         names = ["index", "epoch", COMPLETE_AT]
-        found, complete_at, now, changed = self.run(_STATE, names, [epoch, sequence])
+        found, complete_at, now, whole, changed = self.run(_STATE, names, [epoch, sequence])
         pairs = zip(changed[::2], changed[1::2], strict=True)
         return State(
             epoch=found.decode(),
             complete_at=int(complete_at),
             now=int(now),
+            whole=whole == b"1",
             changed=[(number.decode(), int(float(score))) for number, score in pairs],
         )
 
@@ -203,6 +207,10 @@ class Store:
         """Take a lease of this name, if nobody holds it."""
         with self._translated():
             return bool(self._cache.add(name, token, seconds))
+
+    def is_held(self, name: str) -> bool:
+        with self._translated():
+            return self._cache.get(name) is not None
 
     def renew(self, name: str, token: str, seconds: int) -> None:
         """Hold a lease for longer, if it is still ours."""

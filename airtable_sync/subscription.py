@@ -82,9 +82,12 @@ class Subscription:
             elif kind == "message" and self._is_news(text):
                 self._compare()
             elif kind == "subscribe" or now >= compare_at:
-                self._compare()
+                # After a connection was lost, Redis may be an older copy of itself.
+                self._compare(whole=kind == "subscribe")
                 self.replica.prune()
                 compare_at = now + COMPARE_SECONDS * random.uniform(0.8, 1.0)  # noqa: S311
+            if kind:
+                heard_at = time.monotonic()  # a comparison may have taken its time
             if now - pinged_at >= PING_SECONDS:
                 pubsub.ping()
                 pinged_at = now
@@ -93,8 +96,8 @@ class Subscription:
         """Not a change that was already seen when an earlier nudge was followed."""
         return not text.isdigit() or int(text) > self.replica.sequence
 
-    def _compare(self) -> None:
-        self.replica.sync()
+    def _compare(self, *, whole: bool = False) -> None:
+        self.replica.sync(whole=whole)
         if not self.connected:
             logger.info("In step with Redis: a copy of %d entries", len(self.replica))
         self.connected = True

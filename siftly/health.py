@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_LOAD_SECONDS = 10.0
 UPKEEP_SECONDS = 3600.0
+FIRST_PAUSE_SECONDS = 1.0  # doubled after each failure
 PART_SECONDS = 1.0
 _PROBING = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
 
@@ -117,10 +118,14 @@ async def _first_load(subscription: Subscription) -> None:
 
 
 async def _upkeep() -> None:
-    """Know the base's fields, and keep knowing them."""
+    """Know the base's fields, and keep knowing them: what is looked up without them lacks the
+    variables that are empty."""
+    pause = FIRST_PAUSE_SECONDS
     while settings.AIRTABLE_API_KEY:
+        known = False
         try:
-            await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
+            known = await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
         except Exception:
             logger.exception("The upkeep failed")
-        await asyncio.sleep(UPKEEP_SECONDS)
+        pause = UPKEEP_SECONDS if known else min(2 * pause, UPKEEP_SECONDS)
+        await asyncio.sleep(pause)

