@@ -6,6 +6,7 @@ connection that says nothing is not trusted: it has to answer a PING within a de
 since neither redis-py nor TCP notices a peer that is gone without a word."""
 
 import contextlib
+import gc
 import logging
 import random
 import threading
@@ -99,6 +100,7 @@ class Subscription:
     def _compare(self, *, whole: bool = False) -> None:
         self.replica.sync(whole=whole)
         if not self.connected:
+            gc.freeze()  # what is kept for long need not be looked through by every collection
             logger.info("In step with Redis: a copy of %d entries", len(self.replica))
         self.connected = True
         self.first_load_ended.set()

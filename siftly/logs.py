@@ -1,8 +1,13 @@
 """One line an event, as text or JSON. Fields given with `extra=` stand before the message, so that
 the messages operators search for (docs: CONTRACT) end the line word for word."""
 
+import atexit
 import json
 import logging
+import os
+import queue
+import sys
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +24,52 @@ def _time(record: logging.LogRecord) -> str:
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     known = _STANDARD | _FOREIGN
     return {name: value for name, value in vars(record).items() if name not in known}
+
+
+class BackgroundHandler(logging.Handler):
+    """Writes lines to standard error in a thread of its own: who answers calls must not wait for
+    whoever reads the log. When that one is too slow lines are dropped, and their number is told."""
+
+    HELD = 10_000
+    FAREWELL_SECONDS = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = 0
+        self._dropped = 0
+        self._records: queue.Queue[logging.LogRecord | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        atexit.register(self.close)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._process != os.getpid():  # threads do not survive a fork
+            self._start()
+        try:
+            self._records.put_nowait(record)
+        except queue.Full:
+            self._dropped += 1
+
+    def close(self) -> None:
+        """Write what is left, if that is possible within a moment."""
+        if self._thread and self._process == os.getpid():
+            self._records.put(None)
+            self._thread.join(self.FAREWELL_SECONDS)
+            self._thread = None
+        super().close()
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._records = queue.Queue(self.HELD)
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        while record := self._records.get():
+            line = self.format(record)
+            if self._dropped:
+                line += f"\n{self._dropped} lines before this one were dropped."
+                self._dropped = 0
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class TextFormatter(logging.Formatter):

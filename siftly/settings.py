@@ -135,7 +135,9 @@ LOGGING = {
         "text": {"()": "siftly.logs.TextFormatter"},
         "json": {"()": "siftly.logs.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT or "text"}},
+    "handlers": {
+        "stderr": {"class": "siftly.logs.BackgroundHandler", "formatter": LOG_FORMAT or "text"}
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

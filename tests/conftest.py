@@ -82,7 +82,8 @@ def use_airtable(settings: Any, sandbox: Sandbox) -> None:
     settings.AIRTABLE_API_URL = sandbox.url
     settings.AIRTABLE_API_KEY = sandbox.token
     settings.AIRTABLE_BASE_ID = sandbox.base().id
-    lookup.AIRTABLE._threads = threading.local()  # no sessions with an earlier sandbox
+    for client in (lookup.AIRTABLE, lookup.PROBING):
+        client._threads = threading.local()  # no sessions with an earlier sandbox
 
 
 def variables_of(sandbox: Sandbox, valkey: ValkeyServer | None = None) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Server:
         return requests.post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
 
     def messages(self) -> list[str]:
+        time.sleep(0.2)  # lines are written in the background
         lines = self.log.read_text().splitlines()
         return [json.loads(line)["message"] for line in lines if line.startswith("{")]
 

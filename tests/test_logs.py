@@ -1,0 +1,115 @@
+"""The log: one line an event, in words or JSON, and never in anybody's way."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from siftly.logs import BackgroundHandler, JsonFormatter, TextFormatter
+from tests.server import ROOT, environment, free_port
+
+
+def record(message: str, **fields: object) -> logging.LogRecord:
+    made = logging.LogRecord("airtable_sync.answers", logging.INFO, "", 1, message, (), None)
+    made.__dict__.update(fields)
+    return made
+
+
+def test_a_line_of_text_ends_with_the_message_word_for_word() -> None:
+    line = TextFormatter().format(record("Redis cache hit for +32460234291", tier="memory"))
+    assert line.endswith(" INFO [tier=memory] Redis cache hit for +32460234291")
+
+
+def test_a_line_of_json_holds_the_fields() -> None:
+    event = json.loads(JsonFormatter().format(record("Unknown number +1", tier="redis")))
+    assert (event["message"], event["tier"], event["level"]) == (
+        "Unknown number +1",
+        "redis",
+        "INFO",
+    )
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_an_event_is_one_line_whatever_is_in_it(formatter: logging.Formatter) -> None:
+    broken = record("a\r\nb")
+    error = ValueError("two\nlines")
+    broken.exc_info = (ValueError, error, None)
+    assert len(formatter.format(broken).splitlines()) == 1
+
+
+def test_lines_are_written_in_their_order_and_before_the_end(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = BackgroundHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for index in range(100):
+        handler.emit(record(f"line {index}"))
+    handler.close()
+    assert capfd.readouterr().err.splitlines() == [f"line {index}" for index in range(100)]
+
+
+def test_what_a_slow_reader_does_not_take_is_dropped_and_counted(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BackgroundHandler, "HELD", 5)
+    handler = BackgroundHandler()
+
+    class Slow(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            time.sleep(0.05)
+            return record.getMessage()
+
+    handler.setFormatter(Slow())
+    started = time.monotonic()
+    for index in range(100):
+        handler.emit(record(f"line {index}"))
+    assert time.monotonic() - started < 0.05
+    handler.close()
+    assert "lines before this one were dropped." in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_calls_are_answered_while_nobody_reads_the_log() -> None:
+    """Standard error is a pipe that is full."""
+    import requests
+
+    port = free_port()
+    env = environment(PORT=str(port), WEB_CONCURRENCY="1", AIRTABLE_API_URL="http://127.0.0.1:1")
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "gunicorn", "siftly.asgi"]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=writing, stderr=writing)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 20
+        while not _answers(url):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        for _ in range(3000):
+            response = requests.post(f"{url}/webhooks/retell/", data=b"x" * 10, timeout=5)
+            assert response.status_code == 401
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+        os.close(writing)
+
+
+def _answers(url: str) -> bool:
+    import requests
+
+    try:
+        return requests.get(f"{url}/healthz", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def test_a_commands_last_lines_are_not_lost(tmp_path: Path) -> None:
+    from tests.server import manage
+
+    done = manage("show_config", "+32460234291", REDIS_URL="redis://127.0.0.1:1")
+    assert "The cache can't be read" in done.stderr
