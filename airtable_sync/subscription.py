@@ -99,8 +99,9 @@ class Subscription:
 
     def _compare(self, *, whole: bool = False) -> None:
         self.replica.sync(whole=whole)
-        if not self.connected:
+        if not self.first_load_ended.is_set():
             gc.freeze()  # what is kept for long need not be looked through by every collection
+        if not self.connected:
             logger.info("In step with Redis: a copy of %d entries", len(self.replica))
         self.connected = True
         self.first_load_ended.set()
