@@ -57,7 +57,7 @@ class Patience:
 FOR_A_CALL = Patience(1.0, 4.0, 5.0, (), 0.0, 6.0, is_call=True)
 # Whether Airtable is back is found out by one call, whose caller shall not wait long for a "no".
 FOR_A_PROBE = Patience(1.0, 2.0, 2.0, (), 0.0, 2.0, is_call=True)
-FOR_A_REFRESH = Patience(5.0, 30.0, 60.0, (1.0, 4.0, 15.0), 30.0, 120.0, is_call=False)
+FOR_A_REFRESH = Patience(5.0, 30.0, 60.0, (1.0, 4.0, 15.0), 30.5, 120.0, is_call=False)
 
 
 class Airtable:

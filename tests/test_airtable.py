@@ -11,6 +11,7 @@ import pytest
 import requests
 from pyairtable import formulas
 
+from airtable_sync import budget
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.airtable_errors import (
     AirtableError,
@@ -85,7 +86,10 @@ def test_nobody_there_is_unavailable(airtable: Sandbox) -> None:
 @pytest.mark.parametrize(
     "fault", [Fault(status=503), Fault(status=429), Fault(truncated=True), Fault(hang=True)]
 )
-def test_a_refresh_tries_a_failed_page_again(airtable: Sandbox, fault: Fault) -> None:
+def test_a_refresh_tries_a_failed_page_again(
+    airtable: Sandbox, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "LOCKOUT_SECONDS", 0.01)
     airtable.faults.add(fault)
     assert len(read(TWICE)) == 26
     assert len(airtable.requests) == 2
