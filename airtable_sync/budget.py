@@ -5,6 +5,7 @@ https://airtable.com/developers/web/api/rate-limits"""
 
 import calendar
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,18 +60,29 @@ def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
 
 
 def _wait_or_start(*, is_call: bool) -> float:
-    """0 if a place is ours now; otherwise how long to wait before asking again."""
+    """0 if a place is ours now; otherwise how long to wait before asking again.
+
+    The start is noted in the host's file before Redis is asked: another process, for which Redis is
+    away, may be taking places by the file meanwhile.
+    """
+    noted = time.time()
     with host_budget(STARTS) as host:
-        wait, uncounted = _host_wait(host), host["uncounted"]
-    if wait > 0:
-        return wait
+        if (wait := _host_wait(host)) > 0:
+            return wait
+        host["starts"].append(noted)
+        uncounted = host["uncounted"]
     try:
         wait = _ask_redis(uncounted + 1, is_call=is_call)
     except StoreUnavailable:
-        return _ask_host()
-    if wait == 0:
+        return _started_without_redis(noted)
+    except AirtableError:
+        _not_started(noted)
+        raise
+    if wait > 0:
+        _not_started(noted)
+    else:
         with host_budget(STARTS) as host:
-            host["starts"].append(time.time())
+            _started(host, noted)
             host["uncounted"] = max(0, host["uncounted"] - uncounted)
     return wait
 
@@ -88,15 +100,27 @@ def _ask_redis(count: int, *, is_call: bool) -> float:
     return float(wait) / 1000
 
 
-def _ask_host() -> float:
+def _started_without_redis(noted: float) -> float:
     with host_budget(STARTS) as host:
         if time.time() < host["blocked_until"]:
+            with suppress(ValueError):
+                host["starts"].remove(noted)
             raise _blocked(host["blocked_by"], host["blocked_until"] - time.time())
-        wait = _host_wait(host)
-        if wait == 0:
-            host["starts"].append(time.time())
-            host["uncounted"] += 1
-        return wait
+        _started(host, noted)
+        host["uncounted"] += 1
+    return 0.0
+
+
+def _started(host: HostBudget, noted: float) -> None:
+    """The request starts now, which is later than noted by what Redis took to answer or not to."""
+    with suppress(ValueError):
+        host["starts"].remove(noted)
+    host["starts"].append(time.time())
+
+
+def _not_started(noted: float) -> None:
+    with host_budget(STARTS) as host, suppress(ValueError):
+        host["starts"].remove(noted)
 
 
 def _host_wait(host: HostBudget) -> float:

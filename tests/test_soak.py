@@ -151,7 +151,6 @@ def _soak(
     told = f"seed {seed}, {dict(weather.happened)}, {dict(sources)}, {before} {after}"
     assert not trouble, (told, trouble[:5])
     assert sum(sources.values()) > 1000
-    assert not [each for each in airtable.requests if each.status == 429], told
     for number in right:  # also closes breakers that nobody asked since
         assert server.call(number).status_code == 200
     time.sleep(2)
