@@ -87,6 +87,20 @@ def upstash(**_: Any) -> list[CheckMessage]:
     return found
 
 
+@register()
+def cache_format(**_: Any) -> list[CheckMessage]:
+    """The script that writes entries, and the replica, read them as plain JSON."""
+    return [
+        Error(f"CACHES[{alias!r}] must use the JSONSerializer and no compressor.", id="siftly.E007")
+        for alias, cache in settings.CACHES.items()
+        if cache["BACKEND"] == "django_redis.cache.RedisCache"
+        and (
+            cache["OPTIONS"].get("SERIALIZER") != "django_redis.serializers.json.JSONSerializer"
+            or "COMPRESSOR" in cache["OPTIONS"]
+        )
+    ]
+
+
 def refuse_to_start_with_errors() -> None:
     """End the process with a list of everything that is wrong; print warnings and go on."""
     try:

