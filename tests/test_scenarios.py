@@ -20,20 +20,13 @@ from benchmarks.load import request_bytes
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
+from tests.cast import JOHN, NUMBER
 from tests.conftest import record_id, variables_of
 from tests.proxy import Proxy
 from tests.server import KEY, Server, free_port, manage, serving
 from webhooks.platforms import PLATFORMS
 
 pytestmark = pytest.mark.slow
-
-NUMBER = "+32460234291"
-JOHN = {
-    "customer_name": "John Doe",
-    "preferred_language": "Dutch",
-    "account_type": "premium",
-    "nl-be_agent_name": "Tom",
-}
 
 
 @pytest.fixture

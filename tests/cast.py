@@ -1,0 +1,9 @@
+"""Who plays in the tests: John Doe, whom the sandbox's sample holds in both layouts."""
+
+NUMBER = "+32460234291"
+JOHN = {
+    "customer_name": "John Doe",
+    "preferred_language": "Dutch",
+    "account_type": "premium",
+    "nl-be_agent_name": "Tom",
+}
