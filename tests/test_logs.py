@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -82,7 +83,9 @@ def test_calls_are_answered_while_nobody_reads_the_log() -> None:
     env = environment(PORT=str(port), WEB_CONCURRENCY="1", AIRTABLE_API_URL="http://127.0.0.1:1")
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "gunicorn", "siftly.asgi"]
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=writing, stderr=writing)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=writing, stderr=writing, start_new_session=True
+    )
     try:
         url = f"http://127.0.0.1:{port}"
         until = time.monotonic() + 20
@@ -93,7 +96,7 @@ def test_calls_are_answered_while_nobody_reads_the_log() -> None:
             response = requests.post(f"{url}/webhooks/retell/", data=b"x" * 10, timeout=5)
             assert response.status_code == 401
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # its workers, too: nothing can be said to it
         process.wait()
         os.close(reading)
         os.close(writing)
