@@ -8,7 +8,8 @@
 --       "a refresh waits"; why and until when Airtable is not to be asked at all; the count of this
 --       month's requests
 -- ARGV: starts per window, window (ms), "1" for a call, starts left to calls, for how long a call
---       is remembered (ms), requests to count if a place is given, for how long the count is kept (s)
+--       is remembered (ms), requests to count if a place is given, for how long the count is kept (s),
+--       what the caller has to wait in any case (ms)
 -- Returns 0 and "" if the place is the caller's; the ms to wait and "" if there is none yet; the ms
 -- to wait and the reason if Airtable is not to be asked at all
 
@@ -34,6 +35,7 @@ elseif redis.call("EXISTS", calls_ask) == 1 then
 end
 
 local earliest = tonumber(redis.call("LINDEX", list, math.max(1, usable) - 1) or 0) + window
+earliest = math.max(earliest, now + tonumber(ARGV[8]))
 if earliest > now then return {earliest - now, ""} end
 redis.call("LPUSH", list, now)
 redis.call("LTRIM", list, 0, starts - 1)

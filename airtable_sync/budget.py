@@ -4,6 +4,7 @@ that the processes of a host share. Calls come first, a refresh uses what they l
 https://airtable.com/developers/web/api/rate-limits"""
 
 import calendar
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,14 +68,15 @@ def _wait_or_start(*, is_call: bool) -> float:
     """
     noted = time.time()
     with host_budget(STARTS) as host:
-        if (wait := _host_wait(host)) > 0:
-            return wait
-        host["starts"].append(noted)
+        host_wait = _host_wait(host)
+        if host_wait == 0:
+            host["starts"].append(noted)
         uncounted = host["uncounted"]
     try:
-        wait = _ask_redis(uncounted + 1, is_call=is_call)
+        # Also if this host has to wait: a refresh has to hear that a call asks.
+        wait = _ask_redis(uncounted + 1, host_wait, is_call=is_call)
     except StoreUnavailable:
-        return _started_without_redis(noted)
+        return host_wait or _started_without_redis(noted)
     except AirtableError:
         _not_started(noted)
         raise
@@ -87,11 +89,12 @@ def _wait_or_start(*, is_call: bool) -> float:
     return wait
 
 
-def _ask_redis(count: int, *, is_call: bool) -> float:
+def _ask_redis(count: int, host_wait: float, *, is_call: bool) -> float:
     global _lateness  # noqa: PLW0603 - an experience of this process
     window = WINDOW_SECONDS + _lateness
     arguments = [STARTS, int(window * 1000), int(is_call), LEFT_TO_CALLS]
     arguments += [int(CALL_REMEMBERED_SECONDS * 1000), count, MONTH_KEPT_SECONDS]
+    arguments.append(math.ceil(host_wait * 1000))
     started = time.monotonic()
     wait, reason = CALLS.run(_SCRIPT, [*_NAMES, _month_name(datetime.now(UTC))], arguments)
     _lateness = max(time.monotonic() - started, 0.9 * _lateness)
@@ -103,8 +106,7 @@ def _ask_redis(count: int, *, is_call: bool) -> float:
 def _started_without_redis(noted: float) -> float:
     with host_budget(STARTS) as host:
         if time.time() < host["blocked_until"]:
-            with suppress(ValueError):
-                host["starts"].remove(noted)
+            _strike_out(host, noted)
             raise _blocked(host["blocked_by"], host["blocked_until"] - time.time())
         _started(host, noted)
         host["uncounted"] += 1
@@ -113,13 +115,17 @@ def _started_without_redis(noted: float) -> float:
 
 def _started(host: HostBudget, noted: float) -> None:
     """The request starts now, which is later than noted by what Redis took to answer or not to."""
-    with suppress(ValueError):
-        host["starts"].remove(noted)
+    _strike_out(host, noted)
     host["starts"].append(time.time())
 
 
 def _not_started(noted: float) -> None:
-    with host_budget(STARTS) as host, suppress(ValueError):
+    with host_budget(STARTS) as host:
+        _strike_out(host, noted)
+
+
+def _strike_out(host: HostBudget, noted: float) -> None:
+    with suppress(ValueError):  # the file may have been lost meanwhile
         host["starts"].remove(noted)
 
 

@@ -167,8 +167,9 @@ class Replica:
         if before and held.asked_at < before.asked_at <= self.now() + CLOCKS_DIFFER_MS:
             self._unsaved.add(number)  # Redis has an older reading than we: it shall have ours
             return False
-        self._make_room(held.size - (before.size if before else 0), number)
-        self._bytes += held.size - (before.size if before else 0)
+        growth = held.size - (before.size if before else 0)
+        self._make_room(growth, number)
+        self._bytes += growth
         self._held[number] = held
         return True
 

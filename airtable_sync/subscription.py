@@ -74,9 +74,7 @@ class Subscription:
         while not self._stopping.is_set():
             kind, text = _next(pubsub, PING_SECONDS)
             now = time.monotonic()
-            if kind:
-                heard_at = now
-            elif now - heard_at > SILENCE_SECONDS:
+            if not kind and now - heard_at > SILENCE_SECONDS:
                 raise StoreUnavailable("Redis is silent.")
             if kind == "message" and text.startswith(FAILED):
                 self.on_failed(text.removeprefix(FAILED).split(","))
