@@ -132,7 +132,7 @@ class Replica:
     def _take_everything(self, numbers: list[str], complete_at: int) -> None:
         """Load all; first what is held, which has to be right also where not all has room."""
         there = set(numbers)
-        order = sorted(there, key=lambda number: number not in self._held)
+        order = sorted(numbers, key=lambda number: number not in self._held)
         with self._writing:
             self._part_with_all_but(there, complete_at)
         self.complete = True

