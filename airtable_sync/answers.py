@@ -58,12 +58,13 @@ async def _best(number: str | None, deadline: float) -> Answer:
     if held and (found := _from_cache(held, "memory", {})):
         return found
     spent: dict[str, float] = {}
-    started = time.monotonic()
-    cached = await _from_redis(number, deadline)
-    spent["redis"] = time.monotonic() - started
-    if cached and (found := _from_cache(cached, "redis", spent)):
-        _REPLICA.keep(cached, saved=True)
-        return found
+    if settings.REDIS_URL:
+        started = time.monotonic()
+        cached = await _from_redis(number, deadline)
+        spent["redis"] = time.monotonic() - started
+        if cached and (found := _from_cache(cached, "redis", spent)):
+            _REPLICA.keep(cached, saved=True)
+            return found
     started = time.monotonic()
     entry = await _from_airtable(number, deadline)
     spent["airtable"] = time.monotonic() - started

@@ -11,7 +11,7 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-Reader = Literal["refresh", "change", "lookup"]
+Reader = Literal["refresh", "change", "lookup", "rollback"]
 
 # An "unknown" entry outlives its freshness, so that no older reading (a slow refresh, say) brings a
 # removed number back. Longer than the slowest refresh: 150,000 records take five minutes.

@@ -6,8 +6,11 @@ import time
 from collections.abc import Mapping as AbstractMapping
 from typing import Any, TypedDict, cast
 
+from django.conf import settings
+
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.mapping import Mapping
 from airtable_sync.store import Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,17 @@ def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[s
     if merged != tables:
         _remember(store, merged, remembered["read_at"])
     return merged
+
+
+def missing(mapping: Mapping, schema: AbstractMapping[str, list[str]]) -> list[str]:
+    """What the mapping names and the base does not have, a clause each."""
+    clauses = [
+        f"{table} has no field {name}" if table in schema else f"there is no table {table}"
+        for table in mapping.tables()
+        for name in mapping.named_fields(table)
+        if name not in schema.get(table, ())
+    ]
+    return list(dict.fromkeys(clauses))
 
 
 def renew(store: Store, airtable: Airtable) -> dict[str, list[str]]:
@@ -87,6 +101,8 @@ def _is_remembered(value: Any) -> bool:
 def _remember(store: Store, tables: AbstractMapping[str, list[str]], read_at: float) -> None:
     _here.clear()
     _here.update(tables)
+    if not settings.REDIS_URL:
+        return
     try:
         store.remember(NAME, {"tables": dict(tables), "read_at": read_at}, None)
     except StoreUnavailable as error:

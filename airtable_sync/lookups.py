@@ -9,10 +9,11 @@ import logging
 import secrets
 import time
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from django.conf import settings
 from interlock import CircuitOpenError, State
 
 from airtable_sync import breakers
@@ -20,7 +21,7 @@ from airtable_sync.airtable_errors import AirtableError, Unavailable
 from airtable_sync.entries import Entry
 from airtable_sync.lookup import AIRTABLE, PROBING, look_up
 from airtable_sync.replica import Replica, of_this_process
-from airtable_sync.store import CALLS, Claim, StoreUnavailable
+from airtable_sync.store import CALLS, Claim, Outcome, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -217,6 +218,8 @@ def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
             entries = list(look_up(numbers, PROBING if probing else AIRTABLE).values())
     except CircuitOpenError as error:
         raise Unavailable("Airtable has failed again and again and is left alone.") from error
+    if not settings.REDIS_URL:
+        return entries, True  # there is nobody to tell
     try:
         outcomes = CALLS.write(entries, announce_unchanged=True)
     except StoreUnavailable as error:
@@ -225,7 +228,17 @@ def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
     for number, outcome in outcomes.items():
         if outcome in ("added", "changed", "unchanged"):
             logger.info("Cached data for %s in Redis", number)
-    return entries, True
+    return _with_the_newer(entries, outcomes), True
+
+
+def _with_the_newer(entries: list[Entry], outcomes: Mapping[str, Outcome]) -> list[Entry]:
+    """Where Redis kept what it had, that is the answer."""
+    try:
+        kept = [number for number, outcome in outcomes.items() if outcome == "older"]
+        newer = {entry.number: entry for entry in CALLS.read_many(kept)}
+    except StoreUnavailable:
+        return entries
+    return [newer.get(entry.number, entry) for entry in entries]
 
 
 def _hold(numbers: list[str], token: str, seconds: float, failed: str) -> None:

@@ -1,17 +1,21 @@
 -- Writes entries: the one way anything gets into the cache.
 --
--- Of two readings of a number the one asked for later stays, whichever is written last. What is
--- new gets into the index under a new sequence number, and the replicas are nudged once. All of
--- it happens at one instant: nobody sees an entry without its place in the index.
+-- Of two readings of a number the one asked for later stays, whichever is written last; what a
+-- rollback wrote stays until the hold ends. What is new gets into the index under a new sequence
+-- number, and the replicas are nudged once. All of it happens at one instant: nobody sees an entry
+-- without its place in the index.
 --
--- KEYS: index (sorted set: number -> sequence), sequence, epoch, then a key per entry
--- ARGV: channel, an epoch for an empty Redis, "1" if unchanged entries shall be announced too,
---       then per entry: number, value, asked_at (ms), digest, "1" if known, life (ms)
--- Returns a word per entry: added, changed, unchanged, removed, unknown, older
+-- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, then a key per entry
+-- ARGV: channel ("" for no nudge), an epoch for an empty Redis, "1" if unchanged entries shall be
+--       announced too, then per entry: number, value, asked_at (ms), digest, "1" if known, life (ms),
+--       by whom it was read
+-- Returns per entry a word (added, changed, unchanged, removed, unknown, older) and, where that is
+-- changed or removed, the value there was before
 
-local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 3, 3, 6
+local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 4, 3, 7
 local index, sequence_key, epoch_key = KEYS[1], KEYS[2], KEYS[3]
 local channel, announce_all = ARGV[1], ARGV[3] == "1"
+local held = redis.call("EXISTS", KEYS[4]) == 1
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -23,12 +27,13 @@ local function stored(key) -- nil for one of a foreign format: as good as absent
   if not ok or type(entry) ~= "table" or type(entry.asked_at) ~= "number" then return nil end
   -- Stamped by a clock that was ahead, when Redis was away: it would win for as long as that.
   if entry.asked_at > now + 5000 then return nil end
-  return entry
+  return entry, value
 end
 
-local function outcome(old, asked_at, digest, known)
+local function outcome(old, asked_at, digest, known, by)
   if old and old.asked_at > asked_at then return "older" end
   local was_known = old and old.config ~= cjson.null and old.config ~= nil
+  if was_known and held and old.by == "rollback" and by ~= "rollback" then return "older" end
   if known and not was_known then return "added" end
   if known then return old.digest == digest and "unchanged" or "changed" end
   if was_known then return "removed" end
@@ -45,7 +50,8 @@ local results, announced, sequence = {}, 0, nil
 for i = 1, #KEYS - FIXED_KEYS do
   local key, at = KEYS[FIXED_KEYS + i], FIXED_ARGS + (i - 1) * ARGS_PER_ENTRY
   local number, value, asked_at = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local word = outcome(stored(key), asked_at, ARGV[at + 4], ARGV[at + 5] == "1")
+  local old, before = stored(key)
+  local word = outcome(old, asked_at, ARGV[at + 4], ARGV[at + 5] == "1", ARGV[at + 7])
   if word ~= "older" then
     redis.call("SET", key, value, "PX", ARGV[at + 6])
     if word ~= "unchanged" or announce_all or not redis.call("ZSCORE", index, number) then
@@ -54,7 +60,8 @@ for i = 1, #KEYS - FIXED_KEYS do
       announced = announced + 1
     end
   end
-  results[i] = word
+  results[#results + 1] = word
+  results[#results + 1] = (word == "changed" or word == "removed") and before or ""
 end
-if announced > 0 then redis.call("PUBLISH", channel, sequence) end
+if announced > 0 and channel ~= "" then redis.call("PUBLISH", channel, sequence) end
 return results

@@ -1,134 +1,140 @@
 """A refresh: the whole base is read first, then published. One that can't finish reading changes
 nothing; of a number's readings the newer one stays, whoever writes last."""
 
-import secrets
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass
 
 from django.conf import settings
 
-from airtable_sync import fields
-from airtable_sync.airtable import Airtable, Record
-from airtable_sync.airtable_errors import Unavailable
+from airtable_sync import fields, gate, good_sets, rollback, runs
+from airtable_sync.airtable import Airtable
+from airtable_sync.airtable_errors import AirtableError, Unavailable
+from airtable_sync.alone import alone
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
-from airtable_sync.join import Conflict, Invalid, Joined, join
+from airtable_sync.gate import Refused, Torn
+from airtable_sync.join import Joined, join
 from airtable_sync.lookup import served_numbers
 from airtable_sync.mapping import Mapping, current
-from airtable_sync.store import REFRESH_LEASE, Store, StoreUnavailable
-
-LEASE_SECONDS = 60  # a killed refresh gives up within it
-
-Status = Literal["published", "unchanged", "refused", "failed", "busy", "dry-run"]
-Progress = Callable[[str, int], None]  # what is going on, and how many are done
-
-
-class Busy(Exception):
-    """Another refresh is running."""
+from airtable_sync.models import Run
+from airtable_sync.reading import PUBLISHING, Progress, Reading, read_all
+from airtable_sync.report import Report
+from airtable_sync.shared_copy import Publication, SharedCopy, shared_copy
+from airtable_sync.store import PATIENT
 
 
-class Refused(Exception):
-    """What was read makes no sense as a whole; the last good set is kept."""
+@dataclass(frozen=True)
+class Options:
+    force: bool = False
+    dry_run: bool = False
+    by: str = Run.By.COMMAND
+    user: str = ""  # who pressed the button
+
+
+def refresh(airtable: Airtable, progress: Progress, options: Options) -> Report:
+    """Read all, then publish, one at a time. Raises AirtableError, StoreUnavailable, MappingError
+    and DatabaseError, after which nothing is changed unless everything was read, Refused and Busy.
+    """
+    if options.dry_run:
+        return _Refresh(shared_copy(), airtable, progress, options).dry_run()
+    with alone() as copy, runs.recorded(options.by, options.user, airtable) as run:
+        progress = runs.noting(run, progress)
+        return _Refresh(copy, airtable, progress, options).publish(run)
 
 
 @dataclass
-class Report:
-    """What a refresh did."""
+class _Refresh:
+    copy: SharedCopy
+    airtable: Airtable
+    progress: Progress
+    options: Options
 
-    status: Status
-    numbers: int = 0
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    conflicts: list[Conflict] = field(default_factory=list)
-    invalid: list[Invalid] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    airtable_requests: int = 0
-    duration_seconds: float = 0.0
+    def dry_run(self) -> Report:
+        started = time.monotonic()
+        publication, report = self._read()
+        report.count(self.copy.compare(publication))
+        report.status = "dry-run"
+        return self._ended(report, started)
 
+    def publish(self, run: Run) -> Report:
+        started = time.monotonic()
+        if self.options.force:
+            rollback.release(self.copy)
+        rollback.refuse_if_held(self.copy)
+        publication, report = self._read()
+        self.progress(PUBLISHING, 0)
+        report.count(self.copy.publish(publication))
+        self.progress(PUBLISHING, len(publication.entries))
+        with runs.forgiven():
+            good_sets.save(run, publication.entries, publication.asked_at)
+        changes = report.added + report.changed + report.removed
+        report.status = "published" if changes else "unchanged"
+        self._ended(report, started)
+        runs.end(run, report)
+        return report
 
-def refresh(
-    store: Store, airtable: Airtable, progress: Progress, *, force: bool, dry_run: bool
-) -> Report:
-    """Read all, then publish, one at a time. Raises AirtableError and StoreUnavailable, after which
-    nothing is changed unless everything was read, and Refused and Busy."""
-    token = secrets.token_hex(8)
-    if not dry_run and not store.add(REFRESH_LEASE, token, LEASE_SECONDS):
-        raise Busy("Another refresh is running, or was killed less than a minute ago.")
+    def _ended(self, report: Report, started: float) -> Report:
+        report.airtable_requests = self.airtable.requests_made
+        report.duration_seconds = time.monotonic() - started
+        return report
 
-    if dry_run:
-        return _refresh(store, airtable, progress, force=force, dry_run=True)
-    with _holding(store, token):
-        return _refresh(store, airtable, progress, force=force, dry_run=False)
+    def _read(self) -> tuple[Publication, Report]:
+        """Everything there is in Airtable; it has passed the gate."""
+        started, mapping, asked_at = time.monotonic(), current(), self.copy.now()
+        reading = self._whole_reading(mapping)
+        if time.monotonic() - started > TOMBSTONE_SECONDS:
+            raise Unavailable("Airtable took so long that what was read first may be outdated.")
+        joined = join(mapping, reading.tables, self._known_fields(reading))
+        entries = _served(mapping, joined, asked_at)
+        if not self.options.force:
+            gate.check_numbers(joined, len(entries), self._last_numbers())
+        warnings = [each for config in joined.configs.values() for each in config.warnings]
+        report = Report(
+            "published",
+            conflicts=joined.conflicts,
+            invalid=joined.invalid,
+            warnings=warnings,
+            records=reading.counts(),
+        )
+        return Publication(entries, asked_at, "refresh"), report
 
+    def _whole_reading(self, mapping: Mapping) -> Reading:
+        """A field that is renamed while its table is read makes it necessary to begin again."""
+        try:
+            return self._one_reading(mapping)
+        except Torn:
+            try:
+                return self._one_reading(mapping)
+            except Torn as error:
+                raise Refused(f"{error}") from error
 
-@contextmanager
-def _holding(store: Store, token: str) -> Iterator[None]:
-    """Renew the lease while the work goes on, however long one page may take."""
-    ended = threading.Event()
+    def _one_reading(self, mapping: Mapping) -> Reading:
+        """Raises Torn."""
+        try:
+            reading = read_all(mapping, self.airtable, self.progress)
+        except AirtableError as error:
+            if type(error) is AirtableError and not self.options.force:
+                gate.explain(error, mapping, self.airtable)
+            raise
+        if not self.options.force:
+            gate.check_shape(mapping, reading, self.airtable)
+        return reading
 
-    def renew() -> None:
-        while not ended.wait(LEASE_SECONDS / 4):
-            with suppress(StoreUnavailable):
-                store.renew(REFRESH_LEASE, token, LEASE_SECONDS)
+    def _known_fields(self, reading: Reading) -> AbstractMapping[str, list[str]]:
+        if settings.REDIS_URL:
+            if not self.options.dry_run:
+                return fields.add(PATIENT, reading.seen)
+            known = fields.known(PATIENT)
+        else:  # nothing is remembered
+            known = self.airtable.schema()
+        return {table: [*known.get(table, ()), *names] for table, names in reading.seen.items()}
 
-    thread = threading.Thread(target=renew, name="refresh-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        store.release(REFRESH_LEASE, token)
-
-
-def _refresh(
-    store: Store, airtable: Airtable, progress: Progress, *, force: bool, dry_run: bool
-) -> Report:
-    started = time.monotonic()
-    mapping = current()
-    asked_at = store.now()
-    tables, seen = _read(mapping, airtable, progress)
-    if time.monotonic() - started > TOMBSTONE_SECONDS:
-        raise Unavailable("Airtable took so long that what was read first may be outdated.")
-    known = fields.known(store) if dry_run else fields.add(store, seen)
-    joined = join(mapping, tables, {table: [*known.get(table, ()), *seen[table]] for table in seen})
-    entries = _served(mapping, joined, asked_at)
-    if not entries and not force:
-        raise Refused("no number in Airtable has a config. To publish that all the same: --force.")
-    gone, ended = _gone(store, {entry.number for entry in entries})
-    entries += [Entry(number, None, asked_at, "refresh") for number in gone]
-    if dry_run:
-        outcomes = _difference(store, entries)
-    else:
-        outcomes = _publish(store, entries, progress)
-        store.completed(asked_at)
-        outcomes.update(_remove_what_came_back(store, entries, asked_at))
-        store.forget(ended)
-    return _report(joined, outcomes, airtable, started, dry_run=dry_run)
-
-
-def _read(
-    mapping: Mapping, airtable: Airtable, progress: Progress
-) -> tuple[dict[str, dict[str, Record]], dict[str, list[str]]]:
-    """Every table once, with the fields its records were seen with."""
-    tables: dict[str, dict[str, Record]] = {}
-    seen: dict[str, list[str]] = {}
-    for table in mapping.tables():
-        records = tables[table] = {}
-        names: dict[str, None] = {}
-        for page in airtable.all(table, mapping.wanted_fields(table)):
-            for record in page:
-                records[record["id"]] = record
-                names.update(dict.fromkeys(record["fields"]))
-            progress(f"Reading {table}", len(records))
-        seen[table] = list(names)
-    return tables, seen
+    def _last_numbers(self) -> int:
+        with runs.forgiven():
+            newest = good_sets.newest()
+            if newest:
+                return newest.numbers
+        return self.copy.last_numbers()
 
 
 def _served(mapping: Mapping, joined: Joined, asked_at: int) -> list[Entry]:
@@ -146,64 +152,3 @@ def _served(mapping: Mapping, joined: Joined, asked_at: int) -> list[Entry]:
         for number, config in joined.configs.items()
         if not settings.TO_NUMBERS or number in served
     ]
-
-
-def _gone(store: Store, numbers: set[str]) -> tuple[list[str], list[str]]:
-    """The known numbers that Airtable no longer has, and those in the index whose entries have
-    ended by themselves."""
-    others = [number for number in store.numbers() if number not in numbers]
-    existing = {entry.number: entry for entry in store.read_many(others)}
-    gone = [entry.number for entry in existing.values() if entry.known]
-    return gone, [number for number in others if number not in existing]
-
-
-def _remove_what_came_back(store: Store, entries: list[Entry], asked_at: int) -> Counter[str]:
-    """A replica may have given an emptied Redis back a number that Airtable no longer has, while
-    this refresh read: from `completed` on, none does."""
-    gone, _ = _gone(store, {entry.number for entry in entries})
-    old = [each.number for each in store.read_many(gone) if each.asked_at < asked_at]
-    removals = [Entry(number, None, asked_at, "refresh") for number in old]
-    return Counter(store.write(removals, announce_unchanged=False).values())
-
-
-def _publish(store: Store, entries: list[Entry], progress: Progress) -> Counter[str]:
-    outcomes: Counter[str] = Counter(store.write(entries, announce_unchanged=False).values())
-    progress("Publishing", len(entries))
-    return outcomes
-
-
-def _difference(store: Store, entries: list[Entry]) -> Counter[str]:
-    """What publishing would do, by the rules of `publish.lua`, without doing it."""
-    existing = {entry.number: entry for entry in store.read_many(e.number for e in entries)}
-    outcomes: Counter[str] = Counter()
-    for entry in entries:
-        old = existing.get(entry.number)
-        if old and old.asked_at > entry.asked_at:
-            outcomes["older"] += 1
-        elif not entry.known:
-            outcomes["removed"] += 1
-        elif not old or not old.known:
-            outcomes["added"] += 1
-        else:
-            outcomes["unchanged" if old.digest() == entry.digest() else "changed"] += 1
-    return outcomes
-
-
-def _report(
-    joined: Joined, outcomes: Counter[str], airtable: Airtable, started: float, *, dry_run: bool
-) -> Report:
-    changes = outcomes["added"] + outcomes["changed"] + outcomes["removed"]
-    status: Status = "published" if changes else "unchanged"
-    return Report(
-        status="dry-run" if dry_run else status,
-        numbers=sum(outcomes.values()) - outcomes["removed"],
-        added=outcomes["added"],
-        changed=outcomes["changed"],
-        removed=outcomes["removed"],
-        unchanged=outcomes["unchanged"] + outcomes["older"],
-        conflicts=joined.conflicts,
-        invalid=joined.invalid,
-        warnings=[each for config in joined.configs.values() for each in config.warnings],
-        airtable_requests=airtable.requests_made,
-        duration_seconds=time.monotonic() - started,
-    )

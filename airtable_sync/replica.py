@@ -4,7 +4,7 @@ Redis is no event. Calls read it without a lock; one thread of `subscription` ke
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -42,6 +42,7 @@ class Replica:
         self.complete = False  # holds every entry there is; otherwise those that were called for
         self.complete_at = 0  # when a reading of all of Airtable was asked for, last
         self.in_step = False
+        self.on_hold = False  # what a rollback published stays as it is
         self._held: dict[str, Held] = {}
         self._bytes = 0
         self._epoch = ""  # which life of Redis this is a copy of
@@ -65,6 +66,8 @@ class Replica:
         return from_bytes(number, held.raw)
 
     def is_fresh(self, entry: Entry) -> bool:
+        if self.on_hold and entry.by == "rollback":
+            return True
         return entry.is_fresh(self.now(), self.complete_at)
 
     def is_servable(self, entry: Entry) -> bool:
@@ -93,6 +96,25 @@ class Replica:
         """Be told, in the thread that keeps the replica in step, which numbers changed."""
         self._listeners.append(listener)
 
+    def start_from(self, entries: Iterable[Entry], confirmed_at: int) -> None:
+        """Take an older set, until Redis says better: served at once, and renewed as stale."""
+        stale = self.now() - settings.CACHE_TTL_SECONDS * 1000
+        for entry in entries:
+            asked_at = min(max(entry.asked_at, confirmed_at), stale)
+            self.keep(replace(entry, asked_at=asked_at), saved=False)
+
+    def take_set(self, entries: Iterable[Entry], asked_at: int) -> None:
+        """Take all there was at `asked_at`, where the database is the copy that processes share."""
+        numbers = set()
+        for entry in entries:
+            numbers.add(entry.number)
+            self.keep(entry, saved=True)
+        with self._writing:
+            for number, held in list(self._held.items()):
+                if number not in numbers and held.known and held.asked_at < asked_at:
+                    self._drop(number)
+        self._tell(numbers)
+
     # --- keeping in step: in one thread ----------------------------------------------------------
 
     def sync(self, *, whole: bool = False) -> None:
@@ -115,6 +137,7 @@ class Replica:
             self._take_changes(numbers)
         base = 0 if state.whole else self.sequence
         self._epoch = state.epoch
+        self.on_hold = state.held
         self.sequence = max([base, *(sequence for _, sequence in state.changed)])
         self.complete_at = max(self.complete_at, state.complete_at)
         self._save_unsaved()

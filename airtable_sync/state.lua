@@ -1,10 +1,10 @@
 -- What a replica has to know to be in step, at one instant.
 --
--- KEYS: index, epoch, complete_at
+-- KEYS: index, epoch, complete_at, hold
 -- ARGV: the epoch and the sequence the replica has
--- Returns the epoch ("" for an emptied Redis), complete_at, the time (ms), "1" if everything there is
--- follows and not only what changed, and number, sequence, … of that. Everything follows if this is
--- another life of Redis, or an earlier moment of the same one (an older copy took over)
+-- Returns the epoch ("" for an emptied Redis), complete_at, the time (ms), 1 if a rollback holds, "1" if
+-- everything there is follows and not only what changed, and number, sequence, … of that. Everything
+-- follows if this is another life of Redis, or an earlier moment of the same one (an older copy took over)
 
 local epoch = redis.call("GET", KEYS[2]) or ""
 local newest = redis.call("ZREVRANGE", KEYS[1], 0, 0, "WITHSCORES")
@@ -14,4 +14,5 @@ local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local complete_at = redis.call("GET", KEYS[3]) or "0"
 local changed = redis.call("ZRANGEBYSCORE", KEYS[1], since, "+inf", "WITHSCORES")
-return {epoch, complete_at, now, same and "0" or "1", changed}
+local held = redis.call("EXISTS", KEYS[4])
+return {epoch, complete_at, now, held, same and "0" or "1", changed}

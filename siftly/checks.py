@@ -30,7 +30,7 @@ def missing(**_: Any) -> list[CheckMessage]:
     consequences = {
         "AIRTABLE_API_KEY": "Airtable can't be asked.",
         "AIRTABLE_BASE_ID": "Airtable can't be asked.",
-        "REDIS_URL": "Each process keeps what it looked up; a refresh can't publish.",
+        "REDIS_URL": "The database's last good set is the shared copy, re-read every 30 s.",
     }
     return [
         Warning(f"{name} is not set. {consequence}", id="siftly.W001")

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 
-from airtable_sync import breakers, counters, fields, lookups
+from airtable_sync import breakers, counters, database_copy, fields, lookups
 from airtable_sync.lookup import AIRTABLE
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS, StoreUnavailable
@@ -20,6 +20,7 @@ from airtable_sync.subscription import Subscription
 logger = logging.getLogger(__name__)
 
 FIRST_LOAD_SECONDS = 10.0
+DATABASE_SECONDS = 8.0
 UPKEEP_SECONDS = 3600.0
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each failure
 PART_SECONDS = 1.0
@@ -114,7 +115,24 @@ async def _first_load(subscription: Subscription) -> None:
     """Calls are answered before it, too; but they would wait for what is about to be at hand."""
     if settings.REDIS_URL:
         await asyncio.to_thread(subscription.first_load_ended.wait, FIRST_LOAD_SECONDS)
-    _first_load_ended.set()
+        if not subscription.replica.complete_at:  # Redis is away, or was emptied
+            await _from_the_database(database_copy.start_from_it, subscription.replica)
+        _first_load_ended.set()
+    else:
+        follower = database_copy.Follower(subscription.replica)
+        while True:
+            await _from_the_database(follower.sync)
+            _first_load_ended.set()
+            await asyncio.sleep(database_copy.FOLLOWED_EVERY_SECONDS)
+
+
+async def _from_the_database(load: Callable[..., None], *arguments: Any) -> None:
+    try:
+        await asyncio.wait_for(asyncio.to_thread(load, *arguments), DATABASE_SECONDS)
+    except TimeoutError:
+        logger.warning("The database's last good set is not there yet")
+    except Exception:
+        logger.exception("The database's last good set can't be used")
 
 
 async def _upkeep() -> None:

@@ -113,6 +113,13 @@ AIRTABLE_MAPPING = env.str(
     "AIRTABLE_MAPPING", str(BASE_DIR / "airtable_sync" / "mappings" / "siftly.toml")
 )
 TO_NUMBERS = comma_separated("TO_NUMBERS")
+AIRTABLE_PLAN = env.str(
+    "AIRTABLE_PLAN", None, validate=validate.OneOf(["free", "team", "business"])
+)
+SHARE = validate.Range(min=0, max=1)
+# What a refresh refuses to publish: a set that lost more than this, one with more conflicts.
+REFRESH_MIN_SHARE = env.float("REFRESH_MIN_SHARE", 0.6, validate=SHARE)
+REFRESH_MAX_CONFLICT_SHARE = env.float("REFRESH_MAX_CONFLICT_SHARE", 0.1, validate=SHARE)
 
 # --- Calls ------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from sandbox.airtable.server import Sandbox
 from tests.cast import JOHN, NUMBER
 from tests.conftest import use_redis
 
+pytestmark = pytest.mark.django_db
+
 
 def run(*arguments: str) -> tuple[int, str]:
     output = io.StringIO()
@@ -51,11 +53,16 @@ class TestCheckCache:
         assert output.startswith("FAILED redis set")
         assert "ok     airtable records" in output
 
-    def test_a_missing_redis_url_is_said(self, airtable: Sandbox, settings: Any) -> None:
+    def test_without_a_redis_url_the_databases_set_is_named(
+        self, airtable: Sandbox, settings: Any
+    ) -> None:
         settings.REDIS_URL = None
         status, output = run("check_cache")
-        assert status == 1
-        assert "REDIS_URL is not set" in output
+        assert status == 0
+        assert "REDIS_URL is not set: the database's last good set is the shared copy" in output
+        assert "there is none yet" in output
+        run("refresh_airtable_cache")
+        assert "26 numbers of run" in run("check_cache")[1]
 
     def test_a_redis_that_is_full_is_1(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
         with valkey.client() as client:
@@ -114,6 +121,16 @@ class TestShowConfig:
             "dynamic_variables",
             "language_agent_names",
         ]
+
+    def test_without_a_redis_url_the_databases_set_is_shown(
+        self, airtable: Sandbox, settings: Any
+    ) -> None:
+        settings.REDIS_URL = None
+        run("refresh_airtable_cache")
+        assert json.loads(run("show_config", NUMBER)[1])["source"] == "database"
+        shown = json.loads(run("show_config", "--all")[1])
+        assert shown[NUMBER] == JOHN
+        assert len(shown) == 26
 
     def test_a_number_that_is_not_cached_is_asked_for(
         self, fake_redis: str, airtable: Sandbox

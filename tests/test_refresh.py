@@ -17,7 +17,9 @@ from airtable_sync.management.commands import refresh_airtable_cache
 from airtable_sync.store import CALLS, PATIENT, REFRESH_LEASE
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
-from tests.conftest import record_id
+from tests.conftest import record_id, use_redis
+
+pytestmark = pytest.mark.django_db
 
 NUMBER, OTHER = "+32460234291", "+12125550187"
 
@@ -211,7 +213,7 @@ class TestRefresh:
         caplog.set_level(logging.INFO, logger="airtable_sync")
         refresh()
         own = [record for record in caplog.records if record.name.startswith("airtable_sync")]
-        assert len(own) == 5  # four tables read, one set published
+        assert len(own) == 6  # four tables read, one set published, the month's requests
 
     def test_fields_that_were_seen_are_remembered(self, airtable: Sandbox) -> None:
         refresh()
@@ -219,10 +221,10 @@ class TestRefresh:
 
 
 def test_without_redis_it_fails_before_asking_airtable(airtable: Sandbox, settings: Any) -> None:
-    settings.REDIS_URL = None
+    use_redis(settings, "redis://127.0.0.1:1")
     report = refresh()
     assert counts(report) == (1, "failed", 0, 0, 0)
-    assert "REDIS_URL is not set" in report["error"]
+    assert "Redis: ConnectionError" in report["error"]
     assert not airtable.requests
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 
-from airtable_sync import budget, fields
+from airtable_sync import budget, fields, good_sets
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.mapping import MappingError, current
@@ -94,7 +96,20 @@ def _redis_checks() -> list[Check]:
             raise Failed("Redis keeps what should have expired.")
         return ""
 
+    if not settings.REDIS_URL:
+        return [("shared copy", _the_database)]
     return [("redis set", write), ("redis get and compare", read), ("redis expire", expire)]
+
+
+def _the_database() -> str:
+    try:
+        newest = good_sets.newest()
+    except DatabaseError as error:
+        raise Failed(f"REDIS_URL is not set, and the database fails: {error}") from error
+    return (
+        "REDIS_URL is not set: the database's last good set is the shared copy, re-read every "
+        f"30 s ({newest or 'there is none yet'})"
+    )
 
 
 def _airtable_checks() -> list[Check]:
@@ -128,12 +143,6 @@ def _spent() -> str:
 
 def _compare_mapping(schema: dict[str, list[str]]) -> str:
     mapping = current()
-    missing = [
-        f"{table} has no field {name}" if table in schema else f"there is no table {table}"
-        for table in mapping.tables()
-        for name in mapping.named_fields(table)
-        if name not in schema.get(table, ())
-    ]
-    if missing:
-        raise Failed("; ".join(dict.fromkeys(missing)) + ".")
+    if missing := fields.missing(mapping, schema):
+        raise Failed("; ".join(missing) + ".")
     return f"{mapping.path} fits the base"

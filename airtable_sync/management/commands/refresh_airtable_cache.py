@@ -4,133 +4,118 @@ import json
 import logging
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
+from django.db import DatabaseError
 
+from airtable_sync import console, forecast, rollback, runs
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.alone import Busy
+from airtable_sync.gate import Refused
 from airtable_sync.mapping import MappingError
-from airtable_sync.refresh import Busy, Progress, Refused, Report, refresh
-from airtable_sync.store import PATIENT, StoreUnavailable
+from airtable_sync.models import Run
+from airtable_sync.refresh import Options, refresh
+from airtable_sync.report import Report
+from airtable_sync.shared_copy import shared_copy
+from airtable_sync.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 FAILED, REFUSED = 1, 2
-ODDITIES_TOLD = 50
+NEWEST = 0  # no run is called so
 
 
 class Command(BaseCommand):
     help = (
         "Read all numbers from Airtable and publish their configs to the cache. "
-        "Exits with 0 if published or unchanged, 1 if it failed, 2 if it was refused; "
-        "in the last two cases the last good set is kept."
+        "Exits with 0 if published or unchanged, or if another refresh is running, with 1 if it "
+        "failed, with 2 if it was refused; in the last two cases the last good set is kept."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
-        add("--dry-run", action="store_true", help="show what would change, and change nothing")
-        add("--force", action="store_true", help="publish even what looks wrong (an empty base)")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--dry-run", action="store_true", help="show the difference, no more")
+        what.add_argument(
+            "--rollback",
+            nargs="?",
+            type=int,
+            const=NEWEST,
+            metavar="RUN",
+            help="publish the set of an earlier run again (without RUN: the one before), and hold "
+            "it against refreshes and changes until --release",
+        )
+        what.add_argument("--release", action="store_true", help="end a rollback, then refresh")
+        add("--force", action="store_true", help="publish even what looks wrong; ends a rollback")
         add("--full", action="store_true", help="read everything, even if nothing seems changed")
         add("--json", action="store_true", help="print one JSON object about what was done")
+        add("--by", choices=Run.By.values, help="who runs it, for the record (default: guessed)")
+        add("--user", default="", help="the name of who runs it, for the record")
 
     def handle(self, *_: Any, **options: Any) -> None:
         self.as_json = options["json"]
-        airtable = Airtable(FOR_A_REFRESH)
+        self.airtable = Airtable(FOR_A_REFRESH)
+        who = options["by"] or (Run.By.COMMAND if sys.stdin.isatty() else Run.By.CRON)
+        if options["rollback"] is not None:
+            run_id = options["rollback"] or None
+            self._do(lambda: rollback.roll_back(run_id, who, options["user"], self.airtable))
+        else:
+            self._do(lambda: self._refresh(who, options))
+
+    def _refresh(self, who: str, options: dict[str, Any]) -> Report:
+        if options["release"] and not rollback.release(shared_copy()):
+            logger.info("No rollback was held.")
+        chosen = Options(options["force"], options["dry_run"], who, options["user"])
+        with console.progress(runs.last_records()) as progress:
+            return refresh(self.airtable, progress, chosen)
+
+    def _do(self, work: Callable[[], Report]) -> None:
         try:
-            with _progress() as progress:
-                report = refresh(
-                    PATIENT, airtable, progress, force=options["force"], dry_run=options["dry_run"]
-                )
+            report = work()
         except Busy as error:
-            self._tell(Report("busy"), str(error))
+            self.stdout.write(_as_json(Report("busy")) if self.as_json else str(error))
         except Refused as error:
-            self._fail(Report("refused", airtable_requests=airtable.requests_made), error, REFUSED)
+            self._fail(Report("refused"), f"{error} To publish all the same: --force.", REFUSED)
         except (AirtableError, StoreUnavailable, MappingError) as error:
-            self._fail(Report("failed", airtable_requests=airtable.requests_made), error, FAILED)
+            self._fail(Report("failed"), str(error), FAILED)
+        except rollback.NoSuchSet as error:
+            self._fail(Report("failed"), str(error), FAILED)
+        except DatabaseError as error:
+            self._fail(Report("failed"), f"The database: {error}", FAILED)
         except KeyboardInterrupt:
-            sentence = Interrupted("Interrupted. What was not published yet stays as it was.")
+            sentence = "Interrupted. What was not published yet stays as it was."
             self._fail(Report("failed"), sentence, FAILED)
         else:
             self._tell(report)
 
-    def _fail(self, report: Report, error: Exception, status: int) -> None:
+    def _fail(self, report: Report, sentence: str, status: int) -> None:
+        report.airtable_requests = self.airtable.requests_made
         if self.as_json:
-            self.stdout.write(_as_json(report, str(error)))
-        raise CommandError(f"The refresh {report.status}: {error}", returncode=status) from error
+            self.stdout.write(_as_json(report, sentence))
+        raise CommandError(f"The refresh {report.status}: {sentence}", returncode=status)
 
-    def _tell(self, report: Report, sentence: str = "") -> None:
-        oddities = [*report.conflicts, *report.invalid, *report.warnings]
-        for oddity in oddities[:ODDITIES_TOLD]:
-            logger.warning("%s", oddity)
-        if len(oddities) > ODDITIES_TOLD:
-            logger.warning("… and %d more of this kind.", len(oddities) - ODDITIES_TOLD)
-        self.stdout.write(_as_json(report) if self.as_json else sentence or _sentence(report))
+    def _tell(self, report: Report) -> None:
+        console.tell(report)
+        forecast.tell()
+        if self.as_json:
+            self.stdout.write(_as_json(report))
+            return
+        if report.status == "dry-run":
+            for line in console.differences(report):
+                self.stdout.write(line)
+        console.closing_table(report)
+        self.stdout.write(console.sentence(report))
 
 
-class Interrupted(Exception):
-    pass
+_NOT_PRINTED = ("warnings", "differences", "records")
 
 
 def _as_json(report: Report, error: str = "") -> str:
-    fields = asdict(report)
-    del fields["warnings"]
+    fields = {name: value for name, value in asdict(report).items() if name not in _NOT_PRINTED}
     fields |= {"conflicts": len(report.conflicts), "invalid": len(report.invalid)}
     fields["duration_seconds"] = round(report.duration_seconds, 3)
     return json.dumps({**fields, "error": error} if error else fields)
-
-
-def _sentence(report: Report) -> str:
-    did = {"published": "Published", "unchanged": "Nothing changed", "dry-run": "Would publish"}
-    return (
-        f"{did[report.status]}: {report.numbers} numbers, {report.added} added, "
-        f"{report.changed} changed, {report.removed} removed, {report.unchanged} unchanged; "
-        f"{len(report.conflicts)} conflicts, {len(report.invalid)} invalid; "
-        f"{report.airtable_requests} Airtable requests, {report.duration_seconds:.1f} s."
-    )
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal, a line per step otherwise."""
-    if not sys.stderr.isatty():
-        lines = _Lines()
-        yield lines
-        lines.close()
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}"),
-    )
-    with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(step: str, done: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(step, total=None)
-            bar.update(tasks[step], completed=done)
-
-        yield show
-
-
-class _Lines:
-    """A line when a step ends, with how many it was."""
-
-    def __init__(self) -> None:
-        self.step, self.done = "", 0
-
-    def __call__(self, step: str, done: int) -> None:
-        if self.step and step != self.step:
-            self.close()
-        self.step, self.done = step, done
-
-    def close(self) -> None:
-        logger.info("%s: %d", self.step, self.done)

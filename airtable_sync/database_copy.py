@@ -1,0 +1,55 @@
+"""The replica and the database's newest good set: what a process starts from when Redis has nothing
+to offer, and what it follows where there is no Redis at all."""
+
+import logging
+
+from django.db import DatabaseError, connection
+
+from airtable_sync import good_sets
+from airtable_sync.models import LastGoodSet
+from airtable_sync.replica import Replica
+
+logger = logging.getLogger(__name__)
+
+FOLLOWED_EVERY_SECONDS = 30.0
+
+
+def start_from_it(replica: Replica) -> None:
+    """Serve the newest good set, as stale, until something newer is known. In a thread."""
+    try:
+        newest = good_sets.newest()
+        if newest:
+            replica.start_from(good_sets.entries_of(newest), newest.confirmed_at)
+            logger.warning("Started from the database's last good set: %s", newest)
+    except DatabaseError as error:
+        logger.warning("The database's last good set can't be read: %s", error)
+    finally:
+        connection.close()
+
+
+class Follower:
+    """Keeps the replica in step with the database. In a thread, one at a time."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self._taken: tuple[int, int] | None = None  # which set, and when it was confirmed
+
+    def sync(self) -> None:
+        try:
+            newest = good_sets.newest()
+            if newest and self._taken != (newest.pk, newest.confirmed_at):
+                self._take(newest)
+            self.replica.in_step = True
+        except DatabaseError as error:
+            if self.replica.in_step or not self._taken:
+                logger.warning("The database can't be read; what is here is served: %s", error)
+            self.replica.in_step = False
+        finally:
+            connection.close()
+
+    def _take(self, newest: LastGoodSet) -> None:
+        if self._taken is None or self._taken[0] != newest.pk:
+            self.replica.take_set(good_sets.entries_of(newest), newest.asked_at)
+            logger.info("In step with the database: %s", newest)
+        self.replica.complete_at = newest.confirmed_at
+        self._taken = (newest.pk, newest.confirmed_at)

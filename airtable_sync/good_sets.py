@@ -1,0 +1,68 @@
+"""The last good sets: what the newest ten different publications held, compressed, in the database.
+Processes boot from the newest when Redis and Airtable are down; a rollback publishes an older one.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from airtable_sync.entries import Entry, from_json
+from airtable_sync.models import LastGoodSet, Run
+
+KEPT = 10
+
+
+def save(run: Run, entries: Sequence[Entry], asked_at: int) -> None:
+    """Keep a set of known entries, or only that the newest one was found unchanged. Raises
+    DatabaseError."""
+    digest = _digest(entries)
+    newest = LastGoodSet.objects.defer("content").first()
+    if newest and newest.digest == digest and run.status != Run.Status.ROLLED_BACK:
+        LastGoodSet.objects.filter(pk=newest.pk).update(confirmed_at=asked_at)
+        return
+    LastGoodSet.objects.create(
+        run=run,
+        asked_at=asked_at,
+        confirmed_at=asked_at,
+        numbers=len(entries),
+        digest=digest,
+        content=_compressed(entries),
+    )
+    kept = LastGoodSet.objects.order_by("-id").values_list("pk", flat=True)[:KEPT]
+    LastGoodSet.objects.exclude(pk__in=list(kept)).delete()
+
+
+def newest() -> LastGoodSet | None:
+    """The newest set, without its content until that is asked for. Raises DatabaseError."""
+    return LastGoodSet.objects.defer("content").first()
+
+
+def newest_entries() -> Iterator[Entry]:
+    """Raises DatabaseError."""
+    if good_set := newest():
+        yield from entries_of(good_set)
+
+
+def entries_of(good_set: LastGoodSet) -> Iterator[Entry]:
+    for line in zlib.decompress(good_set.content).splitlines():
+        value = json.loads(line)
+        yield from_json(value.pop("number"), value)
+
+
+def _compressed(entries: Iterable[Entry]) -> bytes:
+    packer = zlib.compressobj()
+    pieces = [packer.compress(_line(entry)) for entry in entries]
+    return b"".join([*pieces, packer.flush()])
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps({"number": entry.number, **entry.as_json()}).encode() + b"\n"
+
+
+def _digest(entries: Iterable[Entry]) -> str:
+    """Equal for sets that say the same of every number."""
+    whole = hashlib.sha256()
+    for number, digest in sorted((entry.number, entry.digest()) for entry in entries):
+        whole.update(f"{number} {digest}\n".encode())
+    return whole.hexdigest()

@@ -1,0 +1,72 @@
+"""What the database keeps: the history of runs, and the last good sets."""
+
+from django.db import models
+
+
+class Run(models.Model):
+    """A refresh or a rollback: when, by whom, and what it did."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        PUBLISHED = "published"
+        UNCHANGED = "unchanged"
+        REFUSED = "refused"
+        FAILED = "failed"
+        ROLLED_BACK = "rolled-back"
+
+    class By(models.TextChoices):
+        CRON = "cron"
+        ADMIN = "admin"
+        COMMAND = "command"
+
+    started_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=20, choices=Status, default=Status.RUNNING)
+    by = models.CharField(max_length=20, choices=By)
+    user = models.CharField(max_length=150, blank=True)
+    sentence = models.TextField(blank=True, help_text="why it was refused or failed")
+    numbers = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    removed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    airtable_requests = models.PositiveIntegerField(default=0)
+    records = models.JSONField(default=dict, help_text="how many records each table had")
+    details = models.JSONField(default=dict, help_text="differences, conflicts, invalid, warnings")
+    released_at = models.DateTimeField(
+        null=True, blank=True, help_text="until then, a rollback holds refreshes and changes"
+    )
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"Run {self.pk} of {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class LastGoodSet(models.Model):
+    """All entries that a run published, compressed. Moments are in milliseconds since the epoch."""
+
+    run = models.OneToOneField(Run, on_delete=models.PROTECT)
+    asked_at = models.BigIntegerField(help_text="when its data was asked for at Airtable")
+    confirmed_at = models.BigIntegerField(help_text="when a later run last found nothing changed")
+    numbers = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.numbers} numbers of run {self.run_id}"
+
+
+class Lease(models.Model):
+    """What only one process may do at a time, where there is no Redis to say who."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    token = models.CharField(max_length=50)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} until {self.until:%H:%M:%S}"

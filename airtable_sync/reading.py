@@ -1,0 +1,52 @@
+"""Reading the whole base, before anything is published, and noticing when it changed its shape."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airtable_sync.airtable import Airtable, Record
+from airtable_sync.mapping import Mapping
+
+Progress = Callable[[str, int], None]  # the table that is being read, and how many are done
+PUBLISHING = "Publishing"  # what comes after the tables
+
+
+@dataclass
+class Reading:
+    """All records by table and id, and the names of the fields that any of them had."""
+
+    tables: dict[str, dict[str, Record]] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    # Fields that a table's last page did not have any more: sparse ones, or renamed meanwhile.
+    faded: dict[str, list[str]] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        return {table: len(records) for table, records in self.tables.items()}
+
+    def may_be_torn(self) -> bool:
+        return any(self.faded.values())
+
+    def unseen(self, mapping: Mapping) -> list[str]:
+        """Fields that the mapping names and no record has: their columns are empty, or gone."""
+        return [
+            f"{table}.{name}"
+            for table, records in self.tables.items()
+            for name in mapping.named_fields(table)
+            if records and name not in self.seen[table]
+        ]
+
+
+def read_all(mapping: Mapping, airtable: Airtable, progress: Progress) -> Reading:
+    """Every table once. Raises AirtableError."""
+    reading = Reading()
+    for table in mapping.tables():
+        records: dict[str, Record] = {}
+        seen: dict[str, None] = {}
+        last: dict[str, None] = {}
+        for page in airtable.all(table, mapping.wanted_fields(table)):
+            records.update((record["id"], record) for record in page)
+            last = dict.fromkeys(name for record in page for name in record["fields"]) or last
+            seen.update(last)
+            progress(table, len(records))
+        reading.tables[table], reading.seen[table] = records, list(seen)
+        reading.faded[table] = [name for name in seen if name not in last]
+    return reading
