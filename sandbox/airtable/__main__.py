@@ -13,6 +13,7 @@ from collections.abc import Callable
 from sandbox.airtable.bases import Base
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
+from sandbox.airtable.webhooks.settings import WebhookSettings
 
 LAYOUTS: dict[str, tuple[Callable[[], Base], ...]] = {
     "linked": (linked_base,),
@@ -31,6 +32,9 @@ def main() -> int:
         requests_per_second=options.requests_per_second or None,
         lockout_seconds=options.lockout,
         monthly_quota=options.quota,
+        webhooks=WebhookSettings(
+            time_scale=options.webhook_time_scale, ping_delay=options.ping_delay
+        ),
         port=options.port,
     )
     allow_many_connections()
@@ -66,6 +70,13 @@ def arguments() -> argparse.ArgumentParser:
     )
     add("--lockout", type=not_negative, default=30.0, help="seconds of 429 after one too many")
     add("--quota", type=int, help="calls a month, after which data is refused (default: no end)")
+    add("--ping-delay", type=not_negative, default=0.2, help="seconds from a change to its ping")
+    add(
+        "--webhook-time-scale",
+        type=above_zero,
+        default=1.0,
+        help="webhooks expire and retry so many times faster (default: %(default)s)",
+    )
     return parser
 
 
@@ -74,6 +85,12 @@ def not_negative(text: str) -> float:
     if not 0 <= number < float("inf"):
         raise ValueError(text)
     return number
+
+
+def above_zero(text: str) -> float:
+    if not not_negative(text):
+        raise ValueError(text)
+    return float(text)
 
 
 def allow_many_connections() -> None:

@@ -3,12 +3,20 @@
 import hmac
 from dataclasses import dataclass, field
 
-from sandbox.airtable.errors import authentication_required, invalid_token, model_not_found
+from sandbox.airtable.errors import (
+    authentication_required,
+    invalid_token,
+    model_not_found,
+    not_permitted,
+)
 
 READ = "data.records:read"
 WRITE = "data.records:write"
 SCHEMA = "schema.bases:read"
-ALL_SCOPES = frozenset({READ, WRITE, SCHEMA})
+WEBHOOK = "webhook:manage"
+ALL_SCOPES = frozenset({READ, WRITE, SCHEMA, WEBHOOK})
+LEVELS = ("read", "comment", "edit", "create", "owner")
+CREATOR = "create"
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,8 @@ class Token:
     secret: str = field(repr=False)
     scopes: frozenset[str] = ALL_SCOPES
     bases: frozenset[str] | None = None
+    permission_level: str = CREATOR
+    """What its user may do in every base, one of LEVELS."""
 
     def reaches(self, base_id: str) -> bool:
         return self.bases is None or base_id in self.bases
@@ -25,6 +35,12 @@ class Token:
     def require(self, scope: str, base_id: str = "") -> None:
         if scope not in self.scopes or (base_id and not self.reaches(base_id)):
             raise model_not_found()
+        if scope == WRITE:
+            self.require_level("edit")
+
+    def require_level(self, level: str) -> None:
+        if LEVELS.index(self.permission_level) < LEVELS.index(level):
+            raise not_permitted()
 
 
 def authenticate(header: str, tokens: list[Token]) -> Token:

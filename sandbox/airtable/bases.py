@@ -4,8 +4,11 @@ One lock per base guards all of it: tests edit while the server reads.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+from sandbox.airtable.journal import CLIENT, Journal
+from sandbox.airtable.rows import Row
 from sandbox.airtable.schema import LINK, Field, View
 from sandbox.airtable.tables import Record, Table
 
@@ -17,9 +20,19 @@ class Base:
         self.id = id
         self.name = name
         self.lock = threading.RLock()
+        self.journal = Journal()
         self.tables: list[Table] = []
         for table in tables:
             self.add_table(table)
+
+    @contextmanager
+    def action(self, source: str = CLIENT) -> Iterator[None]:
+        """All edits in it are one transaction of the change feed; an action within is part of it.
+
+        The source is one of Airtable's: client, publicApi, automation, sync, …
+        """
+        with self.lock, self.journal.action(source):
+            yield
 
     def table(self, name_or_id: str) -> Table:
         table = self.find_table(name_or_id)
@@ -31,18 +44,31 @@ class Base:
         return next((table for table in self.tables if table.is_called(name_or_id)), None)
 
     def add_table(self, table: Table) -> Table:
-        with self.lock:
+        with self.action():
             table.base = self
             self.tables.append(table)
+            self.journal.table_created(table)
             return table
 
     def remove_table(self, name_or_id: str) -> None:
-        with self.lock:
-            self.tables.remove(self.table(name_or_id))
+        """Links to it become text, the names they showed."""
+        with self.action():
+            table = self.table(name_or_id)
+            for other in self.tables:
+                for field in other.fields:
+                    if (
+                        field.type == LINK
+                        and other is not table
+                        and table.is_called(field.links_to)
+                    ):
+                        self._become_text(other, field)
+            self.tables.remove(table)
+            self.journal.table_removed(table)
 
     def rename_table(self, name_or_id: str, new_name: str) -> None:
-        with self.lock:
+        with self.action():
             table = self.table(name_or_id)
+            self.journal.table_renamed(table)
             for field in self._links_to(table):
                 field.links_to = new_name
             table.name = new_name
@@ -71,6 +97,12 @@ class Base:
         for other in self._links_to(table):
             if field.is_called(other.inverse):
                 other.inverse = new_name
+
+    def _become_text(self, table: Table, link: Field) -> None:
+        for record in table.records.values():
+            table.set_cell(record, link.id, Row(table, record).shown(link))
+        table.retype_field(link.id, "singleLineText")
+        link.links_to = link.inverse = ""
 
     def _links_to(self, table: Table) -> list[Field]:
         return [

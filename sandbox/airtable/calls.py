@@ -12,6 +12,7 @@ from sandbox.airtable.answers import JsonAnswer, error_answer
 from sandbox.airtable.bases import Base, Table
 from sandbox.airtable.errors import AirtableError
 from sandbox.airtable.incoming import Incoming
+from sandbox.airtable.journal import PUBLIC_API
 from sandbox.airtable.state import State
 
 
@@ -41,9 +42,10 @@ def endpoint(
         try:
             if scope:
                 call.incoming.token.require(scope, path.get("base", ""))
-            return JsonAnswer(_locked(call, answer))
+            result = _locked(call, answer)
         except AirtableError as error:
             return error_answer(error)
+        return Response() if result is None else JsonAnswer(result)
 
     return respond
 
@@ -51,5 +53,5 @@ def endpoint(
 def _locked(call: Call, answer: Callable[[Call], Any]) -> Any:
     if "base" not in call.path:
         return answer(call)
-    with call.base.lock:
+    with call.base.action(PUBLIC_API):
         return answer(call)

@@ -15,6 +15,7 @@ from starlette.routing import Route, Router
 
 from sandbox.airtable.faults import FROM_JSON, Armed, Fault, fault_from_json
 from sandbox.airtable.state import State
+from sandbox.airtable.webhooks import control as webhooks
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -77,6 +78,17 @@ class Control:
         self.state.clock.advance(_number(await _body(request), "seconds"))
         return Response(status_code=204)
 
+    async def webhooks(self, _request: Request) -> Response:
+        return JSONResponse(webhooks.show(self.state.webhooks))
+
+    async def set_webhooks(self, request: Request) -> Response:
+        webhooks.configure(self.state.webhooks, await _body(request))
+        return Response(status_code=204)
+
+    async def change_webhook(self, request: Request) -> Response:
+        webhooks.act(self.state.webhooks, request.path_params["webhook"], await _body(request))
+        return Response(status_code=204)
+
     def _armed(self) -> list[dict[str, Any]]:
         return [_shown(number, armed) for number, armed in self.state.faults.armed().items()]
 
@@ -92,6 +104,9 @@ ROUTES: list[tuple[str, str, Callable[[Control, Request], Awaitable[Response]]]]
     ("DELETE", "/_sandbox/faults/{number:int}", Control.remove_fault),
     ("POST", "/_sandbox/reset", Control.reset),
     ("POST", "/_sandbox/clock", Control.advance),
+    ("GET", "/_sandbox/webhooks", Control.webhooks),
+    ("POST", "/_sandbox/webhooks", Control.set_webhooks),
+    ("POST", "/_sandbox/webhooks/{webhook}", Control.change_webhook),
 ]
 
 

@@ -68,6 +68,22 @@ def model_not_found() -> AirtableError:
     )
 
 
+def not_permitted() -> AirtableError:
+    return AirtableError(
+        403, "INVALID_PERMISSIONS", "You are not permitted to perform this operation"
+    )
+
+
+def too_many_webhooks() -> AirtableError:
+    return AirtableError(
+        422, "TOO_MANY_WEBHOOKS_IN_BASE", "The base already has the maximum number of webhooks"
+    )
+
+
+def invalid_filters(message: str) -> AirtableError:
+    return AirtableError(422, "INVALID_FILTERS", message)
+
+
 def invalid_request(message: str = "") -> AirtableError:
     return AirtableError(
         422,

@@ -58,13 +58,15 @@ class Incoming:
 
     @property
     def table(self) -> str:
-        return self.segments[2] if len(self.segments) > 2 and not self.is_meta else ""
+        if self.is_meta or self.segments[1:2] == ["bases"]:
+            return ""
+        return self.segments[2] if len(self.segments) > 2 else ""
 
     @property
     def lists_records(self) -> bool:
         if self.method == "POST":
             return len(self.segments) == 4 and self.segments[3] == "listRecords"
-        return self.method == "GET" and len(self.segments) == 3 and bool(self.base_id)
+        return self.method == "GET" and len(self.segments) == 3 and bool(self.table)
 
     @property
     def offset(self) -> str:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.airtable.errors import AirtableError, quota_exceeded, rate_limited
@@ -14,13 +15,16 @@ class Clock:
     """time.monotonic(), and a way to skip thirty seconds without waiting for them."""
 
     def __init__(self) -> None:
-        self._skipped = 0.0
+        self.skipped = 0.0
+        self.after_advance: list[Callable[[], object]] = []
 
     def __call__(self) -> float:
-        return time.monotonic() + self._skipped
+        return time.monotonic() + self.skipped
 
     def advance(self, seconds: float) -> None:
-        self._skipped += seconds
+        self.skipped += seconds
+        for notify in self.after_advance:
+            notify()
 
 
 @dataclass

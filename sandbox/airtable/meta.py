@@ -17,8 +17,10 @@ def who_am_i(call: Call) -> dict[str, Any]:
 
 
 def bases(call: Call) -> dict[str, Any]:
-    reached = [b for b in call.state.bases.values() if call.incoming.token.reaches(b.id)]
-    return {"bases": [{"id": b.id, "name": b.name, "permissionLevel": "create"} for b in reached]}
+    token = call.incoming.token
+    reached = [b for b in call.state.bases.values() if token.reaches(b.id)]
+    level = {"permissionLevel": token.permission_level}
+    return {"bases": [{"id": b.id, "name": b.name} | level for b in reached]}
 
 
 def base_schema(call: Call) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from sandbox.airtable import meta, writing
-from sandbox.airtable.access import READ, SCHEMA, WRITE
+from sandbox.airtable.access import READ, SCHEMA, WEBHOOK, WRITE
 from sandbox.airtable.answers import error_answer
 from sandbox.airtable.calls import Call, endpoint
 from sandbox.airtable.errors import not_found
 from sandbox.airtable.listing import list_records
 from sandbox.airtable.presentation import Presentation
 from sandbox.airtable.state import State
+from sandbox.airtable.webhooks import routes as webhooks
 
 
 def list_page(call: Call) -> dict[str, Any]:
@@ -28,10 +29,18 @@ def get_record(call: Call) -> dict[str, Any]:
 
 RECORDS = "/v0/{base}/{table}"
 RECORD = "/v0/{base}/{table}/{record}"
+HOOKS = "/v0/bases/{base}/webhooks"
+HOOK = f"{HOOKS}/{{webhook}}"
 ROUTES: list[tuple[str, str, Callable[[Call], Any], str]] = [
     ("GET", "/v0/meta/whoami", meta.who_am_i, ""),
     ("GET", "/v0/meta/bases", meta.bases, SCHEMA),
     ("GET", "/v0/meta/bases/{base}/tables", meta.base_schema, SCHEMA),
+    ("GET", HOOKS, webhooks.list_webhooks, WEBHOOK),
+    ("POST", HOOKS, webhooks.create_webhook, WEBHOOK),
+    ("DELETE", HOOK, webhooks.delete_webhook, WEBHOOK),
+    ("GET", f"{HOOK}/payloads", webhooks.list_payloads, WEBHOOK),
+    ("POST", f"{HOOK}/refresh", webhooks.refresh_webhook, WEBHOOK),
+    ("POST", f"{HOOK}/enableNotifications", webhooks.enable_notifications, WEBHOOK),
     ("POST", f"{RECORDS}/listRecords", list_page, READ),
     ("GET", RECORDS, list_page, READ),
     ("POST", RECORDS, writing.create_records, WRITE),

@@ -4,12 +4,12 @@ import math
 from datetime import datetime
 from typing import Any
 
-from sandbox.airtable.bases import Record, Table
 from sandbox.airtable.cells import as_string, is_empty, iso_time
 from sandbox.airtable.errors import AirtableError
 from sandbox.airtable.formula import compile_formula
 from sandbox.airtable.formula_values import ErrorValue, NoValue, Value, from_cell, text
 from sandbox.airtable.schema import LINK, Field
+from sandbox.airtable.tables import Record, Table
 
 DEEPEST = 8
 """Formulas and lookups that reach further, or in a circle, give an error."""
@@ -46,7 +46,7 @@ class Row:
         """The value as a formula sees it: links are the names of what they link to."""
         cell = self.cell(field)
         if field.type == LINK:
-            return [row.name for row in self._linked(field)]
+            return [row.name for row in self.linked(field)]
         try:
             return from_cell(field.type, cell)
         except NoValue:
@@ -63,10 +63,11 @@ class Row:
     def shown(self, field: Field) -> str:
         """cellFormat=string"""
         if field.type == LINK:
-            return ", ".join(row.name for row in self._linked(field))
+            return ", ".join(row.name for row in self.linked(field))
         return as_string(self.cell(field))
 
-    def _linked(self, field: Field) -> list["Row"]:
+    def linked(self, field: Field) -> list["Row"]:
+        """The rows a link names, in its order."""
         if self.depth > DEEPEST:
             return []
         other = self.table.base.table(field.links_to)
@@ -87,7 +88,7 @@ class Row:
             case "formula":
                 return self._formula(field)
             case "count":
-                return len(self._linked(self._link(field)))
+                return len(self.linked(self.link_of(field)))
             case "multipleLookupValues":
                 return self._lookup(field)
         return None
@@ -101,12 +102,13 @@ class Row:
 
     def _lookup(self, field: Field) -> list[Any]:
         found: list[Any] = []
-        for row in self._linked(self._link(field)):
+        for row in self.linked(self.link_of(field)):
             cell = row.cell(row.table.field(field.options["fieldIdInLinkedTable"]))
             found += cell if isinstance(cell, list) else [] if is_empty(cell) else [cell]
         return found
 
-    def _link(self, field: Field) -> Field:
+    def link_of(self, field: Field) -> Field:
+        """The link that a lookup or a count goes through."""
         return self.table.field(field.options["recordLinkFieldId"])
 
 

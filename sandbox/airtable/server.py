@@ -9,7 +9,7 @@ from typing import Self
 
 import uvicorn
 
-from sandbox.airtable.access import ALL_SCOPES, Token
+from sandbox.airtable.access import ALL_SCOPES, CREATOR, Token
 from sandbox.airtable.app import App
 from sandbox.airtable.bases import Base
 from sandbox.airtable.faults import Faults
@@ -18,10 +18,14 @@ from sandbox.airtable.limits import Clock, Limits
 from sandbox.airtable.request_log import LoggedRequest
 from sandbox.airtable.state import State
 from sandbox.airtable.trouble import Protocol
+from sandbox.airtable.webhooks.feed import Webhooks
+from sandbox.airtable.webhooks.pings import Pinger
+from sandbox.airtable.webhooks.settings import WebhookSettings
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
 TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but a sandbox
+AS_AIRTABLE = WebhookSettings()
 
 
 class Sandbox:
@@ -42,6 +46,7 @@ class Sandbox:
         lockout_seconds: float = 30.0,
         monthly_quota: int | None = None,
         iterator_seconds: float = 300.0,
+        webhooks: WebhookSettings = AS_AIRTABLE,
         port: int = 0,
     ) -> None:
         self.token = token
@@ -53,6 +58,7 @@ class Sandbox:
             self.clock,
             Limits(self.clock, requests_per_second, lockout_seconds, monthly_quota),
             RecordIterators(self.clock, iterator_seconds),
+            Webhooks(self.clock, webhooks),
             latency,
             latency_jitter,
         )
@@ -76,6 +82,10 @@ class Sandbox:
         return self.state.limits
 
     @property
+    def webhooks(self) -> Webhooks:
+        return self.state.webhooks
+
+    @property
     def latency(self) -> float:
         return self.state.latency
 
@@ -96,17 +106,18 @@ class Sandbox:
         *,
         scopes: Iterable[str] = ALL_SCOPES,
         bases: Iterable[str] | None = None,
+        permission_level: str = CREATOR,
     ) -> None:
         """One more token, with less than all rights."""
         reach = None if bases is None else frozenset(bases)
-        self.state.tokens.append(Token(secret, frozenset(scopes), reach))
+        self.state.tokens.append(Token(secret, frozenset(scopes), reach, permission_level))
 
     def start(self) -> Self:
         """Raises OSError when the port is taken."""
         if self._server is None:
             listener = _listen(self.port)
             self.port = listener.getsockname()[1]
-            self._server = Server(App(self.state), listener)
+            self._server = Server(App(self.state), listener, Pinger(self.webhooks))
             self._server.start()
         return self
 
@@ -131,7 +142,7 @@ class Sandbox:
 class Server:
     """One run of uvicorn, from a listening socket until it is stopped."""
 
-    def __init__(self, app: App, listener: socket.socket) -> None:
+    def __init__(self, app: App, listener: socket.socket, pinger: Pinger) -> None:
         config = uvicorn.Config(
             app,
             http=Protocol,
@@ -142,7 +153,7 @@ class Server:
             backlog=BACKLOG,
             timeout_keep_alive=75,
         )
-        self._uvicorn = _Uvicorn(config)
+        self._uvicorn = _Uvicorn(config, pinger)
         self._listener = listener
         self._thread = threading.Thread(target=self._run, name="airtable-sandbox", daemon=True)
 
@@ -166,8 +177,9 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     """Stops at once: no client of a server that went down gets an orderly goodbye."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, pinger: Pinger) -> None:
         super().__init__(config)
+        self.pinger = pinger
         self.ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop
         self._leaving: asyncio.Event
@@ -178,8 +190,11 @@ class _Uvicorn(uvicorn.Server):
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._leaving = asyncio.Event()
+        pings = asyncio.create_task(self.pinger.run())
         self.ready.set()
         await self._leaving.wait()
+        pings.cancel()
+        await asyncio.gather(pings, return_exceptions=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

@@ -10,6 +10,7 @@ from sandbox.airtable.faults import Faults
 from sandbox.airtable.iterators import RecordIterators
 from sandbox.airtable.limits import Clock, Limits
 from sandbox.airtable.request_log import RequestLog
+from sandbox.airtable.webhooks.feed import Webhooks
 
 
 @dataclass
@@ -19,6 +20,7 @@ class State:
     clock: Clock
     limits: Limits
     iterators: RecordIterators
+    webhooks: Webhooks
     latency: float = 0.0
     latency_jitter: bool = False
     faults: Faults = field(default_factory=Faults)

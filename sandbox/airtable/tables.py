@@ -75,11 +75,12 @@ class Table:
         id: str = "",  # noqa: A002 - Airtable's own term
         created_time: datetime | None = None,
     ) -> Record:
-        with self.base.lock:
+        with self.base.action():
             cells = self._cells(fields)
             self._last_number += 1
             record = Record(id or new_id("rec"), self._last_number, created_time or utc_now())
             self.records[record.id] = record
+            self.base.journal.record_created(self, record)
             for field_id, value in cells.items():
                 self._set(record, field_id, value)
             record.modified.clear()
@@ -87,7 +88,7 @@ class Table:
 
     def update(self, record_id: str, fields: Mapping[str, Any], *, replace: bool = False) -> Record:
         """With replace, fields not given are emptied, as PUT does."""
-        with self.base.lock:
+        with self.base.action():
             record = self.record(record_id)
             cells = self._cells(fields)
             if replace:
@@ -98,30 +99,42 @@ class Table:
 
     def delete(self, record_id: str) -> None:
         """Links to the record go with it."""
-        with self.base.lock:
+        with self.base.action():
             record = self.record(record_id)
-            self.update(record_id, {}, replace=True)
             self.base.unlink(self, record.id)
+            self.update(record_id, {}, replace=True)
             del self.records[record.id]
+            self.base.journal.record_deleted(self, record)
 
     def add_field(self, field: Field) -> Field:
-        with self.base.lock:
+        with self.base.action():
+            self.base.journal.field_created(self, field)
             self.fields.append(field)
             return field
 
     def remove_field(self, name_or_id: str) -> None:
         """The other side of a link stays, as a link of one side."""
-        with self.base.lock:
+        with self.base.action():
             field = self.field(name_or_id)
+            self.base.journal.field_removed(self, field)
             self.fields.remove(field)
             self.base.rename_inverse(self, field, "")
             for record in self.records.values():
                 record.cells.pop(field.id, None)
 
     def rename_field(self, name_or_id: str, new_name: str) -> None:
-        with self.base.lock:
-            self.base.rename_inverse(self, self.field(name_or_id), new_name)
-            self.field(name_or_id).name = new_name
+        with self.base.action():
+            field = self.field(name_or_id)
+            self.base.journal.field_changes(self, field)
+            self.base.rename_inverse(self, field, new_name)
+            field.name = new_name
+
+    def retype_field(self, name_or_id: str, new_type: str) -> None:
+        """The cells stay as they are: convert those that matter."""
+        with self.base.action():
+            field = self.field(name_or_id)
+            self.base.journal.field_changes(self, field)
+            field.type = new_type
 
     def values(self, record_id: str) -> dict[str, Any]:
         """The record's filled cells by field name, for a test to look at."""
@@ -146,6 +159,7 @@ class Table:
             value = None
         if record.cells.get(field_id) == value:
             return False
+        self.base.journal.cell_changes(self, record, field_id)
         if value is None:
             del record.cells[field_id]
         else:

@@ -61,7 +61,15 @@ def test_a_taken_port_is_told_in_a_sentence() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("options", [["--latency", "-1"], ["--layout", "round"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--latency", "-1"],
+        ["--webhook-time-scale", "0"],
+        ["--layout", "round"],
+        ["--nonsense"],
+    ],
+)
 def test_a_wrong_option_is_refused(options: list[str]) -> None:
     done = run(*options)
     assert done.returncode == 2
@@ -71,5 +79,5 @@ def test_a_wrong_option_is_refused(options: list[str]) -> None:
 def test_help_names_every_option() -> None:
     done = run("--help")
     names = ["port", "token", "layout", "latency", "latency-jitter", "lockout", "quota"]
-    for option in [*names, "requests-per-second"]:
+    for option in [*names, "requests-per-second", "ping-delay", "webhook-time-scale"]:
         assert re.search(rf"^  --{option}\b", done.stdout, re.MULTILINE)

@@ -1,0 +1,4 @@
+"""Airtable's change feed.
+
+https://airtable.com/developers/web/api/webhooks-overview
+"""
