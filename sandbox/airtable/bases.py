@@ -4,8 +4,8 @@ One lock per base guards all of it: tests edit while the server reads.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from types import TracebackType
 
 from sandbox.airtable.journal import CLIENT, Journal
 from sandbox.airtable.rows import Row
@@ -25,14 +25,12 @@ class Base:
         for table in tables:
             self.add_table(table)
 
-    @contextmanager
-    def action(self, source: str = CLIENT) -> Iterator[None]:
+    def action(self, source: str = CLIENT) -> "Action":
         """All edits in it are one transaction of the change feed; an action within is part of it.
 
         The source is one of Airtable's: client, publicApi, automation, sync, …
         """
-        with self.lock, self.journal.action(source):
-            yield
+        return Action(self, source)
 
     def table(self, name_or_id: str) -> Table:
         table = self.find_table(name_or_id)
@@ -111,3 +109,28 @@ class Base:
             for field in other.fields
             if field.type == LINK and table.is_called(field.links_to)
         ]
+
+
+class Action:
+    """A with statement under the base's lock. A class, as every edit passes here."""
+
+    __slots__ = ("base", "source")
+
+    def __init__(self, base: Base, source: str) -> None:
+        self.base = base
+        self.source = source
+
+    def __enter__(self) -> None:
+        self.base.lock.acquire()
+        self.base.journal.begin(self.source)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.base.journal.end()
+        finally:
+            self.base.lock.release()

@@ -1,8 +1,7 @@
 """What an action changes in a base, for those who listen; while nobody does, nothing is kept."""
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from sandbox.airtable.followers import computed_cells, followers
 from sandbox.airtable.schema import Field
@@ -20,23 +19,22 @@ class Journal:
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
         self._open: Transaction | None = None
-        self._acting = False
+        self._depth = 0
         self._numbers = itertools.count(1)
 
-    @contextmanager
-    def action(self, source: str) -> Iterator[None]:
-        if self._acting:
-            yield
-            return
-        self._acting = True
-        if self.listeners:
+    def begin(self, source: str) -> None:
+        """An action within an action is part of it."""
+        self._depth += 1
+        if self._depth == 1 and self.listeners:
             self._open = Transaction(next(self._numbers), source)
-        try:
-            yield
-        finally:
+
+    def end(self) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._open is not None:
             done, self._open = self._open, None
-            self._acting = False
-            self._publish(done)
+            done.close()
+            for listener in list(self.listeners):
+                listener(done)
 
     def cell_changes(self, table: Table, record: Record, field_id: str) -> None:
         """Before it does."""
@@ -92,10 +90,3 @@ class Journal:
             changes = self._open.of(other)
             if not changes.remembers(each):
                 changes.remember(each, computed_cells(other, each))
-
-    def _publish(self, transaction: Transaction | None) -> None:
-        if transaction is None:
-            return
-        transaction.close()
-        for listener in list(self.listeners):
-            listener(transaction)
