@@ -17,6 +17,7 @@ WEBHOOK = "webhook:manage"
 ALL_SCOPES = frozenset({READ, WRITE, SCHEMA, WEBHOOK})
 LEVELS = ("read", "comment", "edit", "create", "owner")
 CREATOR = "create"
+USER_ID = "usrSiftlySandbox0"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.airtable.cells import is_empty
 from sandbox.airtable.errors import AirtableError
 from sandbox.airtable.ids import stable_id
-from sandbox.airtable.rows import Row
+from sandbox.airtable.rows import ERROR, Row
 from sandbox.airtable.schema import LINK, Field
 
 
@@ -34,12 +34,12 @@ def _choice(field: Field, name: Any) -> dict[str, Any]:
     return choice | known[0] if known else choice
 
 
-def _lookup(row: Row, field: Field) -> dict[str, Any] | None:
+def _lookup(row: Row, field: Field) -> Any:
     try:
         linked = row.linked(row.link_of(field))
         values = {each.id: _values(each, field) for each in linked}
-    except (AirtableError, KeyError):
-        return {"error": "#ERROR!"}
+    except AirtableError:  # a field that it names is not there
+        return ERROR
     return {"linkedRecordIds": list(values), "valuesByLinkedRecordId": values} if values else None
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.airtable.cells_v2 import cell_v2
-from sandbox.airtable.errors import AirtableError
 from sandbox.airtable.rows import DEEPEST, Row
 from sandbox.airtable.schema import LINK, Field
 from sandbox.airtable.tables import Record, Table
@@ -19,7 +18,7 @@ def following_fields(table: Table) -> list[Field]:
 def computed_cells(table: Table, record: Record) -> dict[str, Any]:
     """Field id → cell of the change feed, empty ones as None."""
     row = Row(table, record)
-    return {field.id: _cell(row, field) for field in following_fields(table)}
+    return {field.id: cell_v2(row, field) for field in following_fields(table)}
 
 
 def followers(table: Table, record: Record, depth: int = 0) -> Iterator[tuple[Table, Record]]:
@@ -43,10 +42,3 @@ def _linking(other: Table, table: Table, record: Record) -> Iterator[Record]:
             yield from (other.records[id_] for id_ in ids if id_ in other.records)
         else:
             yield from (r for r in other.records.values() if record.id in r.cells.get(field.id, []))
-
-
-def _cell(row: Row, field: Field) -> Any:
-    try:
-        return cell_v2(row, field)
-    except (AirtableError, KeyError):
-        return {"error": "#ERROR!"}

@@ -26,15 +26,18 @@ class Journal:
         """An action within an action is part of it."""
         self._depth += 1
         if self._depth == 1 and self.listeners:
-            self._open = Transaction(next(self._numbers), source)
+            self._open = Transaction(source)
 
     def end(self) -> None:
         self._depth -= 1
-        if self._depth == 0 and self._open is not None:
-            done, self._open = self._open, None
-            done.close()
-            for listener in list(self.listeners):
-                listener(done)
+        if self._depth or self._open is None:
+            return
+        done, self._open = self._open, None
+        if done.is_empty:
+            return
+        done.close(next(self._numbers))
+        for listener in list(self.listeners):
+            listener(done)
 
     def cell_changes(self, table: Table, record: Record, field_id: str) -> None:
         """Before it does."""

@@ -5,11 +5,10 @@ https://airtable.com/developers/web/api/get-base-schema
 
 from typing import Any
 
+from sandbox.airtable.access import USER_ID
 from sandbox.airtable.bases import Field, Table
 from sandbox.airtable.calls import Call
 from sandbox.airtable.schema import LINK, View
-
-USER_ID = "usrSiftlySandbox0"
 
 
 def who_am_i(call: Call) -> dict[str, Any]:

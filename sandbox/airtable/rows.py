@@ -13,6 +13,7 @@ from sandbox.airtable.tables import Record, Table
 
 DEEPEST = 8
 """Formulas and lookups that reach further, or in a circle, give an error."""
+ERROR = {"error": "#ERROR!"}
 
 
 class Row:
@@ -68,7 +69,7 @@ class Row:
 
     def linked(self, field: Field) -> list["Row"]:
         """The rows a link names, in its order."""
-        if self.depth > DEEPEST:
+        if self.depth > DEEPEST or field.type != LINK:
             return []
         other = self.table.base.table(field.links_to)
         ids = self.record.cells.get(field.id, [])
@@ -76,7 +77,13 @@ class Row:
 
     def _computed(self, field: Field) -> Any:
         if self.depth > DEEPEST:
-            return {"error": "#ERROR!"}
+            return ERROR
+        try:
+            return self._worked_out(field)
+        except AirtableError:  # a field or function that it names is not there
+            return ERROR
+
+    def _worked_out(self, field: Field) -> Any:
         match field.type:
             case "autoNumber":
                 return self.record.number
@@ -95,10 +102,7 @@ class Row:
 
     def _formula(self, field: Field) -> Any:
         deeper = Row(self.table, self.record, self.depth + 1)
-        try:
-            return to_cell(compile_formula(field.options["formula"], self.table.fields)(deeper))
-        except AirtableError:
-            return {"error": "#ERROR!"}
+        return to_cell(compile_formula(field.options["formula"], self.table.fields)(deeper))
 
     def _lookup(self, field: Field) -> list[Any]:
         found: list[Any] = []
@@ -115,7 +119,7 @@ class Row:
 def to_cell(value: Value) -> Any:
     """A formula's result as REST shows it."""
     if isinstance(value, ErrorValue):
-        return {"error": "#ERROR!"}
+        return ERROR
     if isinstance(value, datetime):
         return iso_time(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -89,8 +89,8 @@ class TableChanges:
 
 @dataclass
 class Transaction:
-    number: int
     source: str
+    number: int = 0
     tables: dict[str, TableChanges] = field(default_factory=dict)
     """By table id; of tables that were there before and are still there."""
     created_tables: list[Table] = field(default_factory=list)
@@ -108,7 +108,17 @@ class Transaction:
             self.removed_tables.append(table.id)
         self.tables.pop(table.id, None)
 
-    def close(self) -> None:
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tables or self.created_tables or self.removed_tables)
+
+    @property
+    def takes_away(self) -> bool:
+        """Fields or tables, which a hook may name."""
+        return bool(self.removed_tables) or any(t.removed_fields for t in self.tables.values())
+
+    def close(self, number: int) -> None:
         """Compares what was with what is; only then may it be read."""
+        self.number = number
         for changes in self.tables.values():
             changes.close()

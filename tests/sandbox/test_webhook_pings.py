@@ -59,10 +59,22 @@ def test_a_ping_is_authentic_and_carries_no_data(
         WebhookNotification.from_request(ping.body + " ", ping.mac, secret)
 
 
-def test_a_burst_is_one_ping(hook: Webhook, receiver: Receiver, people: Table) -> None:
+def test_a_burst_is_one_ping(
+    hook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
+) -> None:
+    sandbox.webhooks.configure(ping_delay=1)
     edit(people, 100)
     came(receiver, 1)
     assert len(contents(hook)) == 100
+
+
+def test_the_environments_proxy_is_not_used(
+    hook: Webhook, receiver: Receiver, people: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    edit(people)
+    came(receiver, 1)
 
 
 def test_edits_over_http_ping(hook: Webhook, receiver: Receiver, ask: Asker) -> None:
@@ -101,9 +113,9 @@ def test_anything_but_200_and_204_is_tried_again(
     assert hook.ping.last_result["success"] is False
     assert hook.ping.last_result["willBeRetried"] is True
     assert str(status) in hook.ping.last_result["error"]["message"]
-    sandbox.clock.advance(9)
+    sandbox.clock.advance(5)
     came(receiver, 1)
-    sandbox.clock.advance(1)
+    sandbox.clock.advance(5)
     came(receiver, 2)
     assert hook.ping.last_result["success"] is True
     assert hook.ping.last_result["retryNumber"] == 1

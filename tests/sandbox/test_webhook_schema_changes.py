@@ -3,11 +3,13 @@
 import pytest
 
 from sandbox.airtable.bases import Base, Field, Table
+from sandbox.airtable.rows import Row
 from sandbox.airtable.sample import LINKED_BASE_ID
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.hook import Webhook
 from tests.sandbox.conftest import PEOPLE
 from tests.sandbox.feed import changed, contents, specification, watch
+from tests.sandbox.test_webhook_computed_fields import base_with
 
 
 @pytest.fixture
@@ -84,6 +86,28 @@ def test_links_to_a_removed_table_become_text(sandbox: Sandbox) -> None:
     told = contents(hook)[0]["changedTablesById"][clients.id]
     field_id = clients.field("dynamic_variables").id
     assert told["changedFieldsById"][field_id] == {"current": {"type": "singleLineText"}}
+
+
+@pytest.mark.parametrize("gone", ["link", "source", "table"])
+def test_a_lookup_that_lost_its_way_shows_an_error_and_is_told(gone: str) -> None:
+    base = base_with("")
+    owners, clients, _ = base.tables
+    client = clients.create({"Name": "Ann", "Plan": "Gold"}).id
+    owner = owners.create({"Name": "Olga", "Clients": [client]})
+    hook = watch(Sandbox([base]), base, specification())
+    with base.action():
+        owners.update(owner.id, {"Name": "Otto"})
+        if gone == "link":
+            owners.remove_field("Clients")
+        elif gone == "source":
+            clients.remove_field("Plan")
+        else:
+            base.remove_table("Clients")
+    plans = owners.field("Plans")
+    shown = Row(owners, owner).cell(plans)
+    assert shown == ([] if gone == "table" else {"error": "#ERROR!"})
+    told = contents(hook)[-1]["changedTablesById"][owners.id]["changedRecordsById"][owner.id]
+    assert told["current"]["cellValuesByFieldId"][plans.id] == (shown or None)
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from sandbox.airtable.bases import Base
-from sandbox.airtable.cells import iso_time
 from sandbox.airtable.errors import invalid_request, not_found, too_many_webhooks
 from sandbox.airtable.limits import Clock
-from sandbox.airtable.tables import utc_now
 from sandbox.airtable.transactions import Transaction
 from sandbox.airtable.webhooks.clock import ScaledClock
+from sandbox.airtable.webhooks.envelope import envelope, error_content
 from sandbox.airtable.webhooks.hook import Webhook
 from sandbox.airtable.webhooks.payloads import contents
 from sandbox.airtable.webhooks.settings import WebhookSettings
 from sandbox.airtable.webhooks.specification import Specification
 
 INVALID_HOOK, INTERNAL_ERROR = "INVALID_HOOK", "INTERNAL_ERROR"
-USER = {"id": "usrSiftlySandbox0", "email": "sandbox@siftly.example", "permissionLevel": "create"}
-PEOPLES_SOURCES = ("client", "publicApi")
 
 
 class Webhooks:
@@ -169,35 +166,14 @@ class Feed:
                 self._tell(hook, transaction)
 
     def _tell(self, hook: Webhook, transaction: Transaction) -> None:
-        if hook.specification.missing(self.base):
+        if transaction.takes_away and hook.specification.missing(self.base):
             self.webhooks.append(hook, error_content(INVALID_HOOK, transaction.number))
             hook.invalid = True
             return
         settings = self.webhooks.settings
-        head = {
-            "timestamp": iso_time(utc_now()),
-            "baseTransactionNumber": transaction.number,
-            "payloadFormat": settings.payload_format,
-            "actionMetadata": _action(transaction.source),
-        }
+        head = envelope(transaction, settings.payload_format)
         for each in contents(transaction, hook.specification, settings.records_per_payload):
             self.webhooks.append(hook, head | each)
-
-
-def error_content(code: str, transaction_number: int) -> dict[str, Any]:
-    return {
-        "timestamp": iso_time(utc_now()),
-        "baseTransactionNumber": transaction_number,
-        "payloadFormat": "v0",
-        "error": True,
-        "code": code,
-    }
-
-
-def _action(source: str) -> dict[str, Any]:
-    return {"source": source} | (
-        {"sourceMetadata": {"user": USER}} if source in PEOPLES_SOURCES else {}
-    )
 
 
 def _nobody_to_wake() -> None:
