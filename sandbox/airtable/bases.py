@@ -28,7 +28,8 @@ class Base:
     def action(self, source: str = CLIENT) -> "Action":
         """All edits in it are one transaction of the change feed; an action within is part of it.
 
-        The source is one of Airtable's: client, publicApi, automation, sync, …
+        The source is one of Airtable's: client, publicApi, automation, sync, … It holds the
+        base's lock: a request to the sandbox from inside would wait for its own end.
         """
         return Action(self, source)
 
