@@ -35,6 +35,14 @@ class Record(TypedDict):
     fields: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Schema:
+    """The base's tables by name: their fields' names, and their ids."""
+
+    fields: dict[str, list[str]]
+    ids: dict[str, str]
+
+
 class _Page(TypedDict):
     records: list[Record]
     offset: NotRequired[str]
@@ -57,6 +65,8 @@ class Patience:
 FOR_A_CALL = Patience(1.0, 4.0, 5.0, (), 0.0, 6.0, is_call=True)
 # Whether Airtable is back is found out by one call, whose caller shall not wait long for a "no".
 FOR_A_PROBE = Patience(1.0, 2.0, 2.0, (), 0.0, 2.0, is_call=True)
+# An edit shall be live in two seconds; a failed try is followed by another soon.
+FOR_A_CHANGE = Patience(3.0, 10.0, 20.0, (1.0,), 30.5, 60.0, is_call=True)
 FOR_A_REFRESH = Patience(5.0, 30.0, 60.0, (1.0, 4.0, 15.0), 30.5, 120.0, is_call=False)
 
 
@@ -96,19 +106,23 @@ class Airtable:
             found.extend(self.matching(table, any_of, fields))
         return found
 
-    def schema(self) -> dict[str, list[str]]:
-        """The base's tables and their fields. https://airtable.com/developers/web/api/get-base-schema"""
-        answer = self._request("GET", str(self._api.base(self._base).urls.tables))
+    def schema(self) -> Schema:
+        """https://airtable.com/developers/web/api/get-base-schema"""
+        answer = self.ask("GET", f"meta/bases/{self.base}/tables")
         try:
-            return {
-                table["name"]: [field["name"] for field in table["fields"]]
-                for table in answer["tables"]
-            }
+            return Schema(
+                {t["name"]: [field["name"] for field in t["fields"]] for t in answer["tables"]},
+                {table["name"]: table["id"] for table in answer["tables"]},
+            )
         except (KeyError, TypeError) as error:
             raise Unavailable("Airtable's answer holds no tables.") from error
 
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
+        """Anything else of the Web API, below its version."""
+        return self._request(method, str(self._api.build_url(path)), **arguments)
+
     @property
-    def _base(self) -> str:
+    def base(self) -> str:
         if not settings.AIRTABLE_API_KEY:
             raise AirtableError("AIRTABLE_API_KEY is not set.")
         if not settings.AIRTABLE_BASE_ID:
@@ -142,7 +156,7 @@ class Airtable:
                 return
 
     def _pages(self, table: str, options: dict[str, Any]) -> Iterator[list[Record]]:
-        urls = self._api.table(self._base, table).urls
+        urls = self._api.table(self.base, table).urls
         fallback = ("POST", str(urls.records_post))
         options = {"page_size": PAGE_SIZE, **options}
         while True:

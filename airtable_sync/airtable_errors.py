@@ -10,6 +10,10 @@ class AirtableError(Exception):
     """Airtable refuses, and will until a person changes something: token, base, field."""
 
 
+class NotFound(AirtableError):
+    """There is no such thing."""
+
+
 class Unavailable(AirtableError):
     """Nothing usable came back: worth another try."""
 
@@ -51,6 +55,8 @@ def _class_of(status: int, kind: str) -> type[AirtableError]:
         return RateLimited
     if kind in ("LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"):
         return IteratorLost
+    if status == 404:
+        return NotFound
     return Unavailable if status >= 500 or status == 408 else AirtableError
 
 

@@ -57,6 +57,8 @@ async def _best(number: str | None, deadline: float) -> Answer:
     held = _REPLICA.get(number)
     if held and (found := _from_cache(held, "memory", {})):
         return found
+    if _REPLICA.knows_all() and not (held and held.known):
+        return _unknown(number)
     spent: dict[str, float] = {}
     if settings.REDIS_URL:
         started = time.monotonic()
@@ -84,11 +86,15 @@ def _from_cache(entry: Entry, tier: Source, spent: dict[str, float]) -> Answer |
 
 def _of(entry: Entry, source: Source, spent: dict[str, float]) -> Answer:
     if entry.config is None:
-        logger.info("Unknown number %s", entry.number, extra={"tier": source})
-        return _default(entry.number, spent)
+        return _unknown(entry.number, source, spent)
     if source != "airtable":
         logger.info("Redis cache hit for %s", entry.number, extra={"tier": source})
     return Answer(entry.number, True, entry.config, entry.settings, source, spent)
+
+
+def _unknown(number: str, tier: Source = "memory", spent: dict[str, float] | None = None) -> Answer:
+    logger.info("Unknown number %s", number, extra={"tier": tier})
+    return _default(number, spent)
 
 
 def _default(number: str | None, spent: dict[str, float] | None = None) -> Answer:

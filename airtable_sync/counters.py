@@ -17,6 +17,10 @@ def answered(source: str, spent: dict[str, float]) -> None:
         _seconds[tier] += seconds
 
 
+def edit_live(seconds: float) -> None:
+    pass
+
+
 def failed(tier: str) -> None:
     _failures[tier] += 1
 

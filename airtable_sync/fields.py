@@ -8,7 +8,7 @@ from typing import Any, TypedDict, cast
 
 from django.conf import settings
 
-from airtable_sync.airtable import Airtable
+from airtable_sync.airtable import Airtable, Schema
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.mapping import Mapping
 from airtable_sync.store import Store, StoreUnavailable
@@ -21,15 +21,22 @@ RENEWED_EVERY_SECONDS = 12 * 3600
 
 class Remembered(TypedDict):
     tables: dict[str, list[str]]
+    ids: dict[str, str]  # of tables, by name
     read_at: float  # when the schema was read, seconds since the epoch; 0 for never
 
 
-_here: dict[str, list[str]] = {}  # this process's copy, for when Redis is away
+NOTHING: Remembered = {"tables": {}, "ids": {}, "read_at": 0.0}
+_here: Remembered = {**NOTHING}  # this process's copy, for when Redis is away
 
 
 def known(store: Store) -> dict[str, list[str]]:
     """The fields of each table, as far as they are known."""
     return _recalled(store)["tables"]
+
+
+def table_ids(store: Store) -> dict[str, str]:
+    """The ids of the base's tables, by name, as of when the schema was read last."""
+    return _recalled(store)["ids"]
 
 
 def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
@@ -41,26 +48,26 @@ def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[s
         for table in {**tables, **seen}
     }
     if merged != tables:
-        _remember(store, merged, remembered["read_at"])
+        _remember(store, {**remembered, "tables": merged})
     return merged
 
 
-def missing(mapping: Mapping, schema: AbstractMapping[str, list[str]]) -> list[str]:
+def missing(mapping: Mapping, schema: Schema) -> list[str]:
     """What the mapping names and the base does not have, a clause each."""
     clauses = [
-        f"{table} has no field {name}" if table in schema else f"there is no table {table}"
+        f"{table} has no field {name}" if table in schema.fields else f"there is no table {table}"
         for table in mapping.tables()
         for name in mapping.named_fields(table)
-        if name not in schema.get(table, ())
+        if name not in schema.fields.get(table, ())
     ]
     return list(dict.fromkeys(clauses))
 
 
-def renew(store: Store, airtable: Airtable) -> dict[str, list[str]]:
+def renew(store: Store, airtable: Airtable) -> Schema:
     """Read the base's schema and remember it. Raises AirtableError."""
-    tables = airtable.schema()
-    _remember(store, tables, time.time())
-    return tables
+    schema = airtable.schema()
+    _remember(store, {"tables": schema.fields, "ids": schema.ids, "read_at": time.time()})
+    return schema
 
 
 def renew_if_old(store: Store, airtable: Airtable) -> bool:
@@ -76,15 +83,13 @@ def renew_if_old(store: Store, airtable: Airtable) -> bool:
 
 
 def _recalled(store: Store) -> Remembered:
-    nothing = Remembered(tables=dict(_here), read_at=0.0)
     try:
         remembered = store.recall(NAME)
     except (StoreUnavailable, ValueError, RecursionError):  # away, or no JSON
-        return nothing
+        remembered = None
     if not _is_remembered(remembered):
-        return nothing
-    _here.clear()
-    _here.update(remembered["tables"])
+        return {**_here, "read_at": 0.0}
+    _here.update(cast("Remembered", remembered))
     return cast("Remembered", remembered)
 
 
@@ -94,16 +99,16 @@ def _is_remembered(value: Any) -> bool:
         isinstance(value, dict)
         and isinstance(value.get("read_at"), int | float)
         and isinstance(value.get("tables"), dict)
+        and isinstance(value.get("ids"), dict)
         and all(isinstance(names, list) for names in value["tables"].values())
     )
 
 
-def _remember(store: Store, tables: AbstractMapping[str, list[str]], read_at: float) -> None:
-    _here.clear()
-    _here.update(tables)
+def _remember(store: Store, fields: Remembered) -> None:
+    _here.update(fields)
     if not settings.REDIS_URL:
         return
     try:
-        store.remember(NAME, {"tables": dict(tables), "read_at": read_at}, None)
+        store.remember(NAME, fields, None)
     except StoreUnavailable as error:
         logger.warning("The list of fields can't be kept: %s", error)

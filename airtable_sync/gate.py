@@ -1,12 +1,11 @@
 """The sanity gate: what makes no sense as a whole is refused, and the last good set is kept."""
 
 import logging
-from collections.abc import Mapping as AbstractMapping
 
 from django.conf import settings
 
 from airtable_sync import fields
-from airtable_sync.airtable import Airtable
+from airtable_sync.airtable import Airtable, Schema
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.join import Joined
 from airtable_sync.mapping import Mapping
@@ -14,8 +13,6 @@ from airtable_sync.reading import Reading
 from airtable_sync.store import PATIENT
 
 logger = logging.getLogger(__name__)
-
-Schema = AbstractMapping[str, list[str]]
 
 
 class Refused(Exception):
@@ -43,7 +40,7 @@ def check_shape(mapping: Mapping, reading: Reading, airtable: Airtable) -> None:
         f"{table}.{name}"
         for table, names in reading.seen.items()
         for name in names
-        if name not in schema.get(table, ())
+        if name not in schema.fields.get(table, ())
     ]
     if gone:
         raise Torn(f"{', '.join(gone)} was renamed or removed while the base was read.")

@@ -4,6 +4,7 @@ the flat layout, at most four in three round trips in the linked one."""
 import logging
 import time
 from collections.abc import Collection
+from collections.abc import Mapping as AbstractMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -20,6 +21,8 @@ from airtable_sync.numbers import e164, last_digits
 from airtable_sync.store import CALLS, asked_now
 
 logger = logging.getLogger(__name__)
+
+NOTHING: AbstractMapping[str, Collection[str]] = {}
 
 # Requests that need not wait for each other go out together. These threads start no further ones.
 _BRANCHES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="airtable-branch")
@@ -41,12 +44,18 @@ def _normalised(texts: tuple[str, ...], region: str) -> frozenset[str]:
     return frozenset(number for text in texts if (number := e164(text, region)))
 
 
-def look_up(numbers: Collection[str], airtable: Airtable = AIRTABLE) -> dict[str, Entry]:
-    """An entry for every number, "unknown" for those that Airtable does not have."""
+def look_up(
+    numbers: Collection[str],
+    airtable: Airtable = AIRTABLE,
+    likely: AbstractMapping[str, Collection[str]] = NOTHING,
+) -> dict[str, Entry]:
+    """An entry for every number, "unknown" for those that Airtable does not have. `likely` are
+    records by table that they were made of before: these are read at the same time, since most
+    edits leave the links as they are."""
     mapping = current()
     asked_at, started = asked_now(CALLS), time.monotonic()
     try:
-        tables = _read(mapping, numbers, airtable)
+        tables = _read(mapping, numbers, airtable, likely)
     finally:
         logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
     configs = join(mapping, tables, fields.known(CALLS)).configs
@@ -68,28 +77,56 @@ def _entry(number: str, config: Config | None, asked_at: int) -> Entry:
 
 
 def _read(
-    mapping: Mapping, numbers: Collection[str], airtable: Airtable
+    mapping: Mapping,
+    numbers: Collection[str],
+    airtable: Airtable,
+    likely: AbstractMapping[str, Collection[str]],
 ) -> dict[str, dict[str, Record]]:
     """The numbers' records and all they link to, level by level."""
     root = mapping.root
+    tables = _Tables(mapping, airtable)
+    early = [_BRANCHES.submit(tables.read, table, likely[table]) for table in likely]
     candidates = airtable.matching(
         root.table,
         _hold_the_digits_of(numbers, mapping.number_field),
         mapping.wanted_fields(root.table),
     )
+    for each in early:
+        each.result()
     claims = claimed(mapping, candidates)
     found = [record for number in numbers for record in claims.get(number, ())]
-    tables: dict[str, dict[str, Record]] = {table: {} for table in mapping.tables()}
-    _add(tables, root.table, found)
+    tables.add(root.table, found)
     level = [(child, found) for child in root.children]
     while level := [(node, parents) for node, parents in level if _ids(node, parents)]:
-        pages = _BRANCHES.map(lambda pair: _children(mapping, pair[0], pair[1], airtable), level)
-        next_level: list[tuple[Node, list[Record]]] = []
-        for (node, _), records in zip(level, list(pages), strict=True):
-            _add(tables, node.table, records)
-            next_level.extend((child, records) for child in node.children)
-        level = next_level
-    return tables
+        list(_BRANCHES.map(lambda pair: tables.read(pair[0].table, _ids(*pair)), level))
+        level = [
+            (child, tables.of(node.table, _ids(node, parents)))
+            for node, parents in level
+            for child in node.children
+        ]
+    return tables.records
+
+
+class _Tables:
+    """The records read so far. Each is asked for once, whether it exists or not."""
+
+    def __init__(self, mapping: Mapping, airtable: Airtable) -> None:
+        self.records: dict[str, dict[str, Record]] = {table: {} for table in mapping.tables()}
+        self._mapping, self._airtable = mapping, airtable
+        self._asked: dict[str, set[str]] = {table: set() for table in mapping.tables()}
+
+    def read(self, table: str, ids: Collection[str]) -> None:
+        """May run in several threads, for the same table only with the same answer."""
+        new = [each for each in ids if each not in self._asked[table]]
+        self._asked[table].update(new)
+        if new:
+            self.add(table, self._airtable.by_ids(table, new, self._mapping.wanted_fields(table)))
+
+    def add(self, table: str, records: list[Record]) -> None:
+        self.records[table].update((record["id"], record) for record in records)
+
+    def of(self, table: str, ids: Collection[str]) -> list[Record]:
+        return [self.records[table][each] for each in ids if each in self.records[table]]
 
 
 def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas.Formula:
@@ -105,14 +142,3 @@ def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas
 
 def _ids(node: Node, parents: list[Record]) -> list[str]:
     return [each for parent in parents for each in links_of(parent["fields"].get(node.link))]
-
-
-def _children(
-    mapping: Mapping, node: Node, parents: list[Record], airtable: Airtable
-) -> list[Record]:
-    ids = _ids(node, parents)
-    return airtable.by_ids(node.table, ids, mapping.wanted_fields(node.table))
-
-
-def _add(tables: dict[str, dict[str, Record]], table: str, records: list[Record]) -> None:
-    tables[table].update((record["id"], record) for record in records)

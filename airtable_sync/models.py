@@ -1,6 +1,8 @@
 """What the database keeps: the history of runs, and the last good sets."""
 
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 
 class Run(models.Model):
@@ -18,6 +20,7 @@ class Run(models.Model):
         CRON = "cron"
         ADMIN = "admin"
         COMMAND = "command"
+        FEED = "feed"
 
     started_at = models.DateTimeField(db_index=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -70,3 +73,37 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} until {self.until:%H:%M:%S}"
+
+
+class ChangeFeed(models.Model):
+    """The hook that a base has for us, and how far its feed was read. Moments are in milliseconds
+    since the epoch, by Redis' clock."""
+
+    base = models.CharField(max_length=50, unique=True)
+    hook = models.CharField(max_length=50, blank=True)
+    secret = models.TextField(blank=True, help_text="what pings are signed with, base64")
+    url = models.CharField(max_length=500, blank=True, help_text="where Airtable pings")
+    cursor = models.PositiveBigIntegerField(default=1)
+    expires_at = models.DateTimeField(null=True)
+    drained_at = models.BigIntegerField(default=0, help_text="when it was last read to its end")
+    whole_since = models.BigIntegerField(
+        default=0, help_text="changes mean nothing until all was read, as of then"
+    )
+    refresh_again_at = models.FloatField(default=0.0, help_text="seconds since the epoch")
+    not_understood = models.PositiveIntegerField(default=0)
+    stopped = models.BooleanField(default=False, help_text="an operator removed the hook")
+    trouble = models.TextField(blank=True)
+    troubled_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.hook or 'no hook'} of {self.base}"
+
+    @classmethod
+    def of_this_base(cls) -> "ChangeFeed":
+        """Raises DatabaseError."""
+        base = settings.AIRTABLE_BASE_ID or ""
+        return cls.objects.get_or_create(base=base)[0]
+
+    def note(self, trouble: str) -> None:
+        if trouble:
+            self.trouble, self.troubled_at = trouble, timezone.now()

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from airtable_sync import fields, gate, good_sets, rollback, runs
+from airtable_sync import confirm, fields, gate, good_sets, rollback, runs
 from airtable_sync.airtable import Airtable
-from airtable_sync.airtable_errors import AirtableError, Unavailable
+from airtable_sync.airtable_errors import (
+    AirtableError,
+    IteratorLost,
+    QuotaExceeded,
+    RateLimited,
+    Unavailable,
+)
 from airtable_sync.alone import alone
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.gate import Refused, Torn
@@ -22,10 +28,14 @@ from airtable_sync.report import Report
 from airtable_sync.shared_copy import Publication, SharedCopy, shared_copy
 from airtable_sync.store import PATIENT
 
+# What says nothing about the shape of the base.
+TRANSIENT = (Unavailable, RateLimited, QuotaExceeded, IteratorLost)
+
 
 @dataclass(frozen=True)
 class Options:
     force: bool = False
+    full: bool = False
     dry_run: bool = False
     by: str = Run.By.COMMAND
     user: str = ""  # who pressed the button
@@ -61,6 +71,9 @@ class _Refresh:
         if self.options.force:
             rollback.release(self.copy)
         rollback.refuse_if_held(self.copy)
+        if not (self.options.force or self.options.full) and (report := self._confirmed(started)):
+            runs.end(run, report)
+            return report
         publication, report = self._read()
         self.progress(PUBLISHING, 0)
         report.count(self.copy.publish(publication))
@@ -72,6 +85,12 @@ class _Refresh:
         self._ended(report, started)
         runs.end(run, report)
         return report
+
+    def _confirmed(self, started: float) -> Report | None:
+        numbers = confirm.confirmed(PATIENT, self.airtable)
+        if numbers is None:
+            return None
+        return self._ended(Report("unchanged", numbers=numbers, unchanged=numbers), started)
 
     def _ended(self, report: Report, started: float) -> Report:
         report.airtable_requests = self.airtable.requests_made
@@ -113,7 +132,7 @@ class _Refresh:
         try:
             reading = read_all(mapping, self.airtable, self.progress)
         except AirtableError as error:
-            if type(error) is AirtableError and not self.options.force:
+            if not isinstance(error, TRANSIENT) and not self.options.force:
                 gate.explain(error, mapping, self.airtable)
             raise
         if not self.options.force:
@@ -126,7 +145,7 @@ class _Refresh:
                 return fields.add(PATIENT, reading.seen)
             known = fields.known(PATIENT)
         else:  # nothing is remembered
-            known = self.airtable.schema()
+            known = self.airtable.schema().fields
         return {table: [*known.get(table, ()), *names] for table, names in reading.seen.items()}
 
     def _last_numbers(self) -> int:

@@ -2,6 +2,7 @@
 Redis is no event. Calls read it without a lock; one thread of `subscription` keeps it in step."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -42,6 +43,9 @@ class Replica:
         self.complete = False  # holds every entry there is; otherwise those that were called for
         self.complete_at = 0  # when a reading of all of Airtable was asked for, last
         self.in_step = False
+        self.in_step_until = 0  # the change feed says that all of Airtable is here, until then (ms)
+        self.numbers_there_are = 0  # by the last publication, and the changes since
+        self._known = 0  # how many of the entries here are known
         self.on_hold = False  # what a rollback published stays as it is
         self._held: dict[str, Held] = {}
         self._bytes = 0
@@ -73,6 +77,25 @@ class Replica:
     def is_servable(self, entry: Entry) -> bool:
         """Fresh, or older and still better than nothing."""
         return entry.known and not entry.is_over(self.now(), self.complete_at)
+
+    def knows_all(self) -> bool:
+        """Whether a number that is not here is unknown to Airtable, too."""
+        return (
+            self.complete
+            and self.in_step
+            and not self.on_hold
+            and self.now() < self.in_step_until
+            and self._known >= self.numbers_there_are
+        )
+
+    def made_of(self, ids: Collection[str]) -> list[Entry]:
+        """The entries that were made of any of these records."""
+        if not ids:
+            return []
+        mentions = re.compile(b"|".join(re.escape(each.encode()) for each in sorted(ids))).search
+        found = [number for number, held in list(self._held.items()) if mentions(held.raw)]
+        entries = [entry for number in found if (entry := self.get(number))]
+        return [e for e in entries if any(r.rpartition("/")[2] in ids for r in e.records)]
 
     def now(self) -> int:
         """The time by Redis' clock, as far as it is known, in milliseconds."""
@@ -138,6 +161,7 @@ class Replica:
         base = 0 if state.whole else self.sequence
         self._epoch = state.epoch
         self.on_hold = state.held
+        self.in_step_until, self.numbers_there_are = state.in_step_until, state.numbers
         self.sequence = max([base, *(sequence for _, sequence in state.changed)])
         self.complete_at = max(self.complete_at, state.complete_at)
         self._save_unsaved()
@@ -193,6 +217,7 @@ class Replica:
         growth = held.size - (before.size if before else 0)
         self._make_room(growth, number)
         self._bytes += growth
+        self._known += held.known - (before.known if before else False)
         self._held[number] = held
         return True
 
@@ -200,6 +225,7 @@ class Replica:
         self._unsaved.discard(number)
         if before := self._held.pop(number, None):
             self._bytes -= before.size
+            self._known -= before.known
 
     def _is_full_with(self, raw: bytes | None) -> bool:
         return self._bytes + len(raw or b"") + OVERHEAD_BYTES > settings.REPLICA_MAX_BYTES

@@ -19,7 +19,13 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from airtable_sync import breakers
-from airtable_sync.entries import Entry, from_bytes, from_json, warn_of_foreign_value
+from airtable_sync.entries import (
+    Entry,
+    from_bytes,
+    from_json,
+    life_seconds,
+    warn_of_foreign_value,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +61,13 @@ REQUESTS_AT_ONCE = 4  # in one pipeline: fewer round trips, and still no megabyt
 # Only one refresh runs at a time, and nobody gives anything back to Redis meanwhile.
 REFRESH_LEASE = "refresh_lease"
 COMPLETE_AT = "complete_at"  # when the last reading of all of Airtable was asked for, ms
+FULL_AT = "full_at"  # the same, not moved by the change feed's word that nothing changed
 COMPLETE_NUMBERS = "complete_numbers"  # how many numbers it had
+IN_STEP_UNTIL = "feed_in_step_until"  # until when the change feed's last word can be relied on, ms
 HOLD = "hold"  # the run of a rollback that nothing replaces until it is released
-# Where replicas are nudged: with the sequence of a change, or with "failed:" and the number of a
-# lookup that others wait for.
-CHANNEL, FAILED = "changes", "failed:"
+# Where replicas are nudged: with the sequence of a change, with "failed:" and the number of a
+# lookup that others wait for, or because Airtable says that something changed.
+CHANNEL, FAILED, PINGED = "changes", "failed:", "pinged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class State:
     complete_at: int
     now: int
     held: bool  # a rollback holds what it published
+    in_step_until: int  # by the change feed
+    numbers: int  # that the last publication had, with the changes since
     whole: bool  # `changed` is all there is
     changed: list[tuple[str, int]]  # numbers and the sequence of their last change
 
@@ -133,7 +143,7 @@ class Store:
         again. A refresh need not: it says it for the whole set at once."""
         outcomes: dict[str, Outcome] = {}
         for chunk in _chunks(list(entries)):
-            call = self._publishing(chunk, self._raw(CHANNEL), announce_unchanged)
+            call = self._publishing(chunk, self.raw(CHANNEL), announce_unchanged)
             outcomes.update(
                 (each.entry.number, each.outcome) for each in _written(chunk, self.run(*call))
             )
@@ -152,14 +162,18 @@ class Store:
 
     def state(self, epoch: str, sequence: int) -> State:
         """What changed since an epoch's sequence; everything, if Redis has another past."""
-        names = ["index", "epoch", COMPLETE_AT, HOLD]
-        found, complete_at, now, held, whole, changed = self.run(_STATE, names, [epoch, sequence])
+        names = ["index", "epoch", COMPLETE_AT, HOLD, IN_STEP_UNTIL, COMPLETE_NUMBERS]
+        found, complete_at, now, held, until, numbers, whole, changed = self.run(
+            _STATE, names, [epoch, sequence]
+        )
         pairs = zip(changed[::2], changed[1::2], strict=True)
         return State(
             epoch=found.decode(),
             complete_at=int(complete_at),
             now=int(now),
             held=held == 1,
+            in_step_until=int(float(until)),
+            numbers=int(numbers),
             whole=whole == b"1",
             changed=[(number.decode(), int(float(score))) for number, score in pairs],
         )
@@ -168,7 +182,7 @@ class Store:
         """The bytes of entries as Redis keeps them, in requests of a few hundred."""
         for chunk in _chunks(list(numbers)):
             with self._translated():
-                values = self._redis.mget([self._raw(_key(number)) for number in chunk])
+                values = self._redis.mget([self.raw(_key(number)) for number in chunk])
             yield from zip(chunk, values, strict=True)
 
     def claim(self, numbers: Sequence[str], token: str, seconds: float) -> list[Claim]:
@@ -192,19 +206,19 @@ class Store:
         callers, in other processes, are told that its lookup failed."""
         leases = [_lease(number) for number in numbers]
         message = f"{FAILED}{failed}" if failed else ""
-        self.run(_UNCLAIM, leases, [token, int(seconds * 1000), self._raw(CHANNEL), message])
+        self.run(_UNCLAIM, leases, [token, int(seconds * 1000), self.raw(CHANNEL), message])
 
     def pubsub(self) -> Any:
         """A subscription to the nudges that follow every change. It connects when first used."""
         with self._translated():
             subscription = self._redis.pubsub()
-            subscription.subscribe(self._raw(CHANNEL))
+            subscription.subscribe(self.raw(CHANNEL))
             return subscription
 
     def numbers(self) -> list[str]:
         """Every number in the index: also removed ones, and ones known to be unknown."""
         with self._translated():
-            return [member.decode() for member in self._redis.zrange(self._raw("index"), 0, -1)]
+            return [member.decode() for member in self._redis.zrange(self.raw("index"), 0, -1)]
 
     def completed(self, asked_at: int, numbers: int) -> None:
         """Everything was read, as of `asked_at` at the latest: what is cached is fresh again. The
@@ -214,10 +228,38 @@ class Store:
           redis.call("SET", KEYS[1], ARGV[1])
           redis.call("SET", KEYS[2], ARGV[2])
         end
+        redis.call("SET", KEYS[4], ARGV[1])
         redis.call("PUBLISH", ARGV[3], redis.call("INCR", KEYS[3]))
         """
-        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence"]
-        self.run(script, names, [asked_at, numbers, self._raw(CHANNEL)])
+        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT]
+        self.run(script, names, [asked_at, numbers, self.raw(CHANNEL)])
+
+    def confirmed(self, asked_at: int) -> None:
+        """Nothing changed up to `asked_at`. Nobody is told: replicas look twice a minute."""
+        script = """
+        if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
+          redis.call("SET", KEYS[1], ARGV[1])
+        end
+        """
+        self.run(script, [COMPLETE_AT], [asked_at])
+
+    def prolong(self) -> int:
+        """Let every known entry live as long as if it had been written now; how many there are."""
+        script = """
+        local known = 0
+        for i = 1, #KEYS do
+          local value = redis.pcall("GET", KEYS[i])
+          local ok, entry = pcall(cjson.decode, type(value) == "string" and value or "")
+          if ok and type(entry) == "table" and type(entry.config) == "table" then
+            redis.call("PEXPIRE", KEYS[i], ARGV[1])
+            known = known + 1
+          end
+        end
+        return known
+        """
+        life = int(life_seconds(known=True) * 1000)
+        chunks = _chunks(self.numbers())
+        return sum(self.run(script, [_key(n) for n in chunk], [life]) for chunk in chunks)
 
     def forget(self, numbers: Iterable[str]) -> None:
         """Take numbers out of the index whose entries have ended: unless they are back by now."""
@@ -265,14 +307,14 @@ class Store:
         """Run a Lua script on keys of these names."""
         with self._translated():
             redis = self._redis
-            keys = [self._raw(name) for name in names]
+            keys = [self.raw(name) for name in names]
             return Script(redis, script)(keys=keys, args=arguments)
 
     def _run_all(self, calls: Iterable["ScriptCall"]) -> list[Any]:
         """Several runs in one pipeline, each a command of its own."""
         pipeline = self._redis.pipeline(transaction=False)
         for script, names, arguments in calls:
-            pipeline.eval(script, len(names), *map(self._raw, names), *arguments)
+            pipeline.eval(script, len(names), *map(self.raw, names), *arguments)
         return list(pipeline.execute())
 
     def _publishing(self, chunk: Sequence[Entry], channel: str, announce: bool) -> "ScriptCall":
@@ -296,7 +338,7 @@ class Store:
     def _redis(self) -> Any:
         return self._cache.client.get_client(write=True)
 
-    def _raw(self, name: str) -> str:
+    def raw(self, name: str) -> str:
         return str(self._cache.client.make_key(name))
 
     @contextmanager

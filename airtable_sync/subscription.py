@@ -17,7 +17,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from airtable_sync.replica import Replica
-from airtable_sync.store import FAILED, StoreUnavailable
+from airtable_sync.store import FAILED, PINGED, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +29,13 @@ COMPARE_SECONDS = 30.0
 
 class Subscription:
     def __init__(
-        self, replica: Replica, on_failed: Callable[[Collection[str]], None] = lambda _: None
+        self,
+        replica: Replica,
+        on_failed: Callable[[Collection[str]], None] = lambda _: None,
+        on_ping: Callable[[], None] = lambda: None,
     ) -> None:
         self.replica = replica
-        self.on_failed = on_failed
+        self.on_failed, self.on_ping = on_failed, on_ping
         self.first_load_ended = threading.Event()
         self.connected = False
         self._stopping = threading.Event()
@@ -78,6 +81,8 @@ class Subscription:
                 raise StoreUnavailable("Redis is silent.")
             if kind == "message" and text.startswith(FAILED):
                 self.on_failed(text.removeprefix(FAILED).split(","))
+            elif kind == "message" and text == PINGED:
+                self.on_ping()
             elif kind == "message" and self._is_news(text):
                 self._compare()
             elif kind == "subscribe" or now >= compare_at:

@@ -5,6 +5,7 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -17,16 +18,19 @@ django = get_asgi_application()
 from django.core.handlers.asgi import ASGIRequest  # noqa: E402
 from django.http import HttpResponse, JsonResponse  # noqa: E402
 
+from airtable_sync.pings import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
 from webhooks.views import webhook  # noqa: E402
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+View = Callable[..., Awaitable[HttpResponse]]
 
 BODY_SECONDS = 10.0
 LARGEST_BODY = 64 * 1024
 _WEBHOOK = re.compile(r"/webhooks/([^/]+)/?")
+_PING = re.compile(r"/airtable/changes/?")
 
 
 class _Gone(Exception):
@@ -41,18 +45,20 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await health.lifespan(receive, send)
     elif scope["type"] == "http" and (path := _WEBHOOK.fullmatch(scope["path"])):
-        await _call(scope, receive, send, path[1])
+        await _call(scope, receive, send, partial(webhook, platform=path[1]))
+    elif scope["type"] == "http" and _PING.fullmatch(scope["path"]):
+        await _call(scope, receive, send, PINGS.received)
     elif scope["type"] == "http" and (probe := health.PROBES.get(scope["path"])):
         await _respond(send, await probe())
     else:
         await django(dict(scope), receive, send)
 
 
-async def _call(scope: Scope, receive: Receive, send: Send, platform: str) -> None:
+async def _call(scope: Scope, receive: Receive, send: Send, view: View) -> None:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _body(receive)
-        response = await webhook(ASGIRequest(scope, BytesIO()), platform, body)
+        response = await view(ASGIRequest(scope, BytesIO()), body=body)
     except _Gone:
         return
     except TimeoutError:

@@ -74,6 +74,18 @@ def mapping(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def changes(**_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.AIRTABLE_CHANGES == "push" and not settings.PUBLIC_URL:
+        sentence = "AIRTABLE_CHANGES is push, and PUBLIC_URL is not set: Airtable can't ping."
+        found.append(Error(sentence, id="siftly.E008"))
+    if settings.AIRTABLE_CHANGES != "off" and not settings.REDIS_URL:
+        sentence = "AIRTABLE_CHANGES needs REDIS_URL: changes are live after the next refresh only."
+        found.append(Warning(sentence, id="siftly.W004"))
+    return found
+
+
+@register()
 def upstash(**_: Any) -> list[CheckMessage]:
     """Upstash speaks TLS only, and has only database 0."""
     parts = urlsplit(settings.REDIS_URL or "")

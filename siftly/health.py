@@ -12,10 +12,14 @@ from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 
 from airtable_sync import breakers, counters, database_copy, fields, lookups
+from airtable_sync.airtable import FOR_A_CHANGE, Airtable
+from airtable_sync.feed import Feed
 from airtable_sync.lookup import AIRTABLE
+from airtable_sync.pings import PINGS
 from airtable_sync.replica import of_this_process
-from airtable_sync.store import CALLS, StoreUnavailable
+from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
 from airtable_sync.subscription import Subscription
+from airtable_sync.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +102,13 @@ async def lifespan(
 @contextlib.asynccontextmanager
 async def _background() -> AsyncIterator[None]:
     waiting = lookups.of_this_loop()
-    subscription = Subscription(of_this_process(), waiting.failed_elsewhere)
+    watcher = Watcher(Feed(PATIENT, of_this_process(), Airtable(FOR_A_CHANGE)))
+    PINGS.wake = watcher.wake
+    subscription = Subscription(of_this_process(), waiting.failed_elsewhere, watcher.wake)
     if settings.REDIS_URL:
         subscription.start()
+        if settings.AIRTABLE_CHANGES != "off" and settings.AIRTABLE_API_KEY:
+            watcher.start()
     tasks = [asyncio.create_task(_first_load(subscription)), asyncio.create_task(_upkeep())]
     try:
         yield
@@ -108,6 +116,7 @@ async def _background() -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(watcher.stop)
         await asyncio.to_thread(subscription.stop)
 
 

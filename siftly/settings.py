@@ -116,6 +116,12 @@ TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(
     "AIRTABLE_PLAN", None, validate=validate.OneOf(["free", "team", "business"])
 )
+AIRTABLE_CHANGES = env.str(
+    "AIRTABLE_CHANGES", "off", validate=validate.OneOf(["off", "poll", "push"])
+)
+AIRTABLE_POLL_SECONDS = env.float(
+    "AIRTABLE_POLL_SECONDS", None, validate=validate.Range(min=0, min_inclusive=False)
+)
 SHARE = validate.Range(min=0, max=1)
 # What a refresh refuses to publish: a set that lost more than this, one with more conflicts.
 REFRESH_MIN_SHARE = env.float("REFRESH_MIN_SHARE", 0.6, validate=SHARE)

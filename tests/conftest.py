@@ -26,7 +26,7 @@ def valkey(valkey_server: ValkeyServer, settings: Any) -> ValkeyServer:
     use_redis(settings, valkey_server.connection_url)
     with valkey_server.client() as client:
         client.flushall()
-    fields._here.clear()
+    fields._here.update(fields.NOTHING)
     return valkey_server
 
 
@@ -42,7 +42,7 @@ def fake_redis(settings: Any) -> str:
         }
     settings.CACHES = caches
     fakeredis.FakeRedis(host="fake.invalid").flushall()
-    fields._here.clear()
+    fields._here.update(fields.NOTHING)
     return url
 
 

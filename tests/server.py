@@ -84,8 +84,10 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, variables: Mapping[str, str], processes: int = 2) -> Iterator[Server]:
-    port = free_port()
+def serving(
+    folder: Path, variables: Mapping[str, str], processes: int = 2, port: int = 0
+) -> Iterator[Server]:
+    port = port or free_port()
     env = environment(PORT=str(port), WEB_CONCURRENCY=str(processes), **variables)
     log = folder / "gunicorn.log"
     with log.open("wb") as output:

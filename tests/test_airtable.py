@@ -16,6 +16,7 @@ from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.airtable_errors import (
     AirtableError,
     IteratorLost,
+    NotFound,
     QuotaExceeded,
     RateLimited,
     Unavailable,
@@ -38,7 +39,7 @@ def read(patience: Patience = ONCE, table: str = "client") -> list[str]:
     [
         (Fault(status=401), AirtableError, "401"),
         (Fault(status=403), AirtableError, "403"),
-        (Fault(status=404, error="NOT_FOUND", shape="string"), AirtableError, "404 NOT_FOUND"),
+        (Fault(status=404, error="NOT_FOUND", shape="string"), NotFound, "404 NOT_FOUND"),
         (
             Fault(status=422, error="UNKNOWN_FIELD_NAME", message='Unknown field name: "Phone"'),
             AirtableError,

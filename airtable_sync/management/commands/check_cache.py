@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from airtable_sync import budget, fields, good_sets
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable import FOR_A_REFRESH, Airtable, Schema
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.mapping import MappingError, current
 from airtable_sync.store import PATIENT, StoreUnavailable
@@ -114,7 +114,7 @@ def _the_database() -> str:
 
 def _airtable_checks() -> list[Check]:
     airtable = Airtable(IMPATIENT)
-    schema: dict[str, list[str]] = {}
+    schemas: list[Schema] = []
 
     def reach() -> str:
         budget.unblock()
@@ -123,13 +123,13 @@ def _airtable_checks() -> list[Check]:
         return f"{len(next(airtable.all(table)))} records on the first page of {table}{_spent()}"
 
     def read_schema() -> str:
-        schema.update(fields.renew(PATIENT, airtable))
-        return f"{len(schema)} tables"
+        schemas.append(fields.renew(PATIENT, airtable))
+        return f"{len(schemas[0].ids)} tables"
 
     return [
         ("airtable records", reach),
         ("airtable schema", read_schema),
-        ("mapping", lambda: _compare_mapping(schema)),
+        ("mapping", lambda: _compare_mapping(schemas[0])),
     ]
 
 
@@ -141,7 +141,7 @@ def _spent() -> str:
     return f"; {month.requests} requests in {month.month}, {month.forecast} at this rate by its end"
 
 
-def _compare_mapping(schema: dict[str, list[str]]) -> str:
+def _compare_mapping(schema: Schema) -> str:
     mapping = current()
     if missing := fields.missing(mapping, schema):
         raise Failed("; ".join(missing) + ".")

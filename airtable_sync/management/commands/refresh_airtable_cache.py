@@ -69,7 +69,13 @@ class Command(BaseCommand):
     def _refresh(self, who: str, options: dict[str, Any]) -> Report:
         if options["release"] and not rollback.release(shared_copy()):
             logger.info("No rollback was held.")
-        chosen = Options(options["force"], options["dry_run"], who, options["user"])
+        chosen = Options(
+            force=options["force"],
+            full=options["full"],
+            dry_run=options["dry_run"],
+            by=who,
+            user=options["user"],
+        )
         with console.progress(runs.last_records()) as progress:
             return refresh(self.airtable, progress, chosen)
 

@@ -1,0 +1,107 @@
+"""Airtable's pings: something changed, come and read. They carry nothing else.
+https://airtable.com/developers/web/api/model/webhooks-notification"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from airtable_sync import feed_marks
+from airtable_sync.models import ChangeFeed
+from airtable_sync.store import PATIENT, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+DATABASE_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 1.0  # a forged ping must not cost a query each
+_PREFIX = "hmac-sha256="
+_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ping")
+
+
+class Pings:
+    """Of this process. `wake` is told of each that is authentic and new."""
+
+    def __init__(self) -> None:
+        self.wake: Callable[[], None] = lambda: None
+        self._secret = b""
+        self._looked_at = float("-inf")
+
+    async def received(self, request: HttpRequest, body: bytes) -> HttpResponse:
+        """POST /airtable/changes/."""
+        if settings.AIRTABLE_CHANGES != "push":
+            return _refused(404, "Changes are not pushed here.")
+        if request.method != "POST":
+            refusal = _refused(405, "Airtable pings with POST.")
+            refusal["Allow"] = "POST"
+            return refusal
+        mac = request.headers.get("X-Airtable-Content-MAC", "")
+        try:
+            if not await self._is_authentic(mac, body):
+                return _refused(401, "The MAC is missing or wrong.")
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("The hook's secret can't be read: %s", error or "it takes too long")
+            return _refused(503, "Try again.")  # Airtable does, for a day
+        if not _is_ping(body):
+            return _refused(400, "The body is not what Airtable sends.")
+        asyncio.get_running_loop().run_in_executor(_THREADS, self._follow, mac)
+        return HttpResponse(status=204)
+
+    async def _is_authentic(self, mac: str, body: bytes) -> bool:
+        if not mac.startswith(_PREFIX) or not mac.isascii():
+            return False
+        if _fits(self._secret, mac, body):
+            return True
+        if time.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
+            return False
+        self._looked_at = time.monotonic()
+        reading = asyncio.get_running_loop().run_in_executor(_THREADS, _secret)
+        self._secret = await asyncio.wait_for(reading, DATABASE_SECONDS)
+        return _fits(self._secret, mac, body)
+
+    def _follow(self, mac: str) -> None:
+        try:
+            if not feed_marks.pinged(PATIENT, hashlib.sha256(mac.encode()).hexdigest()[:32]):
+                return  # it was here before
+        except StoreUnavailable as error:
+            logger.warning("The ping can't be passed on: %s", error)
+        self.wake()
+
+
+def _secret() -> bytes:
+    try:
+        return base64.b64decode(ChangeFeed.of_this_base().secret)
+    except binascii.Error:
+        return b""
+    finally:
+        connection.close()
+
+
+def _fits(secret: bytes, mac: str, body: bytes) -> bool:
+    """In constant time, over the raw bytes."""
+    expected = _PREFIX + hmac.new(secret, body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, mac) and bool(secret)
+
+
+def _is_ping(body: bytes) -> bool:
+    try:
+        ping = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(ping, dict) and isinstance(ping.get("webhook"), dict)
+
+
+def _refused(status: int, sentence: str) -> HttpResponse:
+    return JsonResponse({"error": sentence}, status=status)
+
+
+PINGS = Pings()
