@@ -18,6 +18,7 @@ from django.core.handlers.asgi import ASGIRequest  # noqa: E402
 from django.http import HttpResponse, JsonResponse  # noqa: E402
 
 from siftly import health  # noqa: E402
+from siftly.metrics import metrics  # noqa: E402
 from webhooks.views import webhook  # noqa: E402
 
 Scope = Mapping[str, Any]
@@ -44,6 +45,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _call(scope, receive, send, path[1])
     elif scope["type"] == "http" and (probe := health.PROBES.get(scope["path"])):
         await _respond(send, await probe())
+    elif scope["type"] == "http" and scope["path"] == "/metrics":
+        await _respond(send, await metrics(ASGIRequest(scope, BytesIO())))
     else:
         await django(dict(scope), receive, send)
 

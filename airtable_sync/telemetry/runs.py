@@ -1,0 +1,55 @@
+"""How refreshes ended, for /metrics; whoever runs one says so here."""
+
+import json
+import logging
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airtable_sync import counters
+from airtable_sync.store import TELEMETRY, Store, StoreUnavailable
+from airtable_sync.telemetry.flush import Flusher
+
+logger = logging.getLogger(__name__)
+
+FIGURES = ("numbers", "added", "changed", "removed", "airtable_requests")  # of a `refresh.Report`
+LAST_RUNS = "last_runs"  # hash: status -> the last run that ended so, as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`status` as in `refresh.Status`; `ended_at` in seconds since 1970."""
+
+    status: str
+    duration_seconds: float
+    ended_at: float
+    numbers: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    conflicts: int = 0
+    invalid: int = 0
+    airtable_requests: int = 0
+
+
+def record(status: str, duration_seconds: float, store: Store = TELEMETRY, **figures: int) -> None:
+    """A refresh ended in this process, which may end soon, too: what it counted is told now. When
+    Redis is away nothing is told, which the refresh itself has said already."""
+    counters.run_ended(status, duration_seconds)
+    run = Run(status, duration_seconds, time.time(), **figures)
+    script = 'return redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])'
+    with suppress(StoreUnavailable):
+        store.run(script, [LAST_RUNS], [status, json.dumps(asdict(run))])
+        Flusher(store, is_command=True).flush()
+
+
+def last(store: Store = TELEMETRY) -> dict[str, Run]:
+    """The last run that ended in each status. Raises StoreUnavailable."""
+    (hashed,) = store.ask(("HGETALL", LAST_RUNS))
+    return of_hash(hashed)
+
+
+def of_hash(hashed: dict[bytes, bytes]) -> dict[str, Run]:
+    runs: dict[str, dict[str, Any]] = {k.decode(): json.loads(v) for k, v in hashed.items()}
+    return {status: Run(**run) for status, run in runs.items()}
