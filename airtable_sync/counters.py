@@ -37,6 +37,12 @@ def budget_waited(seconds: float) -> None:
         counts.budget_wait_seconds += seconds
 
 
+def served(age_seconds: float) -> None:
+    """What was served was that old. Told in the background."""
+    with _threads:
+        counts.age.observe(age_seconds)
+
+
 def edit_live(seconds: float) -> None:
     """So long after an edit in Airtable it was what callers are told."""
     with _threads:

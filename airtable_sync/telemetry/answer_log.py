@@ -52,7 +52,7 @@ class AnswerLog:
         if self._sent:
             return []
         while waiting and len(self._sent) < ANSWERS_PER_REQUEST:
-            self._sent.append(waiting.popleft())
+            self._sent.append(Answered(*waiting.popleft()))
         self._sequence += len(self._sent)
         return self._sent
 

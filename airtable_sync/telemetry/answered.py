@@ -14,21 +14,20 @@ _REPLICA = of_this_process()
 
 class Answered(NamedTuple):
     at: int  # ms, by Redis' clock
+    complete_at: int  # when all of Airtable was asked for last, as of then
     answer: Answer
     platform: str
     call_id: str
     seconds: float
 
 
-waiting: deque[Answered] = deque(maxlen=HELD)  # of more than that the oldest go
+# An Answered as a plain tuple, which takes a fifth of the time. Of more than HELD the oldest go.
+waiting: deque[tuple[int, int, Answer, str, str, float]] = deque(maxlen=HELD)
 
 
 def answered(answer: Answer, platform: str, call_id: str, seconds: float) -> None:
     """`call_id` is the platform's own name for the call; `seconds` since the call came in."""
     counters.answered(platform, answer.source, seconds, answer.spent)
-    now = _REPLICA.now()
-    if answer.entry is not None and answer.known:
-        counters.counts.age.observe(answer.entry.age_seconds(now, _REPLICA.complete_at))
     if len(waiting) == HELD:
         counters.happened("dropped")
-    waiting.append(Answered(now, answer, platform, call_id, seconds))
+    waiting.append((_REPLICA.now(), _REPLICA.complete_at, answer, platform, call_id, seconds))

@@ -1,5 +1,5 @@
-"""Brings to Redis what this process counted and answered: one request of at most three commands
-every 15 s, none if there is nothing to tell."""
+"""Brings to Redis what this process counted and answered: every 15 s one request of at most three
+commands, one more per 400 answers, none if there is nothing to tell."""
 
 import asyncio
 import contextlib
@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
 
+from airtable_sync import counters
 from airtable_sync.lookup import is_served
 from airtable_sync.store import TELEMETRY, Store, StoreUnavailable
-from airtable_sync.telemetry.answer_log import AnswerLog
-from airtable_sync.telemetry.answered import HELD, Answered
+from airtable_sync.telemetry.answer_log import ANSWERS_PER_REQUEST, AnswerLog
+from airtable_sync.telemetry.answered import Answered, waiting
 from airtable_sync.telemetry.counting import Counting
 from airtable_sync.telemetry.processes import Heartbeat
 
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 15.0
 LAST_SECONDS = 3.0  # for the last flush, while the process ends
-_MOST_REQUESTS = HELD // 100  # of one flush, however many answers come in meanwhile
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="telemetry")
 
 
@@ -35,15 +35,14 @@ class Flusher:
         self._counting = Counting(process)
         self._log = AnswerLog(process)
         self._heartbeat = None if is_command else Heartbeat(process)
+        self._unsure = False  # whether what was sent last arrived: it is sent again
         self._one_at_a_time = threading.Lock()
 
     def flush(self) -> None:
         """Raises StoreUnavailable; what was not told then is told by the next one."""
         with self._one_at_a_time:
-            self._counting.look()
-            for _ in range(_MOST_REQUESTS):
-                if not self._send():
-                    return
+            for _ in range(1 + self._unsure + len(waiting) // ANSWERS_PER_REQUEST):
+                self._send()
 
     def end(self) -> None:
         """The last flush. Raises StoreUnavailable."""
@@ -51,19 +50,26 @@ class Flusher:
         if self._heartbeat:
             self._store.run_all([self._heartbeat.farewell()])
 
-    def _send(self) -> bool:
+    def _send(self) -> None:
         for each in self._log.take():
-            if _is_unknown(each):
-                self._counting.called_unknown(each.answer.number or "", each.at)
+            self._look_at(each)
+        self._counting.look()
         senders = [each for each in (self._counting, self._log, self._heartbeat) if each]
-        parcels = [(sender, sender.parcel()) for sender in senders]
-        full = [(sender, parcel) for sender, parcel in parcels if parcel]
-        if not full:
-            return False
-        self._store.run_all([parcel for _, parcel in full])
-        for sender, _ in full:
+        parcels = [(sender, parcel) for sender in senders if (parcel := sender.parcel())]
+        if not parcels:
+            return
+        self._unsure = True
+        self._store.run_all([parcel for _, parcel in parcels])
+        self._unsure = False
+        for sender, _ in parcels:
             sender.arrived()
-        return True
+
+    def _look_at(self, called: Answered) -> None:
+        entry = called.answer.entry
+        if entry and entry.known:
+            counters.served(entry.age_seconds(called.at, called.complete_at))
+        elif _is_unknown(called):
+            self._counting.called_unknown(called.answer.number or "", called.at)
 
 
 def _is_unknown(called: Answered) -> bool:
