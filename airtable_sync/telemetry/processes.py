@@ -13,7 +13,7 @@ from django.conf import settings
 from airtable_sync import breakers
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import TELEMETRY, Store
-from airtable_sync.telemetry.scripts import Parcel, script
+from airtable_sync.telemetry.scripts import Parcel, script, with_scores
 
 HEARTBEAT_SECONDS = 60.0
 LIFE_SECONDS = 150.0  # without a heartbeat
@@ -89,13 +89,14 @@ def commands() -> tuple[tuple[str | int, ...], ...]:
     return ("ZRANGE", NAMES[0], 0, -1, "WITHSCORES"), ("HGETALL", NAMES[1])
 
 
-def of_replies(heard: list[tuple[bytes, float]], states: dict[bytes, bytes]) -> list[Process]:
-    """By host and age. Who is gone for longer than the others is left out, too."""
+def of_replies(heard: list[bytes], states: dict[bytes, bytes]) -> list[Process]:
+    """Redis' answers to `commands`. Who was not heard of for a while is left out: it stands there
+    until another process says that it lives."""
     gone = time.time() - LIFE_SECONDS
     found = [
-        _process(json.loads(states[id_]), float(ms) / 1000)
-        for id_, ms in heard
-        if id_ in states and float(ms) / 1000 > gone
+        _process(json.loads(states[id_]), ms / 1000)
+        for id_, ms in with_scores(heard)
+        if id_ in states and ms / 1000 > gone
     ]
     return sorted(found, key=lambda each: (each.host, each.started_at))
 

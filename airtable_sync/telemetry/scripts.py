@@ -17,3 +17,8 @@ class Parcel(NamedTuple):
 
 def script(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def with_scores(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
+    """The members of a sorted set with their scores, which Redis sends one after the other."""
+    return [(member, float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]

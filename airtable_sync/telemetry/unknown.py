@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from airtable_sync.store import TELEMETRY, Store
 from airtable_sync.telemetry.counting import UNKNOWN_CALLED, UNKNOWN_TIMES
+from airtable_sync.telemetry.scripts import with_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ def called(limit: int = 1000, store: Store = TELEMETRY) -> list[UnknownNumber]:
         UnknownNumber(
             number.decode(),
             int(times.get(number, 1)),
-            datetime.fromtimestamp(float(last) / 1000, UTC),
+            datetime.fromtimestamp(last / 1000, UTC),
         )
-        for number, last in numbers
+        for number, last in with_scores(numbers)
     ]
 
 
