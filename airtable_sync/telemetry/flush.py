@@ -15,7 +15,7 @@ from airtable_sync import counters
 from airtable_sync.lookup import is_served
 from airtable_sync.store import TELEMETRY, Store, StoreUnavailable
 from airtable_sync.telemetry.answer_log import ANSWERS_PER_REQUEST, AnswerLog
-from airtable_sync.telemetry.answered import Answered, waiting
+from airtable_sync.telemetry.call_path import Answered, waiting
 from airtable_sync.telemetry.counting import Counting
 from airtable_sync.telemetry.processes import Heartbeat
 
