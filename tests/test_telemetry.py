@@ -1,6 +1,7 @@
 """What several processes counted is in Redis, once, by minute and altogether."""
 
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def test_points_stand_one_after_the_other_with_the_newest_last() -> None:
         found = history.read(span)  # type: ignore[arg-type]
         starts = [point.start.timestamp() for point in found.points]
         assert len(starts) == count
-        assert {b - a for a, b in zip(starts, starts[1:], strict=False)} == {step}
+        assert {b - a for a, b in itertools.pairwise(starts)} == {step}
         assert starts[-1] <= time.time() < starts[-1] + step + 1
         recent = sum(point.counts.by_source.get("memory", 0) for point in found.points[-2:])
         assert recent == 3

@@ -72,6 +72,16 @@ class Flusher:
             self._counting.called_unknown(called.answer.number or "", called.at)
 
 
+_own: Flusher | None = None
+
+
+def of_this_process(*, is_command: bool = True) -> Flusher:
+    """There is one: two would both tell what was counted."""
+    global _own  # noqa: PLW0603 - made after the server has forked
+    _own = _own or Flusher(is_command=is_command)
+    return _own
+
+
 def _is_unknown(called: Answered) -> bool:
     """Airtable does not have it, or it is not among `TO_NUMBERS`; not: that could not be found
     out."""
@@ -88,7 +98,7 @@ async def in_background() -> AsyncIterator[None]:
     if not settings.REDIS_URL:
         yield
         return
-    flusher = Flusher()
+    flusher = of_this_process(is_command=False)
     task = asyncio.create_task(_go_on(flusher))
     try:
         yield

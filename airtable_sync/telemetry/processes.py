@@ -13,7 +13,7 @@ from django.conf import settings
 from airtable_sync import breakers
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import TELEMETRY, Store
-from airtable_sync.telemetry.scripts import Parcel, script, with_scores
+from airtable_sync.telemetry.scripts import Parcel, fields_of, script, with_scores
 
 HEARTBEAT_SECONDS = 60.0
 LIFE_SECONDS = 150.0  # without a heartbeat
@@ -94,7 +94,7 @@ def of_replies(heard: list[bytes], states: dict[bytes, bytes]) -> list[Process]:
     until another process says that it lives."""
     gone = time.time() - LIFE_SECONDS
     found = [
-        _process(json.loads(states[id_]), ms / 1000)
+        _process(fields_of(states[id_], Process.__slots__), ms / 1000)
         for id_, ms in with_scores(heard)
         if id_ in states and ms / 1000 > gone
     ]

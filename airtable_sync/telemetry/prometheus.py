@@ -185,6 +185,6 @@ def _gauge(name: str, help_text: str, value: float) -> Metric:
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     """Prometheus' are cumulative."""
-    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
+    bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
     counts = histogram.counts
     return [(bound, sum(counts[: place + 1])) for place, bound in enumerate(bounds)]

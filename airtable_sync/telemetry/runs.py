@@ -1,17 +1,14 @@
 """How refreshes ended, for /metrics; whoever runs one says so here."""
 
 import json
-import logging
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from airtable_sync import counters
 from airtable_sync.store import TELEMETRY, Store, StoreUnavailable
-from airtable_sync.telemetry.flush import Flusher
-
-logger = logging.getLogger(__name__)
+from airtable_sync.telemetry import flush
+from airtable_sync.telemetry.scripts import fields_of
 
 FIGURES = ("numbers", "added", "changed", "removed", "airtable_requests")  # of a `refresh.Report`
 LAST_RUNS = "last_runs"  # hash: status -> the last run that ended so, as JSON
@@ -41,7 +38,7 @@ def record(status: str, duration_seconds: float, store: Store = TELEMETRY, **fig
     script = 'return redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])'
     with suppress(StoreUnavailable):
         store.run(script, [LAST_RUNS], [status, json.dumps(asdict(run))])
-        Flusher(store, is_command=True).flush()
+        flush.of_this_process().flush()
 
 
 def last(store: Store = TELEMETRY) -> dict[str, Run]:
@@ -51,5 +48,4 @@ def last(store: Store = TELEMETRY) -> dict[str, Run]:
 
 
 def of_hash(hashed: dict[bytes, bytes]) -> dict[str, Run]:
-    runs: dict[str, dict[str, Any]] = {k.decode(): json.loads(v) for k, v in hashed.items()}
-    return {status: Run(**run) for status, run in runs.items()}
+    return {status.decode(): Run(**fields_of(raw, Run.__slots__)) for status, raw in hashed.items()}
