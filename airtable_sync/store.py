@@ -325,7 +325,7 @@ class Store:
             raise StoreUnavailable(f"Redis: {type(cause).__name__}: {cause}") from error
 
 
-ScriptCall = tuple[str, list[str], list[Any]]  # a script, names of keys, arguments
+ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # a script, names of keys, arguments
 
 CALLS = Store("default", breakers.REDIS)
 PATIENT = Store("patient")

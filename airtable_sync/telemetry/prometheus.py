@@ -2,7 +2,6 @@
 that only grow. Without: of this process, by other names, so that no counter seems to jump."""
 
 import logging
-import time
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,7 +19,7 @@ from airtable_sync.histogram import Histogram
 from airtable_sync.store import StoreUnavailable
 from airtable_sync.telemetry import state
 from airtable_sync.telemetry.processes import Heartbeat, Process
-from airtable_sync.telemetry.runs import Run
+from airtable_sync.telemetry.run_results import RunResult
 from airtable_sync.telemetry.state import State
 
 logger = logging.getLogger(__name__)
@@ -62,16 +61,18 @@ def _of_all(found: State) -> Iterator[Metric]:
     yield from _of_counts("siftly", found.counts)
     yield from _of_processes(found.processes)
     yield from _of_runs(found)
-    yield _gauge("siftly_entries", "Numbers in the index, unknown ones too.", found.indexed)
-    yield _gauge("siftly_unknown_numbers", "Numbers called that are not known.", found.unknown)
-    yield _gauge(
-        "siftly_airtable_month_requests", "Requests to Airtable this month.", found.month.requests
-    )
-    forecast = "Requests to Airtable by the end of the month, at this rate."
-    yield _gauge("siftly_airtable_month_forecast_requests", forecast, found.month.forecast)
-    if found.complete_at:
-        age = time.time() - found.complete_at
-        yield _gauge("siftly_set_age_seconds", "Since all of Airtable was read.", age)
+    month = found.month
+    for name, help_text, amount in (
+        ("set_numbers", "Numbers in the last reading of all of Airtable.", found.numbers),
+        ("set_age_seconds", "Since all of Airtable was read.", found.set_age_seconds),
+        ("index_numbers", "Numbers in the index, unknown and removed ones too.", found.indexed),
+        ("unknown_numbers", "Numbers called that are not known.", found.unknown),
+        ("airtable_month_requests", "Requests to Airtable this month.", month.requests),
+        ("airtable_month_forecast_requests", "By the month's end, at this rate.", month.forecast),
+        ("airtable_month_allowed_requests", "What the plan allows.", found.allowed),
+    ):
+        if amount is not None:
+            yield _gauge(f"siftly_{name}", help_text, amount)
 
 
 def _of_counts(prefix: str, counts: Counts) -> Iterator[Metric]:
@@ -175,7 +176,7 @@ def _of_runs(found: State) -> Iterator[Metric]:
 GOOD = ("published", "unchanged")
 
 
-def _newest(runs: Iterable[Run]) -> Run | None:
+def _newest(runs: Iterable[RunResult]) -> RunResult | None:
     return max(runs, key=lambda run: run.ended_at, default=None)
 
 
