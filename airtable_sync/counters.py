@@ -56,13 +56,6 @@ def run_ended(status: str, seconds: float) -> None:
         counts.run_seconds += seconds
 
 
-def reset() -> None:
-    """As after a start."""
-    fresh = Counts()
-    for name in Counts.__slots__:
-        setattr(counts, name, getattr(fresh, name))
-
-
 def snapshot() -> dict[str, Any]:
     """Answers by source and the tiers' figures, for `/readyz`."""
     tiers = {

@@ -69,7 +69,7 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
 def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a process keeps in memory, or in a file of its host, is forgotten between tests."""
     monkeypatch.setattr(budget_file, "_path", lambda: tmp_path / "budget")
-    counters.reset()
+    forget_counts()
     waiting.clear()
     monkeypatch.setattr(flush, "_own", None)
     replica = of_this_process()
@@ -83,6 +83,11 @@ def no_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Tests that do not measure the request budget don't wait for it."""
     if "budget" not in request.keywords:
         monkeypatch.setattr(budget, "STARTS", 10_000)
+
+
+def forget_counts() -> None:
+    """As after a start."""
+    counters.counts.__init__()  # type: ignore[misc]
 
 
 def use_airtable(settings: Any, sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """GET /metrics: for who has the token, in Prometheus' own format, of all processes together."""
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ from siftly import metrics
 from siftly.checks import metrics_token
 from tests.asgi_client import Response, send
 from tests.cast import NUMBER
-from tests.conftest import use_redis, variables_of
-from tests.server import Server, free_port, manage, serving
+from tests.conftest import forget_counts, use_redis, variables_of
+from tests.server import ROOT, Server, free_port, manage, serving
 
 TOKEN = "only-for-tests-0123456789"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -34,11 +35,11 @@ def scrape(authorization: str = f"Bearer {TOKEN}", method: str = "GET") -> Respo
     return send("/metrics", headers={"Authorization": authorization}, method=method)
 
 
-def samples(text: str) -> Samples:
+def samples(exposition: str) -> Samples:
     """By name and labels, as Prometheus' own parser reads them."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(exposition)
         for sample in family.samples
     }
 
@@ -51,11 +52,15 @@ def of_name(found: Samples, name: str) -> dict[frozenset[tuple[str, str]], float
     return {labels: amount for (each, labels), amount in found.items() if each == name}
 
 
-def own() -> Samples:
+def text() -> str:
     response = scrape()
     assert response.status == 200
     assert response.headers["content-type"].startswith("text/plain")
-    return samples(response.body.decode())
+    return response.body.decode()
+
+
+def own() -> Samples:
+    return samples(text())
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +104,7 @@ class TestWithRedis:
             counters.served(50.0)
             counters.edit_live(1.5)
             Flusher().flush()
-            counters.reset()
+            forget_counts()
         found = own()
         assert value(found, "siftly_redis_up") == 1
         assert value(found, "siftly_answers_total", platform="retell", source="memory") == 3
@@ -122,7 +127,7 @@ class TestWithRedis:
         for _ in range(3):
             counters.answered("retell", "memory", 0.0002, {})
             Flusher().flush()
-            counters.reset()
+            forget_counts()
             found = own()
             seen.append(value(found, "siftly_answers_total", platform="retell", source="memory"))
         assert seen == [1, 2, 3]
@@ -163,15 +168,25 @@ class TestWithRedis:
         assert value(found, "siftly_refresh_conflicts") == 2
         assert run_results.last()["published"].invalid == 1
 
+    def test_the_document_names_exactly_what_is_told(self, settings: Any) -> None:
+        settings.AIRTABLE_PLAN = "team"
+        CALLS.completed(int(time.time() * 1000), 1)
+        run_results.record("published", 3.5)
+        told = {family.name for family in text_string_to_metric_families(text())}
+        document = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+        rows = "\n".join(re.findall(r"^\| (`siftly.*?) \|", document, re.M))
+        named = {name.removesuffix("_total") for name in re.findall(r"`(siftly_\w+)`", rows)}
+        assert named == told
+
     def test_no_number_is_told(self, airtable: Sandbox) -> None:
         from tests.test_unknown_numbers import UNKNOWN, call
 
         call(NUMBER, UNKNOWN)
         Flusher().flush()
-        text = scrape().body.decode()
-        assert samples(text)["siftly_unknown_numbers", frozenset()] == 1
-        assert NUMBER[1:] not in text
-        assert UNKNOWN[1:] not in text
+        told = text()
+        assert value(samples(told), "siftly_unknown_numbers") == 1
+        assert NUMBER[1:] not in told
+        assert UNKNOWN[1:] not in told
 
 
 class TestWithoutRedis:

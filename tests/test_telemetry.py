@@ -17,7 +17,7 @@ from airtable_sync.telemetry import flush, history
 from airtable_sync.telemetry.counting import Counting
 from airtable_sync.telemetry.flush import Flusher
 from airtable_sync.telemetry.scripts import KEPT_SECONDS, Parcel
-from tests.conftest import use_redis
+from tests.conftest import forget_counts, use_redis
 from tests.server import free_port
 
 pytestmark = pytest.mark.usefixtures("valkey")
@@ -61,7 +61,7 @@ def test_processes_add_up() -> None:
     for _ in range(3):  # a flusher that has seen nothing yet is another process
         answer(5)
         Flusher().flush()
-        counters.reset()
+        forget_counts()
     assert last("hour").by_source == {"memory": 15}
     assert history.totals().by_source == {"memory": 15}
 
