@@ -22,7 +22,7 @@ def test_a_process_says_who_and_how_it_is() -> None:
     assert (found.in_step, found.complete, found.entries, found.bytes) == (True, False, 0, 0)
     assert found.breakers == {"redis": "closed", "airtable": "closed"}
     assert abs(found.heard_at.timestamp() - time.time()) < 10
-    assert found.started_at <= found.heard_at
+    assert abs(found.started_at.timestamp() - time.time()) < 10
     assert found.pid > 0
 
 
@@ -56,10 +56,10 @@ def test_one_that_ends_is_gone_and_the_others_are_not() -> None:
 def test_one_that_is_not_heard_of_is_gone(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "LIFE_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "LIFE_SECONDS", 1.0)
     Flusher().flush()
     assert len(living()) == 1
-    time.sleep(0.3)
+    time.sleep(1.2)
     assert living() == []
     with valkey.client() as client:
         assert client.keys("*process*") == []
