@@ -30,7 +30,7 @@ _REPLICA = of_this_process()
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`known` is false where the variables are the defaults. `spent` tells the seconds of each
-    tier that was asked."""
+    tier that was asked; `entry` what is known of the number, if that could be found out."""
 
     number: str | None
     known: bool
@@ -38,17 +38,16 @@ class Answer:
     settings: dict[str, str]
     source: Source
     spent: dict[str, float] = field(default_factory=dict)
+    entry: Entry | None = None
 
 
 async def answer(number: str | None, deadline_seconds: float) -> Answer:
     """The answer for a called number in E.164; None is a number that is no telephone number."""
     try:
-        found = await _best(number, time.monotonic() + deadline_seconds)
+        return await _best(number, time.monotonic() + deadline_seconds)
     except Exception:
         logger.exception("No answer could be found for %s", number)
-        found = _default(number)
-    counters.answered(found.source, found.spent)
-    return found
+        return _default(number)
 
 
 async def _best(number: str | None, deadline: float) -> Answer:
@@ -58,7 +57,7 @@ async def _best(number: str | None, deadline: float) -> Answer:
     if held and (found := _from_cache(held, "memory", {})):
         return found
     if _REPLICA.knows_all() and not (held and held.known):
-        return _unknown(number)
+        return _of(Entry(number, None, _REPLICA.complete_at, "change"), "memory", {})
     spent: dict[str, float] = {}
     if settings.REDIS_URL:
         started = time.monotonic()
@@ -86,19 +85,17 @@ def _from_cache(entry: Entry, tier: Source, spent: dict[str, float]) -> Answer |
 
 def _of(entry: Entry, source: Source, spent: dict[str, float]) -> Answer:
     if entry.config is None:
-        return _unknown(entry.number, source, spent)
+        logger.info("Unknown number %s", entry.number, extra={"tier": source})
+        return _default(entry.number, spent, entry)
     if source != "airtable":
         logger.info("Redis cache hit for %s", entry.number, extra={"tier": source})
-    return Answer(entry.number, True, entry.config, entry.settings, source, spent)
+    return Answer(entry.number, True, entry.config, entry.settings, source, spent, entry)
 
 
-def _unknown(number: str, tier: Source = "memory", spent: dict[str, float] | None = None) -> Answer:
-    logger.info("Unknown number %s", number, extra={"tier": tier})
-    return _default(number, spent)
-
-
-def _default(number: str | None, spent: dict[str, float] | None = None) -> Answer:
-    return Answer(number, False, settings.DEFAULT_VARIABLES, {}, "default", spent or {})
+def _default(
+    number: str | None, spent: dict[str, float] | None = None, entry: Entry | None = None
+) -> Answer:
+    return Answer(number, False, settings.DEFAULT_VARIABLES, {}, "default", spent or {}, entry)
 
 
 async def _from_redis(number: str, deadline: float) -> Entry | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from airtable_sync import counters
 from airtable_sync.airtable_errors import (
     AirtableError,
     BudgetSpent,
@@ -53,11 +54,17 @@ class Month:
 def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
     """Wait until one more request may start. Raises BudgetSpent, at once, if that takes longer,
     and what `block` was told of."""
-    until = time.monotonic() + longest_seconds
+    started = time.monotonic()
+    until = started + longest_seconds
+    waited = False
     while (wait := _wait_or_start(is_call=is_call)) > 0:
         if time.monotonic() + wait > until:
             raise BudgetSpent("The budget of requests to Airtable is used up for now.")
+        waited = True
         time.sleep(wait + 0.001)
+    counters.happened("airtable_requests")
+    if waited:
+        counters.budget_waited(time.monotonic() - started)
 
 
 def _wait_or_start(*, is_call: bool) -> float:
@@ -96,7 +103,7 @@ def _ask_redis(count: int, host_wait: float, *, is_call: bool) -> float:
     arguments += [int(CALL_REMEMBERED_SECONDS * 1000), count, MONTH_KEPT_SECONDS]
     arguments.append(math.ceil(host_wait * 1000))
     started = time.monotonic()
-    wait, reason = CALLS.run(_SCRIPT, [*_NAMES, _month_name(datetime.now(UTC))], arguments)
+    wait, reason = CALLS.run(_SCRIPT, [*_NAMES, month_name(datetime.now(UTC))], arguments)
     _lateness = max(time.monotonic() - started, 0.9 * _lateness)
     if reason:
         raise _blocked(reason.decode(), wait / 1000)
@@ -139,6 +146,7 @@ def _host_wait(host: HostBudget) -> float:
 def block(error: AirtableError) -> None:
     """Tell all processes that Airtable is not to be asked for a while."""
     if type(error) is RateLimited:
+        counters.happened("rate_limited")
         _block(RateLimited.__name__, LOCKOUT_SECONDS)
     elif type(error) is QuotaExceeded:
         _block(QuotaExceeded.__name__, _until_the_month_turns(datetime.now(UTC)))
@@ -177,11 +185,15 @@ def _until_the_month_turns(now: datetime) -> float:
 def month(now: datetime | None = None) -> Month:
     """This month's requests so far. Raises StoreUnavailable."""
     now = now or datetime.now(UTC)
-    count = int(CALLS.recall(_month_name(now)) or 0)
+    return month_of(int(CALLS.recall(month_name(now)) or 0), now)
+
+
+def month_of(count: int, now: datetime) -> Month:
+    """The month with so many requests so far, and its forecast."""
     days = calendar.monthrange(now.year, now.month)[1]
     passed = max(1.0, now.day - 1 + now.hour / 24 + now.minute / 1440)
     return Month(f"{now:%Y-%m}", count, round(count * days / passed))
 
 
-def _month_name(now: datetime) -> str:
+def month_name(now: datetime) -> str:
     return f"airtable_requests:{now:%Y-%m}"

@@ -1,38 +1,69 @@
-"""What this process did, counted in memory: a call pays a few additions for it, and no I/O."""
+"""What this process did since it started, counted in memory: no lock, no I/O, no text is made.
+`telemetry` adds it up over all processes, in the background."""
 
-from collections import Counter, defaultdict
+import threading
 from typing import Any
 
-_answers: Counter[str] = Counter()
-_asked: Counter[str] = Counter()
-_seconds: defaultdict[str, float] = defaultdict(float)
-_failures: Counter[str] = Counter()
+from airtable_sync.counts import Counts
+
+counts = Counts()
+_threads = threading.Lock()  # for what several threads count; calls come by one
 
 
-def answered(source: str, spent: dict[str, float]) -> None:
-    """An answer went out; `spent` holds the seconds of each tier that was asked for it."""
-    _answers[source] += 1
-    for tier, seconds in spent.items():
-        _asked[tier] += 1
-        _seconds[tier] += seconds
-
-
-def edit_live(seconds: float) -> None:
-    pass
+def answered(platform: str, source: str, seconds: float, spent: dict[str, float]) -> None:
+    """An answer went out, `seconds` after the call came in; `spent` holds the seconds of each tier
+    that was asked for it."""
+    counts.answers[platform, source] += 1
+    counts.latency[source].observe(seconds)
+    for tier, each in spent.items():
+        counts.asked[tier] += 1
+        counts.tier_seconds[tier] += each
 
 
 def failed(tier: str) -> None:
-    _failures[tier] += 1
+    counts.failed[tier] += 1
+
+
+def happened(event: str) -> None:
+    """One more of `Counts.events`."""
+    with _threads:
+        counts.events[event] += 1
+
+
+def budget_waited(seconds: float) -> None:
+    """A request to Airtable waited for its place in the budget."""
+    with _threads:
+        counts.events["budget_waits"] += 1
+        counts.budget_wait_seconds += seconds
+
+
+def served(age_seconds: float) -> None:
+    """What was served was that old. Told in the background."""
+    with _threads:
+        counts.age.observe(age_seconds)
+
+
+def edit_live(seconds: float) -> None:
+    """So long after an edit in Airtable it was what callers are told."""
+    with _threads:
+        counts.feed_lag.observe(seconds)
+
+
+def run_ended(status: str, seconds: float) -> None:
+    """A refresh ended."""
+    with _threads:
+        counts.runs[status] += 1
+        counts.run_seconds += seconds
 
 
 def snapshot() -> dict[str, Any]:
-    """Everything since the process started."""
+    """Answers by source and the tiers' figures, for `/readyz`."""
     tiers = {
         tier: {
             "asked": asked,
-            "failed": _failures[tier],
-            "mean_ms": round(_seconds[tier] / asked * 1000, 3),
+            "failed": counts.failed[tier],
+            "mean_ms": round(counts.tier_seconds[tier] / asked * 1000, 3),
         }
-        for tier, asked in _asked.items()
+        for tier, asked in list(counts.asked.items())
     }
-    return {"answers": dict(_answers), "tiers": tiers}
+    return {"answers": counts.by_source, "tiers": tiers}

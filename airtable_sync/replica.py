@@ -104,6 +104,10 @@ class Replica:
     def __len__(self) -> int:
         return len(self._held)
 
+    @property
+    def bytes_held(self) -> int:
+        return self._bytes
+
     # --- what was learned elsewhere in this process ----------------------------------------------
 
     def keep(self, entry: Entry, *, saved: bool) -> None:

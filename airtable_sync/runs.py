@@ -19,6 +19,7 @@ from airtable_sync.models import Run
 from airtable_sync.reading import Progress
 from airtable_sync.report import Report
 from airtable_sync.store import StoreUnavailable
+from airtable_sync.telemetry import run_results
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ KEPT_DAYS = 90
 DETAILS_KEPT = 1000  # of each kind; the counts are exact
 PROGRESS_SECONDS = 1.0
 COUNTS = ("numbers", "added", "changed", "removed", "unchanged", "airtable_requests")
+COUNTED = ("numbers", "added", "changed", "removed", "airtable_requests")
 COPIED = (*COUNTS, "records")
 
 
@@ -83,9 +85,18 @@ def end(run: Run, report: Report, sentence: str = "") -> None:
     for name in COPIED:
         setattr(run, name, getattr(report, name))
     run.details = _details(report)
+    _count(run, report)
     with forgiven():
         run.save()
         _prune()
+
+
+def _count(run: Run, report: Report) -> None:
+    """For the metrics of all processes, this one too, which may end soon."""
+    duration = (timezone.now() - run.started_at).total_seconds()
+    figures = {name: getattr(report, name) for name in COUNTED}
+    oddities = {"conflicts": len(report.conflicts), "invalid": len(report.invalid)}
+    run_results.record(report.status, duration, **figures, **oddities)
 
 
 def _end_badly(run: Run, report: Report, airtable: Airtable, sentence: str) -> None:

@@ -310,6 +310,20 @@ class Store:
             keys = [self.raw(name) for name in names]
             return Script(redis, script)(keys=keys, args=arguments)
 
+    def run_all(self, calls: Iterable["ScriptCall"]) -> None:
+        """Run scripts, each with the names of its keys and its arguments, in one request."""
+        with self._translated():
+            self._run_all(calls)
+
+    def ask(self, *commands: tuple[str | int, ...]) -> list[Any]:
+        """Redis' answers to commands that read, in one request. The second word of each is a key's
+        name."""
+        with self._translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for command, name, *arguments in commands:
+                pipeline.execute_command(command, self._raw(str(name)), *arguments)
+            return list(pipeline.execute())
+
     def _run_all(self, calls: Iterable["ScriptCall"]) -> list[Any]:
         """Several runs in one pipeline, each a command of its own."""
         pipeline = self._redis.pipeline(transaction=False)
@@ -353,11 +367,12 @@ class Store:
             raise StoreUnavailable(f"Redis: {type(cause).__name__}: {cause}") from error
 
 
-ScriptCall = tuple[str, list[str], list[Any]]  # a script, names of keys, arguments
+ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # a script, names of keys, arguments
 
 CALLS = Store("default", breakers.REDIS)
 PATIENT = Store("patient")
 REPLICA = Store("replica")
+TELEMETRY = Store("replica")
 
 
 def asked_now(store: Store) -> int:

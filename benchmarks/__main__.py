@@ -3,20 +3,24 @@ here; machines differ, so ratios are what to look at."""
 
 import argparse
 
-from benchmarks import hits, storms
+from benchmarks import counting, hits, storms
+
+WHAT = ["hits", "storms", "counting"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["hits", "storms"], help="all, unless named")
+    parser.add_argument("what", nargs="*", choices=WHAT, help="all, unless named")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="per measurement of hits")
     options = parser.parse_args()
-    what = options.what or ["hits", "storms"]
+    what = options.what or WHAT
     if "hits" in what:
         hits.run(options.rounds, options.seconds)
     if "storms" in what:
         storms.run(options.rounds)
+    if "counting" in what:
+        counting.run(options.rounds)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from django.http import HttpResponse, JsonResponse  # noqa: E402
 
 from airtable_sync.pings import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
+from siftly.metrics import metrics  # noqa: E402
 from webhooks.views import webhook  # noqa: E402
 
 Scope = Mapping[str, Any]
@@ -50,6 +51,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _call(scope, receive, send, PINGS.received)
     elif scope["type"] == "http" and (probe := health.PROBES.get(scope["path"])):
         await _respond(send, await probe())
+    elif scope["type"] == "http" and scope["path"] == "/metrics":
+        await _respond(send, await metrics(ASGIRequest(scope, BytesIO())))
     else:
         await django(dict(scope), receive, send)
 

@@ -14,6 +14,7 @@ from django.core.management.base import SystemCheckError
 from airtable_sync.mapping import MappingError, current
 from airtable_sync.numbers import e164
 
+LEAST_TOKEN = 20  # letters, half of them different
 PLATFORM_SECRETS = ("RETELL_API_KEY",)
 
 
@@ -58,6 +59,15 @@ def secret_key(**_: Any) -> list[CheckMessage]:
         return [Error(sentence, hint="render.yaml generates one.", id="siftly.E002")]
     hint = "One is made up at each start, which logs everybody out of the admin."
     return [Warning(sentence, hint=hint, id="siftly.W003")]
+
+
+@register()
+def metrics_token(**_: Any) -> list[CheckMessage]:
+    token = settings.METRICS_TOKEN
+    if not token or (len(token) >= LEAST_TOKEN and len(set(token)) >= LEAST_TOKEN // 2):
+        return []
+    hint = "Make a long random one: openssl rand -hex 24"
+    return [Warning("METRICS_TOKEN is short enough to be guessed.", hint=hint, id="siftly.W010")]
 
 
 @register()

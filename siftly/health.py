@@ -19,6 +19,7 @@ from airtable_sync.pings import PINGS
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
 from airtable_sync.subscription import Subscription
+from airtable_sync.telemetry import flush
 from airtable_sync.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,8 @@ async def _background() -> AsyncIterator[None]:
             watcher.start()
     tasks = [asyncio.create_task(_first_load(subscription)), asyncio.create_task(_upkeep())]
     try:
-        yield
+        async with flush.in_background():
+            yield
     finally:
         for task in tasks:
             task.cancel()

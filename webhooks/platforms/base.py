@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 
 from airtable_sync.answers import Answer
 
+LONGEST_CALL_ID = 100
+
 
 class MalformedCall(ValueError):
     """The body is not what the platform sends. The message says what is wrong, in one sentence."""
@@ -22,10 +24,12 @@ class NotACall(Exception):
 @dataclass(frozen=True, slots=True)
 class Call:
     """`to_number` is the called number as the platform wrote it; `kind` is what the platform calls
-    the event, for platforms that answer different ones in different envelopes."""
+    the event, for platforms that answer different ones in different envelopes; `call_id` the
+    platform's own name for the call, where it tells one."""
 
     to_number: str
     kind: str
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +80,10 @@ def member(container: dict[str, Any], name: str, kind: type, path: str) -> Any:
     if not isinstance(container[name], kind):
         raise MalformedCall(f"{path} must be {'a string' if kind is str else 'an object'}.")
     return container[name]
+
+
+def call_id_in(container: dict[str, Any], name: str) -> str:
+    """The platform's name for the call; empty where there is none that makes sense. A call is never
+    refused for it."""
+    value = container.get(name)
+    return value if isinstance(value, str) and len(value) <= LONGEST_CALL_ID else ""

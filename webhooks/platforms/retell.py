@@ -11,7 +11,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync.answers import Answer
-from webhooks.platforms.base import Call, NotACall, SentCall, json_object, member
+from webhooks.platforms.base import Call, NotACall, SentCall, call_id_in, json_object, member
 
 TOLERANCE_MS = 5 * 60 * 1000
 _SIGNATURE = re.compile(r"v=([0-9]{1,20}),d=([0-9a-f]{64})")
@@ -41,7 +41,8 @@ class Retell:
         if kind not in _KINDS:
             raise NotACall(kind)
         inbound = member(event, kind, dict, kind)
-        return Call(member(inbound, "to_number", str, f"{kind}.to_number"), kind)
+        to_number = member(inbound, "to_number", str, f"{kind}.to_number")
+        return Call(to_number, kind, call_id_in(inbound, "call_id"))  # not in every version
 
     def response(self, call: Call, answer: Answer) -> HttpResponse:
         inbound: dict[str, Any] = {

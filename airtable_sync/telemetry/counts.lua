@@ -1,0 +1,49 @@
+-- Adds what a process counted to what all of them did, once, however often it is sent: each process
+-- numbers what it sends.
+--
+-- KEYS: the number of what this process sent last; the totals, which only grow; numbers nobody knows
+--       by when they were called last (sorted set), and how often; then per minute: the hash of its
+--       hour and that of its day
+-- ARGV: the number of what is sent now, for how long minutes are kept (s), how many unknown numbers
+--       are kept, those called, as JSON {number: [how often, when last (ms)]}, what to add to the
+--       totals; then per minute: the minute of the hour, the quarter hour of the day, what to add
+
+local kept = ARGV[2]
+if tonumber(redis.call("GET", KEYS[1]) or 0) >= tonumber(ARGV[1]) then return 0 end
+redis.call("SET", KEYS[1], ARGV[1], "EX", kept)
+
+local function add(key, field, more)
+  local sums = cjson.decode(redis.call("HGET", key, field) or "{}")
+  for name, count in pairs(more) do sums[name] = (sums[name] or 0) + count end
+  redis.call("HSET", key, field, cjson.encode(sums))
+  redis.call("EXPIRE", key, kept)
+end
+
+local names, counts = {}, {}
+for name, count in pairs(cjson.decode(ARGV[5])) do
+  names[#names + 1], counts[#counts + 1] = name, count
+end
+if #names > 0 then
+  local totals, sums = redis.call("HMGET", KEYS[2], unpack(names)), {}
+  for i, name in ipairs(names) do
+    sums[2 * i - 1], sums[2 * i] = name, string.format("%.0f", tonumber(totals[i] or 0) + counts[i])
+  end
+  redis.call("HSET", KEYS[2], unpack(sums))
+end
+
+for i = 1, (#KEYS - 4) / 2 do
+  local more = cjson.decode(ARGV[5 + 3 * i])
+  add(KEYS[3 + 2 * i], ARGV[3 + 3 * i], more)
+  add(KEYS[4 + 2 * i], ARGV[4 + 3 * i], more)
+end
+
+for number, called in pairs(cjson.decode(ARGV[4])) do
+  redis.call("HINCRBY", KEYS[4], number, called[1])
+  redis.call("ZADD", KEYS[3], "GT", called[2], number)
+end
+local excess = redis.call("ZCARD", KEYS[3]) - tonumber(ARGV[3])
+if excess > 0 then
+  redis.call("HDEL", KEYS[4], unpack(redis.call("ZRANGE", KEYS[3], 0, excess - 1)))
+  redis.call("ZREMRANGEBYRANK", KEYS[3], 0, excess - 1)
+end
+return 1

@@ -1,0 +1,62 @@
+"""Everything /metrics tells, read from Redis in one request."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from airtable_sync import budget
+from airtable_sync.counts import Counts
+from airtable_sync.forecast import PLANS
+from airtable_sync.store import COMPLETE_AT, COMPLETE_NUMBERS, TELEMETRY, Store
+from airtable_sync.telemetry import history, processes, run_results
+from airtable_sync.telemetry.counting import TOTALS, UNKNOWN_CALLED
+from airtable_sync.telemetry.processes import Process
+from airtable_sync.telemetry.run_results import LAST_RUNS, RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    counts: Counts
+    month: budget.Month
+    indexed: int  # numbers in the index: also those known to be unknown, and removed ones
+    numbers: int | None  # in the last reading of all of Airtable
+    complete_at: float  # when all of Airtable was asked for last; 0: never
+    unknown: int  # numbers called that nobody knows
+    processes: list[Process]
+    runs: dict[str, RunResult]  # the last one of each status
+
+    @property
+    def set_age_seconds(self) -> float | None:
+        return time.time() - self.complete_at if self.complete_at else None
+
+    @property
+    def allowed(self) -> int | None:
+        """Requests a month; None if there is no limit, or the plan is not known."""
+        return PLANS.get(settings.AIRTABLE_PLAN or "")
+
+
+def read(store: Store = TELEMETRY) -> State:
+    """Raises StoreUnavailable."""
+    now = datetime.now(UTC)
+    totals, requests, indexed, numbers, complete_at, unknown, last_runs, *heard = store.ask(
+        ("HGETALL", TOTALS),
+        ("GET", budget.month_name(now)),
+        ("ZCARD", "index"),
+        ("GET", COMPLETE_NUMBERS),
+        ("GET", COMPLETE_AT),
+        ("ZCARD", UNKNOWN_CALLED),
+        ("HGETALL", LAST_RUNS),
+        *processes.commands(),
+    )
+    return State(
+        counts=history.of_totals(totals),
+        month=budget.month_of(int(requests or 0), now),
+        indexed=indexed,
+        numbers=None if numbers is None else int(numbers),
+        complete_at=min(time.time(), int(complete_at or 0) / 1000),
+        unknown=unknown,
+        processes=processes.of_replies(*heard),
+        runs=run_results.of_hash(last_runs),
+    )

@@ -1,0 +1,47 @@
+"""What telemetry costs: a call, which it shall not slow down, and the search for a near number."""
+
+import os
+import random
+import statistics
+import time
+
+from rich.console import Console
+
+COUNTED, KNOWN = 9_000, 50_000
+
+
+def run(rounds: int) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
+    import django
+
+    django.setup()
+    answers = [_microseconds_an_answer() for _ in range(4 * rounds)]
+    spread = f"{min(answers):.1f}-{max(answers):.1f}"
+    Console().print(f"Counting an answer: {statistics.median(answers):.1f} µs ({spread})")
+    Console().print(f"A number near to none of {KNOWN}: {_milliseconds_a_search():.0f} ms")
+
+
+def _microseconds_an_answer() -> float:
+    from airtable_sync import telemetry
+    from airtable_sync.answers import Answer
+    from airtable_sync.entries import Entry
+    from airtable_sync.telemetry.call_path import waiting
+
+    config = {"customer_name": "John Doe"}
+    entry = Entry("+32460234291", config, int(time.time() * 1000), "refresh")
+    answer = Answer(entry.number, True, config, {}, "memory", {}, entry)
+    waiting.clear()
+    started = time.perf_counter()
+    for _ in range(COUNTED):
+        telemetry.answered(answer, "retell", "", 0.0002)
+    return (time.perf_counter() - started) / COUNTED * 1e6
+
+
+def _milliseconds_a_search() -> float:
+    from airtable_sync.telemetry.nearest import nearest
+
+    digits = random.Random(7)
+    known = {f"+324{digits.randrange(10**8):08d}" for _ in range(KNOWN)}
+    started = time.perf_counter()
+    nearest("+19995551234", known)
+    return (time.perf_counter() - started) * 1000
