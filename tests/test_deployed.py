@@ -28,16 +28,8 @@ def airtable() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
-    server.start()
-    yield server
-    server.terminate()
-
-
-@pytest.fixture
-def server(tmp_path: Path, airtable: Sandbox, valkey: ValkeyServer) -> Iterator[Server]:
-    with serving(tmp_path, variables_of(airtable, valkey)) as running:
+def server(tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer) -> Iterator[Server]:
+    with serving(tmp_path, variables_of(airtable, own_valkey)) as running:
         yield running
 
 
@@ -62,9 +54,9 @@ def test_a_cold_number_then_a_cached_one_with_the_four_log_lines(server: Server)
 
 
 def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
-    server: Server, airtable: Sandbox, valkey: ValkeyServer
+    server: Server, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
-    variables = variables_of(airtable, valkey)
+    variables = variables_of(airtable, own_valkey)
     refreshed = manage("refresh_airtable_cache", "--json", **variables)
     assert refreshed.returncode == 0, refreshed.stderr
     assert json.loads(refreshed.stdout)["status"] == "published"
@@ -76,7 +68,7 @@ def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
 
 
 def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
-    server: Server, airtable: Sandbox, valkey: ValkeyServer
+    server: Server, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
     statuses: list[int] = []
     wrong: list[dict[str, str]] = []
@@ -94,7 +86,7 @@ def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
     for thread in threads:
         thread.start()
     time.sleep(1)
-    valkey.terminate()
+    own_valkey.terminate()
     time.sleep(2)
     airtable.stop()
     time.sleep(1.5)

@@ -24,6 +24,7 @@ from tests.cast import JOHN, NUMBER
 from tests.conftest import record_id, variables_of
 from tests.proxy import Proxy
 from tests.server import KEY, Server, free_port, manage, serving
+from tests.valkeys import start_valkey
 from webhooks.platforms import PLATFORMS
 
 pytestmark = pytest.mark.slow
@@ -36,16 +37,8 @@ def airtable() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
-    server.start()
-    yield server
-    server.terminate()
-
-
-@pytest.fixture
-def variables(airtable: Sandbox, valkey: ValkeyServer) -> dict[str, str]:
-    return variables_of(airtable, valkey)
+def variables(airtable: Sandbox, own_valkey: ValkeyServer) -> dict[str, str]:
+    return variables_of(airtable, own_valkey)
 
 
 class Calls:
@@ -175,7 +168,7 @@ def nothing(valkey: ValkeyServer) -> None:
 def test_scenario_9_whatever_happens_to_redis_no_call_notices(
     tmp_path: Path,
     airtable: Sandbox,
-    valkey: ValkeyServer,
+    own_valkey: ValkeyServer,
     variables: dict[str, str],
     trouble: Callable[[ValkeyServer], None],
     end: Callable[[ValkeyServer], None],
@@ -187,9 +180,9 @@ def test_scenario_9_whatever_happens_to_redis_no_call_notices(
             time.sleep(1)
         with Calls(server) as calls:
             time.sleep(0.5)
-            trouble(valkey)
+            trouble(own_valkey)
             time.sleep(3)
-            end(valkey)
+            end(own_valkey)
             time.sleep(0.5)
         caused = len(airtable.requests) - asked
         cold = [server.call(f"+3248{index:07}") for index in range(12)]
@@ -205,9 +198,9 @@ def test_scenario_9_whatever_happens_to_redis_no_call_notices(
 
 
 def test_scenario_9_a_redis_that_is_slow_slows_no_hit(
-    tmp_path: Path, airtable: Sandbox, valkey: ValkeyServer, variables: dict[str, str]
+    tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, variables: dict[str, str]
 ) -> None:
-    proxy = Proxy(valkey.port)
+    proxy = Proxy(own_valkey.port)
     slow = {**variables, "REDIS_URL": f"redis://127.0.0.1:{proxy.port}"}
     with serving(tmp_path, slow) as server:
         warm(variables, server)
@@ -241,7 +234,7 @@ def test_scenario_3_entries_past_their_time_are_renewed_once_for_all_processes(
 
 
 def test_scenario_5_a_holder_that_slept_over_its_lease_overwrites_nothing(
-    tmp_path: Path, airtable: Sandbox, valkey: ValkeyServer, variables: dict[str, str]
+    tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, variables: dict[str, str]
 ) -> None:
     """A frozen process wakes up with an old reading in its hands, after another one has taken over
     and a person has changed the name."""
@@ -383,8 +376,7 @@ def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
     tmp_path: Path, airtable: Sandbox, down: str
 ) -> None:
     port = free_port()
-    redis = ValkeyServer(port=port)
-    redis.start()
+    redis = start_valkey(port)
     variables = variables_of(airtable, redis)
     if down in ("redis", "both"):
         redis.terminate()
@@ -400,8 +392,7 @@ def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
         if down in ("airtable", "both"):
             airtable.start()
         if down in ("redis", "both"):
-            redis = ValkeyServer(port=port)
-            redis.start()
+            redis = start_valkey(port)
         until = time.monotonic() + 20
         while server.call(NUMBER).headers["X-Siftly-Source"] != "memory":
             assert time.monotonic() < until

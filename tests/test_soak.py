@@ -17,9 +17,10 @@ from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.server import Server, free_port, manage, serving
+from tests.server import Server, manage, serving
+from tests.valkeys import start_valkey
 
-SECONDS = 60.0
+SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 COMPRESSED = {"CACHE_TTL_SECONDS": "3", "CACHE_NEGATIVE_SECONDS": "1"}
 
 
@@ -102,8 +103,7 @@ def megabytes(server: Server) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_an_hour_of_calls_with_faults_loses_and_leaks_nothing(tmp_path: Path) -> None:
-    valkey = ValkeyServer(port=free_port())
-    valkey.start()
+    valkey = start_valkey()
     with Sandbox([linked_base()], latency=0.05) as airtable:
         variables = {**variables_of(airtable, valkey), **COMPRESSED}
         with serving(tmp_path, variables) as server:
@@ -150,6 +150,7 @@ def _soak(
     after = (server.threads(), files(server), megabytes(server))
     told = f"seed {seed}, {dict(weather.happened)}, {dict(sources)}, {before} {after}"
     assert not trouble, (told, trouble[:5])
+    assert not _refused(airtable), told
     assert sum(sources.values()) > 1000
     for number in right:  # also closes breakers that nobody asked since
         assert server.call(number).status_code == 200
@@ -161,6 +162,22 @@ def _soak(
     assert after[0] <= before[0] + 12, told
     assert after[1] <= before[1] + 20, told
     assert after[2] <= before[2] + 40, told
+
+
+def _refused(airtable: Sandbox) -> list[str]:
+    """Requests that came too fast, each with those of the second before it."""
+    log = airtable.requests
+    refused = [each for each in log if each.status == 429]
+    return [
+        str(
+            [
+                round(other.started_at - each.started_at, 3)
+                for other in log
+                if -1.2 < other.started_at - each.started_at <= 0
+            ]
+        )
+        for each in refused[:3]
+    ]
 
 
 def known_numbers(variables: dict[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from airtable_sync.subscription import Subscription
 from siftly.caches import redis_caches
 from tests.conftest import use_redis
 from tests.proxy import Proxy
+from tests.valkeys import start_valkey
 
 pytestmark = pytest.mark.slow
 
@@ -119,8 +120,7 @@ def test_scenario_13_a_subscription_that_dies_silently_is_coherent_3_s_after_its
 
 
 def test_scenario_18_a_redis_that_restarts_empty_is_filled_again(settings: Any) -> None:
-    first = ValkeyServer()
-    first.start()
+    first = start_valkey()
     use_redis(settings, first.connection_url)
     port = first.port
     with subscribed(REPLICA) as replica:
@@ -129,8 +129,7 @@ def test_scenario_18_a_redis_that_restarts_empty_is_filled_again(settings: Any) 
         first.terminate()
         eventually(lambda: not replica.in_step, 5)
         assert has(replica, "John")()
-        second = ValkeyServer(port=port)
-        second.start()
+        second = start_valkey(port)
         try:
             breakers.REDIS.reset()
             eventually(lambda: CALLS.numbers() == [NUMBER], 5)
