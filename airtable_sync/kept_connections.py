@@ -27,11 +27,12 @@ class KeptConnections(HTTPAdapter):
             raise
 
     def _is_kept(self, request: requests.PreparedRequest, **arguments: Any) -> bool:
-        pool: HTTPConnectionPool = self.get_connection_with_tls_context(
+        pool = self.get_connection_with_tls_context(
             request, arguments["verify"], cert=arguments.get("cert")
         )
-        # The one used last is used next. Closed ones stand there, too.
-        last = pool.pool.queue[-1] if pool.pool and pool.pool.queue else None
+        if not isinstance(pool, HTTPConnectionPool) or not pool.pool or not pool.pool.queue:
+            return False
+        last = pool.pool.queue[-1]  # the one used last is used next, unless it is seen to be closed
         return last is not None and last.is_connected
 
 
