@@ -178,6 +178,9 @@ class Airtable:
             raise reason from error
 
     def _send(self, method: str, url: str, *, again: bool = False, **arguments: Any) -> Any:
+        # Before it has a place in the budget: what Airtable counts is when a request arrives.
+        connections = cast("KeptConnections", self._api.session.get_adapter(url))
+        connections.open(url, self.patience.connect_seconds)
         budget.wait_for_place(self.patience.budget_seconds, is_call=self.patience.is_call)
         with self._count:
             self.requests_made += 1

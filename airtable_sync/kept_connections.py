@@ -1,11 +1,11 @@
-"""HTTP connections that are kept between requests, and what the other side may do with them."""
+"""HTTP connections that are kept between requests: opened in time, and what their end means."""
 
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 
 
 class ClosedMeanwhile(requests.ConnectionError):
@@ -14,26 +14,45 @@ class ClosedMeanwhile(requests.ConnectionError):
 
 
 class KeptConnections(HTTPAdapter):
-    """Tells a kept connection that has ended from a server that can't be reached. urllib3 notices
-    only what was closed before it begins to send."""
+    """For one thread, which makes one request at a time."""
+
+    _is_new = True
+
+    def open(self, url: str, seconds: float) -> None:
+        """Have a connection at hand, so that a request starts when it is sent, and not after a
+        handshake. Raises requests.ConnectionError."""
+        pool = self.get_connection_with_tls_context(requests.Request("GET", url).prepare(), True)
+        if not isinstance(pool, HTTPConnectionPool):
+            return
+        # As `send` does, for the same trust.
+        self.cert_verify(pool, url, verify=True, cert=None)  # type: ignore[no-untyped-call]
+        connection = pool._get_conn()  # noqa: SLF001 - what urllib3 itself does for each request
+        try:
+            self._is_new = bool(connection.is_closed)
+            if connection.is_closed:
+                connection.timeout = seconds
+                connection.connect()
+        except (HTTPError, OSError) as error:
+            connection.close()
+            raise _translated(error) from error
+        finally:
+            pool._put_conn(connection)  # noqa: SLF001
 
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:  # type: ignore[override]
-        is_kept = self._is_kept(request, **arguments)
         try:
             return super().send(request, **arguments)
         except requests.ConnectionError as error:
-            if is_kept and _no_byte_came(error):
+            if not self._is_new and _no_byte_came(error):
                 raise ClosedMeanwhile(error, request=request) from error
             raise
 
-    def _is_kept(self, request: requests.PreparedRequest, **arguments: Any) -> bool:
-        pool = self.get_connection_with_tls_context(
-            request, arguments["verify"], cert=arguments.get("cert")
-        )
-        if not isinstance(pool, HTTPConnectionPool) or not pool.pool or not pool.pool.queue:
-            return False
-        last = pool.pool.queue[-1]  # the one used last is used next, unless it is seen to be closed
-        return last is not None and last.is_connected
+
+def _translated(error: Exception) -> requests.ConnectionError:
+    # Of urllib3's errors a refusal is a ConnectTimeoutError, too.
+    is_refusal = isinstance(error, NewConnectionError)
+    if isinstance(error, TimeoutError | ConnectTimeoutError) and not is_refusal:
+        return requests.ConnectTimeout(error)
+    return requests.ConnectionError(error)
 
 
 def _no_byte_came(error: requests.ConnectionError) -> bool:

