@@ -21,6 +21,7 @@ from airtable_sync.airtable_errors import (
     Unavailable,
     error_of,
 )
+from airtable_sync.kept_connections import ClosedMeanwhile, KeptConnections
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +142,7 @@ class Airtable:
             )
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
+            api.session.mount(settings.AIRTABLE_API_URL, KeptConnections())
             api.session.hooks["response"].append(_reading_within(self.patience.answer_seconds))
             self._threads.api = api
         return cast("Api", self._threads.api)
@@ -182,15 +184,26 @@ class Airtable:
             time.sleep(pause)
 
     def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
+        try:
+            return self._send(method, url, **arguments)
+        except (requests.RequestException, ValueError, RecursionError) as error:
+            reason = error_of(error)
+            budget.block(reason)
+            raise reason from error
+
+    def _send(self, method: str, url: str, *, again: bool = False, **arguments: Any) -> Any:
+        # Before it has a place in the budget: what Airtable counts is when a request arrives.
+        connections = cast("KeptConnections", self._api.session.get_adapter(url))
+        connections.open(url, self.patience.connect_seconds)
         budget.wait_for_place(self.patience.budget_seconds, is_call=self.patience.is_call)
         with self._count:
             self.requests_made += 1
         try:
             return self._api.request(method, url, **arguments)
-        except (requests.RequestException, ValueError, RecursionError) as error:
-            reason = error_of(error)
-            budget.block(reason)
-            raise reason from error
+        except ClosedMeanwhile:  # that says nothing about Airtable; reading twice harms nobody
+            if again or method == "POST":
+                raise
+            return self._send(method, url, again=True, **arguments)
 
 
 def _reading_within(seconds: float) -> Callable[..., None]:

@@ -62,6 +62,11 @@ def look_up(
     return {number: _entry(number, configs.get(number), asked_at) for number in numbers}
 
 
+def probe() -> None:
+    """Ask Airtable the least there is to ask. Raises AirtableError."""
+    PROBING.matching(current().root.table, formulas.FALSE())
+
+
 def _entry(number: str, config: Config | None, asked_at: int) -> Entry:
     if config is None:
         return Entry(number, None, asked_at, "lookup")

@@ -3,6 +3,7 @@
 An outage is never a miss: whatever Redis fails to do raises StoreUnavailable."""
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -321,7 +322,7 @@ class Store:
         with self._translated():
             pipeline = self._redis.pipeline(transaction=False)
             for command, name, *arguments in commands:
-                pipeline.execute_command(command, self._raw(str(name)), *arguments)
+                pipeline.execute_command(command, self.raw(str(name)), *arguments)
             return list(pipeline.execute())
 
     def _run_all(self, calls: Iterable["ScriptCall"]) -> list[Any]:
@@ -363,8 +364,7 @@ class Store:
         except CircuitOpenError as error:
             raise StoreUnavailable("Redis has failed again and again and is left alone.") from error
         except (RedisError, ConnectionInterrupted, OSError) as error:
-            cause = error.__cause__ if isinstance(error, ConnectionInterrupted) else error
-            raise StoreUnavailable(f"Redis: {type(cause).__name__}: {cause}") from error
+            raise StoreUnavailable(_sentence(error)) from error
 
 
 ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # a script, names of keys, arguments
@@ -387,6 +387,14 @@ def _written(chunk: Sequence[Entry], answer: Sequence[bytes]) -> Iterator[Writte
     for entry, word, before in zip(chunk, answer[::2], answer[1::2], strict=True):
         old = from_bytes(entry.number, before) if before else None
         yield Written(entry, cast("Outcome", word.decode()), old)
+
+
+def _sentence(error: Exception) -> str:
+    cause = error.__cause__ if isinstance(error, ConnectionInterrupted) else error
+    # Only the text is left of what the TLS library raised.
+    if found := re.search(r"certificate verify failed: (.+?)\.? \(_ssl", str(cause)):
+        return f"Redis' certificate is not to be trusted: {found[1]}."
+    return f"Redis: {type(cause).__name__}: {cause}"
 
 
 def _key(number: str) -> str:

@@ -1,6 +1,7 @@
 """Django's cache on django-redis, with time limits that suit who waits."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -32,6 +33,14 @@ def _cache(url: str, connect_seconds: float, answer_seconds: float) -> dict[str,
                 "protocol": 2,
                 "driver_info": None,
                 "retry": Retry(NoBackoff(), 0),
+                **_greeting(url),
             },
         },
     }
+
+
+def _greeting(url: str) -> dict[str, str]:
+    """After a TLS handshake the server sends session tickets, which redis-py takes for stray data
+    on a connection where it has not read an answer yet. A password gets one; else a name does."""
+    parts = urlsplit(url)
+    return {"client_name": "siftly"} if parts.scheme == "rediss" and not parts.password else {}

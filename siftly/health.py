@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
+from interlock import CircuitOpenError, State
 
 from airtable_sync import breakers, counters, database_copy, fields, lookups
 from airtable_sync.airtable import FOR_A_CHANGE, Airtable
+from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.feed import Feed
-from airtable_sync.lookup import AIRTABLE
+from airtable_sync.lookup import AIRTABLE, probe
 from airtable_sync.pings import PINGS
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
@@ -29,6 +32,7 @@ DATABASE_SECONDS = 8.0
 UPKEEP_SECONDS = 3600.0
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each failure
 PART_SECONDS = 1.0
+PROBE_SECONDS = 60.0
 _PROBING = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
 
 _first_load_ended = asyncio.Event()
@@ -110,7 +114,8 @@ async def _background() -> AsyncIterator[None]:
         subscription.start()
         if settings.AIRTABLE_CHANGES != "off" and settings.AIRTABLE_API_KEY:
             watcher.start()
-    tasks = [asyncio.create_task(_first_load(subscription)), asyncio.create_task(_upkeep())]
+    work = (_first_load(subscription), _upkeep(), _recovery())
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         async with flush.in_background():
             yield
@@ -158,3 +163,21 @@ async def _upkeep() -> None:
             logger.exception("The upkeep failed")
         pause = UPKEEP_SECONDS if known else min(2 * pause, UPKEEP_SECONDS)
         await asyncio.sleep(pause)
+
+
+async def _recovery() -> None:
+    """A breaker closes by a call that succeeds. Where no cold number rings for long, and the status
+    goes on saying that Airtable is left alone, one small request takes the place of the call."""
+    while settings.AIRTABLE_API_KEY:
+        await asyncio.sleep(PROBE_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311
+        try:
+            await asyncio.to_thread(_probe_if_open)
+        except Exception:
+            logger.exception("The probe of Airtable ended unforeseen")
+
+
+def _probe_if_open() -> None:
+    if breakers.AIRTABLE.state is State.CLOSED:
+        return
+    with contextlib.suppress(AirtableError, CircuitOpenError), breakers.AIRTABLE:
+        probe()

@@ -1,3 +1,4 @@
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,14 @@ from airtable_sync.telemetry.call_path import waiting
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
+from tests.valkeys import TlsValkey, behind_tls, start_valkey
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
-        yield server
+    server = start_valkey()
+    yield server
+    server.terminate()
 
 
 @pytest.fixture
@@ -30,6 +33,21 @@ def valkey(valkey_server: ValkeyServer, settings: Any) -> ValkeyServer:
         client.flushall()
     fields._here.update(fields.NOTHING)
     return valkey_server
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """A Valkey of this test's own, which may be killed."""
+    server = start_valkey()
+    yield server
+    server.terminate()
+
+
+@pytest.fixture
+def tls_valkey(tmp_path: Path) -> Iterator[TlsValkey]:
+    """One that is reached by TLS and with a password only."""
+    with behind_tls(tmp_path, secrets.token_hex(8)) as server:
+        yield server
 
 
 @pytest.fixture

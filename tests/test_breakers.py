@@ -34,6 +34,36 @@ def test_scenario_10_command_errors_do_not(error: Exception) -> None:
     assert fail(breakers.REDIS, error) is State.CLOSED
 
 
+def test_scenario_10_a_redis_whose_name_leads_nowhere_opens_it(settings: Any) -> None:
+    use_redis(settings, "redis://nowhere.invalid:6379")
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            CALLS.now()
+    assert breakers.REDIS.state is State.OPEN
+
+
+def test_scenario_10_a_redis_with_too_many_clients_opens_it(
+    own_valkey: ValkeyServer, settings: Any
+) -> None:
+    with own_valkey.client() as client:
+        client.config_set("maxclients", "1")
+        use_redis(settings, own_valkey.connection_url)
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable):
+                CALLS.now()
+    assert breakers.REDIS.state is State.OPEN
+
+
+def test_scenario_10_a_redis_that_is_full_does_not(own_valkey: ValkeyServer, settings: Any) -> None:
+    use_redis(settings, own_valkey.connection_url)
+    with own_valkey.client() as client:
+        client.config_set("maxmemory", "1")
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+                CALLS.remember("name", "value")
+    assert breakers.REDIS.state is State.CLOSED
+
+
 def test_airtables_opens_when_it_is_away_and_not_when_it_refuses() -> None:
     for error in (AirtableError("403"), RateLimited("429"), QuotaExceeded("429")):
         assert fail(breakers.AIRTABLE, error) is State.CLOSED

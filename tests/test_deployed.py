@@ -28,16 +28,8 @@ def airtable() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
-    server.start()
-    yield server
-    server.terminate()
-
-
-@pytest.fixture
-def server(tmp_path: Path, airtable: Sandbox, valkey: ValkeyServer) -> Iterator[Server]:
-    with serving(tmp_path, variables_of(airtable, valkey)) as running:
+def server(tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer) -> Iterator[Server]:
+    with serving(tmp_path, variables_of(airtable, own_valkey)) as running:
         yield running
 
 
@@ -62,9 +54,9 @@ def test_a_cold_number_then_a_cached_one_with_the_four_log_lines(server: Server)
 
 
 def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
-    server: Server, airtable: Sandbox, valkey: ValkeyServer
+    server: Server, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
-    variables = variables_of(airtable, valkey)
+    variables = variables_of(airtable, own_valkey)
     refreshed = manage("refresh_airtable_cache", "--json", **variables)
     assert refreshed.returncode == 0, refreshed.stderr
     assert json.loads(refreshed.stdout)["status"] == "published"
@@ -76,7 +68,7 @@ def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
 
 
 def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
-    server: Server, airtable: Sandbox, valkey: ValkeyServer
+    server: Server, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
     statuses: list[int] = []
     wrong: list[dict[str, str]] = []
@@ -94,7 +86,7 @@ def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
     for thread in threads:
         thread.start()
     time.sleep(1)
-    valkey.terminate()
+    own_valkey.terminate()
     time.sleep(2)
     airtable.stop()
     time.sleep(1.5)
@@ -151,8 +143,7 @@ def test_a_call_behind_a_proxy_is_never_redirected(server: Server) -> None:
     ],
 )
 def test_no_bytes_on_the_socket_make_a_500(server: Server, raw: bytes) -> None:
-    port = int(server.url.rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(raw)
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 4"), answer
@@ -164,8 +155,7 @@ def test_the_server_ends_within_seconds_of_sigterm(server: Server) -> None:
 
 
 def test_a_head_that_is_too_large_or_never_ends_is_cut_off(server: Server) -> None:
-    port = int(server.url.rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"POST /webhooks/retell/ HTTP/1.1\r\n")
         with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it happens
             connection.sendall((b"x-header: " + b"x" * 10_000 + b"\r\n") * 2000)

@@ -120,18 +120,20 @@ class TestBatches:
 
 
 class TestFailures:
-    def test_scenario_6_a_late_lookup_overwrites_nothing(
-        self, fake_redis: str, airtable: Sandbox
+    @pytest.mark.parametrize("newer", [{"a": "newer"}, None], ids=["changed", "removed"])
+    def test_scenario_6_a_late_lookup_neither_overwrites_nor_resurrects(
+        self, fake_redis: str, airtable: Sandbox, newer: dict[str, str] | None
     ) -> None:
         def change_meanwhile() -> None:
-            newer = Entry(NUMBER, {"a": "newer"}, int(time.time() * 1000) + 50, "change")
-            CALLS.write([newer], announce_unchanged=False)
+            asked_at = int(time.time() * 1000) + 50
+            CALLS.write([Entry(NUMBER, newer, asked_at, "change")], announce_unchanged=False)
 
         airtable.faults.add(Fault(table="dynamic_variables", before=change_meanwhile))
         run(lambda: ask_all([NUMBER]))
-        entry = CALLS.read(NUMBER)
-        assert entry
-        assert entry.config == {"a": "newer"}
+        of_this_process().sync()
+        for entry in (CALLS.read(NUMBER), of_this_process().get(NUMBER)):
+            assert entry
+            assert entry.config == newer
 
     def test_all_who_wait_hear_of_a_failure(self, fake_redis: str, airtable: Sandbox) -> None:
         airtable.faults.add(Fault(status=500))

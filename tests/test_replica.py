@@ -1,6 +1,9 @@
 """The replica: in step with Redis, and going on without it."""
 
+import gc
+import threading
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -141,6 +144,42 @@ def test_what_has_outlived_its_use_is_pruned(replica: Replica) -> None:
     assert len(replica) == 2
     replica.prune()
     assert len(replica) == 1
+
+
+def test_a_call_waits_for_no_lock(replica: Replica) -> None:
+    write(entry())
+    replica.sync()
+    found: list[list[str | None]] = []
+    with replica._writing:
+        caller = threading.Thread(target=lambda: found.append(names(replica, NUMBER)))
+        caller.start()
+        caller.join(5)
+    assert found == [["John"]]
+
+
+def test_its_limit_in_bytes_is_what_it_takes_of_the_processs_memory(
+    valkey: ValkeyServer, settings: Any
+) -> None:
+    replica = Replica(REPLICA)
+    write(*[entry(f"+3246{index:07}", "x" * 300) for index in range(6000)])
+    settings.REPLICA_MAX_BYTES = 2_000_000
+    gc.collect()
+    tracemalloc.start()
+    replica.sync()
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 1000 < len(replica) < 6000
+    assert 0.5 * settings.REPLICA_MAX_BYTES < taken < 1.2 * settings.REPLICA_MAX_BYTES
+
+
+def test_scenario_18_what_redis_evicts_it_goes_on_serving(replica: Replica) -> None:
+    write(entry(), entry(OTHER, "Jane"))
+    replica.sync()
+    REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
+    write(entry(OTHER, "Janet", asked_at=now() + 1))
+    replica.sync()
+    assert names(replica) == ["John", "Janet"]
 
 
 def test_above_its_limit_it_holds_what_was_called_for(replica: Replica, settings: Any) -> None:

