@@ -80,7 +80,7 @@ def call(number: str = NUMBER) -> bytes:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
     from webhooks.platforms import PLATFORMS
 
-    sent = PLATFORMS["retell"].place(number, KEY)
+    sent = PLATFORMS["retell"].place(number, KEY, "")
     return request_bytes("/webhooks/retell/", dict(sent.headers), sent.body)
 
 

@@ -55,7 +55,7 @@ def _run(started: contextlib.ExitStack) -> int:
     started.callback((RUN_DIR / "env").unlink, missing_ok=True)
     server = started.enter_context(_serving(port))
     _wait_until_ready(server, port)
-    print(_welcome(port, stand_ins, password), flush=True)
+    print(_welcome(port, password), flush=True)
     return server.wait()
 
 
@@ -81,13 +81,24 @@ def _stand_ins(started: contextlib.ExitStack) -> dict[str, str]:
         stand_ins["SECRET_KEY"] = secrets.token_urlsafe(48)
     if not os.environ.get("DATABASE_URL"):
         stand_ins["DATABASE_URL"] = f"sqlite:///{RUN_DIR / 'db.sqlite3'}"
-    if not os.environ.get("RETELL_API_KEY"):
-        stand_ins["RETELL_API_KEY"] = f"key_{secrets.token_hex(12)}"
+    stand_ins.update(_platforms())
     if not os.environ.get("REDIS_URL"):
         stand_ins["REDIS_URL"] = _start_redis(started)
     if not any(os.environ.get(f"AIRTABLE_{name}") for name in ("API_KEY", "BASE_ID", "API_URL")):
         stand_ins.update(_start_airtable(started))
     return stand_ins
+
+
+def _platforms() -> dict[str, str]:
+    from webhooks.platforms import PLATFORMS
+
+    return {
+        name: value
+        for platform in PLATFORMS.values()
+        if not os.environ.get(platform.secrets_setting)
+        for name, value in platform.stand_in().items()
+        if not os.environ.get(name)
+    }
 
 
 def _start_redis(started: contextlib.ExitStack) -> str:
@@ -180,18 +191,17 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.05)
 
 
-def _welcome(port: int, stand_ins: dict[str, str], password: str | None) -> str:
+def _welcome(port: int, password: str | None) -> str:
     url = f"http://127.0.0.1:{port}"
-    key = stand_ins.get("RETELL_API_KEY")
     python = os.path.relpath(sys.executable, BASE_DIR) if ".venv" in sys.executable else "python"
-    prefix = f"RETELL_API_KEY={key} " if key else ""
+    env = RUN_DIR.relative_to(BASE_DIR) if RUN_DIR.is_relative_to(BASE_DIR) else RUN_DIR.resolve()
     login = f"admin, password {password}" if password else "your own (manage.py createsuperuser)"
     return f"""
 Siftly is running.
 
-  Place a call   {prefix}{python} manage.py place_call +32460234291 --url {url}
+  Place a call   (. {env}/env; {python} manage.py place_call +32460234291 --url {url})
   Admin          {url}/admin/  login: {login}
-  Other commands in another terminal, after:  . .run/env
+  Other commands in another terminal, after:  . {env}/env
   Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}
   Stop           Ctrl-C
 """

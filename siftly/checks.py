@@ -13,9 +13,9 @@ from django.core.management.base import SystemCheckError
 
 from airtable_sync.mapping import MappingError, current
 from airtable_sync.numbers import e164
+from webhooks.platforms import PLATFORMS
 
 LEAST_TOKEN = 20  # letters, half of them different
-PLATFORM_SECRETS = ("RETELL_API_KEY",)
 
 
 @register()
@@ -42,11 +42,20 @@ def missing(**_: Any) -> list[CheckMessage]:
 
 @register()
 def no_platform(**_: Any) -> list[CheckMessage]:
-    if any(getattr(settings, name) for name in PLATFORM_SECRETS):
+    names = [platform.secrets_setting for platform in PLATFORMS.values()]
+    if any(getattr(settings, name) for name in names):
         return []
-    names = ", ".join(PLATFORM_SECRETS)
+    sentence = f"No platform's secret is set ({', '.join(names)}): every call gets a 404."
+    return [Warning(sentence, id="siftly.W002")]
+
+
+@register()
+def platform_secrets(**_: Any) -> list[CheckMessage]:
     return [
-        Warning(f"No platform's secret is set ({names}): every call gets a 404.", id="siftly.W002")
+        Error(f"{platform.secrets_setting}: {problem}", id="siftly.E008")
+        for platform in PLATFORMS.values()
+        for secret in getattr(settings, platform.secrets_setting)
+        if (problem := platform.problem_with(secret))
     ]
 
 

@@ -134,6 +134,15 @@ LOOKUP_DEADLINE_SECONDS = env.float(
 )
 DEFAULT_VARIABLES: dict[str, str] = env.variables("DEFAULT_VARIABLES", "{}") or {}
 RETELL_API_KEY = comma_separated("RETELL_API_KEY")
+ELEVENLABS_WEBHOOK_SECRET = comma_separated("ELEVENLABS_WEBHOOK_SECRET")
+VAPI_WEBHOOK_SECRET = comma_separated("VAPI_WEBHOOK_SECRET")
+VAPI_ASSISTANT_ID = env.str("VAPI_ASSISTANT_ID", None)
+TWILIO_AUTH_TOKEN = comma_separated("TWILIO_AUTH_TOKEN")
+TWILIO_CONNECT_URL = env.address("TWILIO_CONNECT_URL", None, schemes=("wss",))
+TELNYX_PUBLIC_KEY = comma_separated("TELNYX_PUBLIC_KEY")
+TELNYX_SIGNING_KEY = comma_separated("TELNYX_SIGNING_KEY")  # a stand-in's, for `place_call`
+SYNTHFLOW_WEBHOOK_SECRET = comma_separated("SYNTHFLOW_WEBHOOK_SECRET")
+STANDARD_WEBHOOK_SECRET = comma_separated("STANDARD_WEBHOOK_SECRET")
 
 # --- Who looks after it -----------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ async def _call_all(port: int, numbers: Sequence[str], pause: float) -> list[Ans
 
 
 async def _call(port: int, number: str) -> Answered:
-    sent = PLATFORMS["retell"].place(number, KEY)
+    sent = PLATFORMS["retell"].place(number, KEY, "")
     started = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request_bytes("/webhooks/retell/", dict(sent.headers), sent.body))

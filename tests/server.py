@@ -33,7 +33,7 @@ class Server:
 
     def call(self, number: str, timeout: float = 15) -> requests.Response:
         """What Retell sends when this number rings."""
-        sent = PLATFORMS["retell"].place(number, KEY)
+        sent = PLATFORMS["retell"].place(number, KEY, "")
         url = f"{self.url}/webhooks/retell/"
         return requests.post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync import telemetry
-from airtable_sync.answers import Answer, answer
+from airtable_sync.answers import Source, answer
 from airtable_sync.mapping import current
 from airtable_sync.numbers import e164
 from webhooks.platforms import PLATFORMS
@@ -35,16 +35,14 @@ async def webhook(request: HttpRequest, platform: str, body: bytes) -> HttpRespo
     except MalformedCall as error:
         return _refused(400, str(error))
     except NotACall:
-        return HttpResponse(status=204)
+        return _told(adapter.acknowledgement(), "default", {}, time.perf_counter() - started)
     number = e164(call.to_number, current().region)
     deadline = settings.LOOKUP_DEADLINE_SECONDS or adapter.deadline_seconds
     found = await answer(number, deadline)
-    response = adapter.response(call, found)
-    response["X-Siftly-Source"] = found.source
+    response = adapter.response(call, adapter.permitted(found))
     seconds = time.perf_counter() - started
-    response["Server-Timing"] = _server_timing(found, seconds)
     telemetry.answered(found, platform, call.call_id, seconds)
-    return response
+    return _told(response, found.source, found.spent, seconds)
 
 
 def _refused(status: int, sentence: str) -> HttpResponse:
@@ -52,7 +50,11 @@ def _refused(status: int, sentence: str) -> HttpResponse:
     return JsonResponse({"error": sentence}, status=status)
 
 
-def _server_timing(found: Answer, total: float) -> str:
-    """https://www.w3.org/TR/server-timing/"""
-    parts = {**found.spent, "total": total}
-    return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in parts.items())
+def _told(
+    response: HttpResponse, source: Source, spent: dict[str, float], seconds: float
+) -> HttpResponse:
+    """Where the answer comes from, and what took how long: https://www.w3.org/TR/server-timing/"""
+    parts = {**spent, "total": seconds}
+    timing = ", ".join(f"{name};dur={each * 1000:.2f}" for name, each in parts.items())
+    response["X-Siftly-Source"], response["Server-Timing"] = source, timing
+    return response

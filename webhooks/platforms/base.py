@@ -2,13 +2,20 @@
 wants the answer. One file each; a platform that is not registered in `__init__` does not exist."""
 
 import json
+import logging
+import re
+import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync.answers import Answer
+
+logger = logging.getLogger(__name__)
 
 LONGEST_CALL_ID = 100
 
@@ -28,7 +35,7 @@ class Call:
     platform's own name for the call, where it tells one."""
 
     to_number: str
-    kind: str
+    kind: str = ""
     call_id: str = ""
 
 
@@ -40,22 +47,79 @@ class SentCall:
     body: bytes
 
 
-class Platform(Protocol):
-    name: str
-    secrets_setting: str  # the setting with the secrets that are accepted; none: 404
-    deadline_seconds: float  # the platform's own, with a margin for the way there and back
+class Platform(ABC):
+    name: ClassVar[str]
+    secrets_setting: ClassVar[str]  # the setting with the secrets that are accepted; none: 404
+    deadline_seconds: ClassVar[
+        float
+    ]  # the platform's own, with a margin for the way there and back
+    content_type: ClassVar[str] = "application/json"
+    reserved: ClassVar[re.Pattern[str] | None] = None  # names of variables that are its own
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool: ...
+    @property
+    def signing_setting(self) -> str:
+        """The setting with what `place` signs with."""
+        return self.secrets_setting
 
+    @abstractmethod
+    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+        """Whether one of the secrets proves the raw body to be the platform's. Never raises."""
+
+    @abstractmethod
     def call_in(self, body: bytes) -> Call:
         """Raises MalformedCall and NotACall."""
-        ...
 
+    @abstractmethod
     def response(self, call: Call, answer: Answer) -> HttpResponse: ...
 
-    def place(self, to_number: str, secret: str) -> SentCall:
-        """The same call from the platform's side, signed: for trying things out."""
-        ...
+    @abstractmethod
+    def body(self, to_number: str) -> bytes:
+        """What the platform sends when this number rings: for trying things out."""
+
+    @abstractmethod
+    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
+        """The headers that prove a body to be the platform's. `address` is where it is sent to."""
+
+    def place(self, to_number: str, secret: str, address: str) -> SentCall:
+        """A call from the platform's side."""
+        body = self.body(to_number)
+        headers = {"Content-Type": self.content_type, **self.sign(body, secret, address)}
+        return SentCall(headers, body)
+
+    def acknowledgement(self) -> HttpResponse:
+        """What the platform gets for an event that is no call."""
+        return JsonResponse({})
+
+    def problem_with(self, secret: str) -> str:
+        """What makes a secret useless, in one sentence; empty if nothing does."""
+        usable = secret.isascii() and secret.isprintable() and " " not in secret
+        return "" if usable else "Not a secret: it holds a space or a letter that no secret has."
+
+    def stand_in(self) -> dict[str, str]:
+        """Variables that set the platform up with a made-up secret, for `make run` and tests."""
+        return {self.secrets_setting: secrets.token_hex(16)}
+
+    def permitted(self, answer: Answer) -> Answer:
+        """The answer without the variables whose names are the platform's own."""
+        if not self.reserved:
+            return answer
+        taken = tuple(name for name in answer.variables if self.reserved.match(name))
+        if not taken:
+            return answer
+        records = answer.entry.records if answer.known and answer.entry else ("DEFAULT_VARIABLES",)
+        _warn_of_reserved(self.name, taken, records)
+        kept = {name: value for name, value in answer.variables.items() if name not in taken}
+        return replace(answer, variables=kept)
+
+
+@lru_cache(maxsize=1000)  # once a process is enough: the next call of the number says the same
+def _warn_of_reserved(platform: str, names: tuple[str, ...], records: tuple[str, ...]) -> None:
+    logger.warning(
+        "Not sent to %s, which keeps these names to itself: %s (from %s)",
+        platform,
+        ", ".join(names),
+        ", ".join(records),
+    )
 
 
 def json_object(body: bytes) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Retell AI's inbound call webhook: https://docs.retellai.com/features/inbound-call-webhook"""
 
-import hashlib
 import hmac
 import json
 import re
@@ -11,14 +10,15 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync.answers import Answer
-from webhooks.platforms.base import Call, NotACall, SentCall, call_id_in, json_object, member
+from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
+from webhooks.platforms.proofs import is_one_of
 
 TOLERANCE_MS = 5 * 60 * 1000
 _SIGNATURE = re.compile(r"v=([0-9]{1,20}),d=([0-9a-f]{64})")
 _KINDS = ("call_inbound", "chat_inbound")
 
 
-class Retell:
+class Retell(Platform):
     name = "retell"
     secrets_setting = "RETELL_API_KEY"
     deadline_seconds = 9.0  # Retell gives up after ten, and asks again up to three times
@@ -32,8 +32,7 @@ class Retell:
         sent_at, digest = signature.groups()
         if abs(time.time() * 1000 - int(sent_at)) > TOLERANCE_MS:
             return False
-        expected = [_digest(body, int(sent_at), secret) for secret in secrets]
-        return any([hmac.compare_digest(each, digest) for each in expected])  # noqa: C419 - all of them
+        return is_one_of(digest, [_digest(body, int(sent_at), secret) for secret in secrets])
 
     def call_in(self, body: bytes) -> Call:
         event = json_object(body)
@@ -57,14 +56,17 @@ class Retell:
             inbound["override_agent_id"] = agent
         return JsonResponse({call.kind: inbound})
 
-    def place(self, to_number: str, secret: str) -> SentCall:
-        now = int(time.time() * 1000)
+    def acknowledgement(self) -> HttpResponse:
+        return HttpResponse(status=204)
+
+    def body(self, to_number: str) -> bytes:
         inbound = {"agent_id": "agent_sandbox", "from_number": "anonymous", "to_number": to_number}
-        event = {"event": "call_inbound", "event_timestamp": now, "call_inbound": inbound}
-        body = json.dumps(event).encode()
-        signature = f"v={now},d={_digest(body, now, secret)}"
-        return SentCall({"Content-Type": "application/json", "X-Retell-Signature": signature}, body)
+        return json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
+
+    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
+        now = int(time.time() * 1000)
+        return {"X-Retell-Signature": f"v={now},d={_digest(body, now, secret)}"}
 
 
 def _digest(body: bytes, sent_at: int, secret: str) -> str:
-    return hmac.new(secret.encode(), body + str(sent_at).encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), body + str(sent_at).encode(), "sha256").hex()

@@ -42,11 +42,15 @@ class Command(BaseCommand):
 
 
 def _send(platform: Platform, number: str, url: str) -> tuple[requests.Response, float]:
-    secrets = getattr(settings, platform.secrets_setting)
+    secrets = getattr(settings, platform.signing_setting)
     if not secrets:
-        raise CommandError(f"{platform.secrets_setting} is not set: the call can't be signed.")
-    call = platform.place(number, secrets[0])
-    address = f"{url.rstrip('/')}/webhooks/{platform.name}/"
+        raise CommandError(f"{platform.signing_setting} is not set: the call can't be signed.")
+    path = f"/webhooks/{platform.name}/"
+    try:
+        call = platform.place(number, secrets[0], (settings.PUBLIC_URL or url).rstrip("/") + path)
+    except ValueError as error:
+        raise CommandError(f"{platform.signing_setting} can't sign the call: {error}.") from error
+    address = url.rstrip("/") + path
     with requests.Session() as session:
         session.trust_env = False
         started = time.perf_counter()

@@ -1,0 +1,66 @@
+"""ElevenLabs Agents' conversation initiation webhook:
+https://elevenlabs.io/docs/eleven-agents/customization/personalization/twilio-personalization"""
+
+import hmac
+import json
+import re
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from airtable_sync.answers import Answer
+from webhooks.platforms.base import Call, NotACall, Platform, json_object, member
+from webhooks.platforms.proofs import bearer, is_one_of, is_recent
+
+TOLERANCE_SECONDS = 30 * 60
+_SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
+
+
+class ElevenLabs(Platform):
+    name = "elevenlabs"
+    secrets_setting = "ELEVENLABS_WEBHOOK_SECRET"
+    deadline_seconds = 5.0  # "a reasonable timeout"; Twilio waits for ElevenLabs meanwhile
+    reserved = re.compile("system__")
+
+    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+        """The initiation carries the secret itself, in a header that is set up at ElevenLabs; only
+        events after a call are signed."""
+        return (
+            is_one_of(request.headers.get("X-Webhook-Secret", ""), secrets)
+            or is_one_of(bearer(request), secrets)
+            or _is_signed(request, body, secrets)
+        )
+
+    def call_in(self, body: bytes) -> Call:
+        event = json_object(body)
+        if "type" in event and "called_number" not in event:
+            raise NotACall(event["type"])
+        return Call(member(event, "called_number", str, "called_number"))
+
+    def response(self, call: Call, answer: Answer) -> HttpResponse:
+        # Without the type the conversation fails to start, silently.
+        kind = "conversation_initiation_client_data"
+        return JsonResponse({"type": kind, "dynamic_variables": answer.variables})
+
+    def body(self, to_number: str) -> bytes:
+        call = {
+            "caller_id": "anonymous",
+            "agent_id": "agent_sandbox",
+            "called_number": to_number,
+            "call_sid": "CA00000000000000000000000000000000",
+        }
+        return json.dumps(call).encode()
+
+    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
+        return {"X-Webhook-Secret": secret}
+
+
+def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    """`ElevenLabs-Signature: t=<s>,v0=<hex>`, over the time and the raw body.
+    https://elevenlabs.io/docs/eleven-agents/workflows/post-call-webhooks"""
+    signature = _SIGNATURE.fullmatch(request.headers.get("ElevenLabs-Signature", ""))
+    if not signature or not is_recent(int(signature[1]), TOLERANCE_SECONDS):
+        return False
+    signed = f"{signature[1]}.".encode() + body
+    expected = [hmac.digest(secret.encode(), signed, "sha256").hex() for secret in secrets]
+    return is_one_of(signature[2], expected)

@@ -1,0 +1,139 @@
+"""Twilio Programmable Voice: https://www.twilio.com/docs/usage/webhooks/voice-webhooks
+
+An agent's address is connected as a ConversationRelay; with `#stream` behind it, a media stream."""
+
+import base64
+import hmac
+import logging
+import re
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from xml.etree import ElementTree as ET
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from airtable_sync.answers import Answer
+from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.proofs import is_one_of
+
+logger = logging.getLogger(__name__)
+
+_MOST_FIELDS = 500
+_ALGORITHM = re.compile(r"(?:.*,)?\s*algorithm\s*=\s*HMAC_SHA256\s*(?:,.*)?", re.IGNORECASE)
+_OVER = ("completed", "busy", "failed", "no-answer", "canceled")
+# https://www.w3.org/TR/xml/#charsets
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class Twilio(Platform):
+    name = "twilio"
+    secrets_setting = "TWILIO_AUTH_TOKEN"
+    deadline_seconds = 13.0  # Twilio gives up after fifteen
+    content_type = "application/x-www-form-urlencoded"
+
+    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+        """`X-Twilio-Signature`, over the address as Twilio knows it and the form's fields, which
+        have to be read for it. https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
+        signature = request.headers.get("X-Twilio-Signature", "")
+        try:
+            fields = _fields(body)
+        except MalformedCall:
+            return False
+        settings_header = request.headers.get("X-Twilio-Webhooks-Signature-Settings", "")
+        algorithm = "sha256" if _ALGORITHM.fullmatch(settings_header) else "sha1"
+        expected = [
+            _signature(address, fields, secret, algorithm)
+            for address in _with_and_without_port(_public_address(request))
+            for secret in secrets
+        ]
+        return is_one_of(signature, expected)
+
+    def call_in(self, body: bytes) -> Call:
+        fields = dict(_fields(body))
+        if "MessageSid" in fields or fields.get("CallStatus") in _OVER:
+            raise NotACall
+        if "To" not in fields:
+            raise MalformedCall("To is missing.")
+        return Call(fields["To"])
+
+    def response(self, call: Call, answer: Answer) -> HttpResponse:
+        response = ET.Element("Response")
+        if address := _connect_address(answer):
+            kind = "Stream" if address.endswith("#stream") else "ConversationRelay"
+            connect = ET.SubElement(response, "Connect")
+            agent = ET.SubElement(connect, kind, url=_NO_XML.sub("", address.partition("#")[0]))
+            for name, value in answer.variables.items():
+                known = {"name": _NO_XML.sub("", name), "value": _NO_XML.sub("", value)}
+                ET.SubElement(agent, "Parameter", known)
+        return _twiml(response)
+
+    def acknowledgement(self) -> HttpResponse:
+        return _twiml(ET.Element("Response"))
+
+    def body(self, to_number: str) -> bytes:
+        call = {
+            "CallSid": "CA00000000000000000000000000000000",
+            "AccountSid": "AC00000000000000000000000000000000",
+            "From": "anonymous",
+            "To": to_number,
+            "CallStatus": "ringing",
+            "ApiVersion": "2010-04-01",
+            "Direction": "inbound",
+        }
+        return urlencode(call).encode()
+
+    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
+        return {"X-Twilio-Signature": _signature(address, _fields(body), secret, "sha1")}
+
+    def stand_in(self) -> dict[str, str]:
+        return {**super().stand_in(), "TWILIO_CONNECT_URL": "wss://agent.example/ws"}
+
+
+def _fields(body: bytes) -> list[tuple[str, str]]:
+    """Raises MalformedCall."""
+    try:
+        text = body.decode("utf-8", "replace")
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise MalformedCall(f"The body has more than {_MOST_FIELDS} fields.") from None
+
+
+def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, algorithm: str) -> str:
+    signed = address + "".join(name + value for name, value in sorted(set(fields)))
+    return base64.b64encode(hmac.digest(secret.encode(), signed.encode(), algorithm)).decode()
+
+
+def _public_address(request: HttpRequest) -> str:
+    """What Twilio was told to call: not where the proxy in front of us sent it."""
+    base = settings.PUBLIC_URL or f"{request.scheme}://{request.headers.get('Host', '')}"
+    query = request.META["QUERY_STRING"]
+    return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
+
+
+def _with_and_without_port(address: str) -> list[str]:
+    """Twilio signs the one or the other."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return [address]
+    host = parts.netloc.removesuffix(f":{parts.port}")
+    return [urlunsplit(parts._replace(netloc=each)) for each in (host, f"{host}:{port}")]
+
+
+def _connect_address(answer: Answer) -> str:
+    """Where Twilio finds the agent; empty if nobody said so, and then it takes no call."""
+    own = answer.settings.get("twilio_connect_url", "")
+    if own.startswith("wss://"):
+        return own
+    if own:
+        logger.warning("The twilio_connect_url of %s does not start with wss://", answer.number)
+    if not settings.TWILIO_CONNECT_URL:
+        logger.warning("No agent for %s: TWILIO_CONNECT_URL is not set", answer.number)
+    return settings.TWILIO_CONNECT_URL or ""
+
+
+def _twiml(response: ET.Element) -> HttpResponse:
+    xml = ET.tostring(response, encoding="utf-8", xml_declaration=True)
+    return HttpResponse(xml, content_type="text/xml; charset=utf-8")

@@ -1,0 +1,105 @@
+"""Vapi's `assistant-request` message: https://docs.vapi.ai/server-url/events"""
+
+import hmac
+import json
+import logging
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from airtable_sync.answers import Answer
+from webhooks.platforms.base import (
+    Call,
+    MalformedCall,
+    NotACall,
+    Platform,
+    json_object,
+    member,
+)
+from webhooks.platforms.proofs import bearer, is_one_of, is_recent
+
+logger = logging.getLogger(__name__)
+
+_TIMESTAMP = re.compile("[0-9]{1,20}")
+_LARGEST_SECONDS = 10**11  # more is milliseconds: Vapi does not say which it sends
+
+
+class Vapi(Platform):
+    name = "vapi"
+    secrets_setting = "VAPI_WEBHOOK_SECRET"
+    deadline_seconds = 6.0  # Vapi gives up after 7.5, fixed, and its servers are in us-west-2
+    reserved = re.compile(r"customer\Z")
+
+    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+        """Whichever of its credentials is set up at Vapi, with the names it proposes.
+        https://docs.vapi.ai/server-url/server-authentication"""
+        return (
+            is_one_of(bearer(request), secrets)
+            or is_one_of(request.headers.get("X-Vapi-Secret", ""), secrets)
+            or _is_signed(request, body, secrets)
+        )
+
+    def call_in(self, body: bytes) -> Call:
+        message = member(json_object(body), "message", dict, "message")
+        kind = member(message, "type", str, "message.type")
+        if kind != "assistant-request":
+            raise NotACall(kind)
+        return Call(_called_number(message))
+
+    def response(self, call: Call, answer: Answer) -> HttpResponse:
+        overrides = {"assistantOverrides": {"variableValues": answer.variables}}
+        assistant = answer.settings.get("preferred_agent_id") or settings.VAPI_ASSISTANT_ID
+        if assistant:
+            return JsonResponse({"assistantId": assistant, **overrides})
+        # Vapi then transfers to the number's fallback destination; an `error` of ours would be
+        # read out to the caller instead.
+        logger.warning("No assistant for %s: VAPI_ASSISTANT_ID is not set", answer.number)
+        return JsonResponse(overrides)
+
+    def body(self, to_number: str) -> bytes:
+        message = {
+            "type": "assistant-request",
+            "phoneNumber": {"provider": "twilio", "number": to_number},
+            "customer": {"number": "anonymous"},
+            "call": {"id": "call_sandbox", "type": "inboundPhoneCall", "status": "ringing"},
+        }
+        return json.dumps({"message": message}).encode()
+
+    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
+        now = str(int(time.time() * 1000))
+        return {"X-Timestamp": now, "X-Signature": _signature(now, body, secret)}
+
+    def stand_in(self) -> dict[str, str]:
+        return {**super().stand_in(), "VAPI_ASSISTANT_ID": "assistant_sandbox"}
+
+
+def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    timestamp = request.headers.get("X-Timestamp", "")
+    if not _TIMESTAMP.fullmatch(timestamp):
+        return False
+    sent_at = int(timestamp)
+    if not is_recent(sent_at if sent_at < _LARGEST_SECONDS else sent_at / 1000):
+        return False
+    expected = [_signature(timestamp, body, secret) for secret in secrets]
+    return is_one_of(request.headers.get("X-Signature", ""), expected)
+
+
+def _signature(timestamp: str, body: bytes, secret: str) -> str:
+    return hmac.digest(secret.encode(), f"{timestamp}.".encode() + body, "sha256").hex()
+
+
+def _called_number(message: dict[str, Any]) -> str:
+    """The number called, or the SIP address of a number of Vapi's own, which has no digits.
+    Vapi's pages on personalization read `call.from.phoneNumber`, which its schema does not have."""
+    for path, holder in (("message", message), ("message.call", message.get("call"))):
+        phone = holder.get("phoneNumber") if isinstance(holder, dict) else None
+        if not isinstance(phone, dict):
+            continue
+        for name in ("number", "sipUri"):
+            if phone.get(name) is not None:
+                return str(member(phone, name, str, f"{path}.phoneNumber.{name}"))
+    raise MalformedCall("message.phoneNumber.number is missing.")
