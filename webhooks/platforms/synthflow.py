@@ -70,7 +70,7 @@ def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> boo
 
 
 def _call_id(body: bytes) -> bytes:
-    """Raises ValueError if there is none. Synthflow does not say where in the inbound event it is."""
+    """Raises ValueError if there is none. Synthflow does not say where in the event it is."""
     event = json_object(body)
     for holder in (event, event.get("call_inbound"), event.get("call")):
         call_id = holder.get("call_id") if isinstance(holder, dict) else None
