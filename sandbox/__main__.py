@@ -193,18 +193,23 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
 
 def _welcome(port: int, password: str | None) -> str:
     url = f"http://127.0.0.1:{port}"
-    python = os.path.relpath(sys.executable, BASE_DIR) if ".venv" in sys.executable else "python"
-    env = RUN_DIR.relative_to(BASE_DIR) if RUN_DIR.is_relative_to(BASE_DIR) else RUN_DIR.resolve()
+    python, env = _from_here(Path(sys.executable)), _from_here(RUN_DIR / "env")
     login = f"admin, password {password}" if password else "your own (manage.py createsuperuser)"
     return f"""
 Siftly is running.
 
-  Place a call   (. {env}/env; {python} manage.py place_call +32460234291 --url {url})
+  Place a call   (. {env}; {python} manage.py place_call +32460234291 --url {url})
   Admin          {url}/admin/  login: {login}
-  Other commands in another terminal, after:  . {env}/env
+  Other commands in another terminal, after:  . {env}
   Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}
   Stop           Ctrl-C
 """
+
+
+def _from_here(path: Path) -> Path:
+    """As it is written in a terminal that is in Siftly's folder."""
+    path = path.absolute()
+    return path.relative_to(BASE_DIR) if path.is_relative_to(BASE_DIR) else path
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from sandbox.airtable.server import Sandbox
 from tests.cast import JOHN, NUMBER
 from tests.commands import run
 from tests.conftest import use_redis
+from webhooks.platforms import PLATFORMS
 
 pytestmark = pytest.mark.django_db
 
@@ -151,12 +152,19 @@ class TestShowConfig:
 
 
 class TestPlaceCall:
-    def test_without_a_secret_it_says_which(self, settings: Any) -> None:
-        settings.RETELL_API_KEY = []
-        assert run("place_call", NUMBER) == (
-            1,
-            "RETELL_API_KEY is not set: the call can't be signed.",
-        )
+    @pytest.mark.parametrize("name", list(PLATFORMS))
+    def test_without_a_secret_it_says_which(self, name: str, settings: Any) -> None:
+        setting = PLATFORMS[name].signing_setting
+        setattr(settings, setting, [])
+        sentence = f"{setting} is not set: the call can't be signed."
+        assert run("place_call", NUMBER, "--platform", name) == (1, sentence)
+
+    def test_a_key_that_signs_nothing_is_said(self, settings: Any) -> None:
+        settings.TELNYX_SIGNING_KEY = ["hunter2!"]
+        status, output = run("place_call", NUMBER, "--platform", "telnyx")
+        assert status == 1
+        assert output.startswith("TELNYX_SIGNING_KEY can't sign the call: ")
+        assert "hunter2" not in output
 
     def test_nobody_there_is_said(self) -> None:
         status, output = run("place_call", NUMBER, "--url", "http://127.0.0.1:1")

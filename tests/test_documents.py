@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.server import ROOT, free_port
+from webhooks.platforms import PLATFORMS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -113,12 +114,22 @@ def test_make_run_and_the_readmes_commands_work_twice(tmp_path: Path) -> None:
             script = "\n".join(COMMANDS[1:-1]).replace(".venv/bin/python", sys.executable)
             output = shell(script.replace(".run/env", str(tmp_path / "env")))
             assert "nl-be_agent_name" in output
+            place_calls_of_all_platforms(tmp_path / "env", port)
             login = re.search(r"Admin\s+(\S+)\s+login: (\w+), password (\S+)", welcome)
             assert login
             assert can_log_in(*login.groups())
         with pytest.raises(requests.ConnectionError):
             requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2)
     assert not (tmp_path / "env").exists()
+
+
+def place_calls_of_all_platforms(env: Path, port: int) -> None:
+    place = f"{sys.executable} manage.py place_call +32460234291"
+    url = f"http://127.0.0.1:{port}"
+    for name in PLATFORMS:
+        output = shell(f"(. {env}; {place} --url {url} --platform {name})")
+        assert "John Doe" in output
+        assert "200 in " in output
 
 
 def shell(script: str) -> str:
@@ -171,6 +182,17 @@ def test_make_run_says_when_its_port_is_taken() -> None:
     assert "can't be used" in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 15
+
+
+def test_every_platform_has_its_section_and_its_address() -> None:
+    guide = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
+    for platform in PLATFORMS.values():
+        row = re.search(
+            rf"^\| `{platform.name}` \| `{platform.secrets_setting}` \|.*$", guide, re.M
+        )
+        assert row
+        assert re.search(rf"\| {platform.deadline_seconds:g} s\b", row[0])
+        assert f"/{platform.name}/" in README
 
 
 def test_the_readmes_answer_is_json() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import ROOT, environment, free_port, manage
+from webhooks.platforms import PLATFORMS
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +28,10 @@ BAD = {
     "CACHE_NEGATIVE_SECONDS": "0",
     "LOOKUP_DEADLINE_SECONDS": "0",
     "DEFAULT_VARIABLES": '{"name": 5}',
+    "ELEVENLABS_WEBHOOK_SECRET": "good,hunter2 and more",
+    "TELNYX_PUBLIC_KEY": "hunter2",
+    "STANDARD_WEBHOOK_SECRET": "whsec_hunter2!",
+    "TWILIO_CONNECT_URL": "https://hunter2",
     "LOG_LEVEL": "loud",
     "AIRTABLE_MAPPING": "/nowhere.toml",
     "AIRTABLE_API_KEY": "pat with\na break",
@@ -54,7 +59,8 @@ def test_missing_values_are_named_at_once() -> None:
     done = manage("check", SECRET_KEY="", RETELL_API_KEY="")
     for name in ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID", "REDIS_URL", "SECRET_KEY"):
         assert f"{name} is not set" in done.stderr
-    assert "RETELL_API_KEY" in done.stderr
+    for platform in PLATFORMS.values():
+        assert platform.secrets_setting in done.stderr
 
 
 def test_on_render_a_secret_key_is_required() -> None:

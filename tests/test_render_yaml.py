@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tests.server import ROOT
+from webhooks.platforms import PLATFORMS
 
 # https://render.com/schema/render.yaml.json as of October 2026; sha256 a0d4e8a3eb119a1b…
 SCHEMA = json.loads((ROOT / "tests/data/render.schema.json").read_text(encoding="utf-8"))
@@ -62,7 +63,9 @@ def test_web_and_cron_have_the_same_variables() -> None:
 
 def test_a_secret_is_asked_for_once_and_stands_nowhere() -> None:
     asked = {key for key, each in variables(WEB).items() if each.get("sync") is False}
-    assert asked == {"AIRTABLE_API_KEY", "AIRTABLE_BASE_ID", "RETELL_API_KEY"}
+    platforms = {platform.secrets_setting for platform in PLATFORMS.values()}
+    theirs = {"VAPI_ASSISTANT_ID", "TWILIO_CONNECT_URL"}
+    assert asked == {"AIRTABLE_API_KEY", "AIRTABLE_BASE_ID"} | platforms | theirs
     values = {key for key, each in variables(WEB).items() if "value" in each}
     assert not [key for key in values if re.search("KEY|SECRET|TOKEN|URL|PASSWORD", key)]
     for group in GROUPS.values():
