@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -206,10 +207,10 @@ Siftly is running.
 """
 
 
-def _from_here(path: Path) -> Path:
+def _from_here(path: Path) -> str:
     """As it is written in a terminal that is in Siftly's folder."""
     path = path.absolute()
-    return path.relative_to(BASE_DIR) if path.is_relative_to(BASE_DIR) else path
+    return shlex.quote(str(path.relative_to(BASE_DIR) if path.is_relative_to(BASE_DIR) else path))
 
 
 if __name__ == "__main__":
