@@ -1,6 +1,7 @@
 """What every platform's adapter has to hold: whoever is registered is tested here."""
 
 import asyncio
+import hmac
 import json
 import logging
 import time
@@ -15,11 +16,11 @@ from sandbox.airtable.server import Sandbox
 from tests.asgi_client import send
 from tests.cast import JOHN, NUMBER
 from tests.conftest import use_redis
-from tests.platforms import call, call_with, headers_for, path_of, secret_of, set_up
+from tests.platforms import UNKNOWN, call, call_with, headers_for, path_of, secret_of, set_up
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import Platform
+from webhooks.platforms.proofs import is_one_of
 
-UNKNOWN = "+32460234299"
 # A replay to these tells its sender what it was told before: docs/threats.md.
 WITHOUT_TIME = {"elevenlabs", "twilio", "synthflow"}
 
@@ -243,3 +244,15 @@ def test_calls_of_all_platforms_at_once_get_each_its_own_answer(
     answers = asyncio.run(all_at_once())
     assert {answer.status for answer in answers} == {200}
     assert len({answer.body for answer in answers}) == len(PLATFORMS)
+
+
+def test_all_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+
+    def compare(given: bytes, expected: bytes) -> bool:
+        compared.append(expected)
+        return given == expected
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert is_one_of("a", ["a", "b", "c"])
+    assert compared == [b"a", b"b", b"c"]

@@ -1,48 +1,21 @@
 """What each platform is sent back, by its documentation and its SDK's own types."""
 
 import json
-import time
 from typing import Any
-from urllib.parse import urlencode
-from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from airtable_sync.answers import Answer
-from airtable_sync.entries import Entry
-from airtable_sync.store import CALLS
-from tests.asgi_client import Response
 from tests.cast import JOHN, NUMBER
-from tests.platforms import call, call_with, set_up
+from tests.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import Call
-
-UNKNOWN, OWN = "+32460234299", "+32460234298"
-OWN_SETTINGS = {"preferred_agent_id": "agent_7", "twilio_connect_url": "wss://own.example/ws"}
-SENT = st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=6)
 
 
 @pytest.fixture(autouse=True)
 def cached(fake_redis: str, settings: Any) -> None:
-    now = int(time.time() * 1000)
-    john = Entry(NUMBER, JOHN, now, "refresh")
-    own = Entry(OWN, JOHN, now, "refresh", settings=OWN_SETTINGS)
-    CALLS.write([john, own, Entry(UNKNOWN, None, now, "lookup")], announce_unchanged=False)
-    for platform in PLATFORMS.values():
-        set_up(platform, settings)
-
-
-def known(variables: dict[str, str], **own: str) -> Answer:
-    return Answer(NUMBER, True, variables, own, "memory")
-
-
-def sent(name: str, event: Any, settings: Any) -> Response:
-    platform = PLATFORMS[name]
-    form = platform.content_type != "application/json"
-    return call_with(platform, (urlencode if form else json.dumps)(event).encode(), settings)
+    cache_them(settings)
 
 
 class TestElevenLabs:
@@ -53,7 +26,7 @@ class TestElevenLabs:
         }
 
     @hypothesis_settings(deadline=None)
-    @given(SENT)
+    @given(VARIABLES)
     def test_it_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from elevenlabs.types.conversation_initiation_client_data_request_input import (
             ConversationInitiationClientDataRequestInput,
@@ -97,7 +70,7 @@ class TestVapi:
 
     @pytest.mark.slow  # importing the SDK takes ten seconds
     @hypothesis_settings(deadline=None)
-    @given(SENT)
+    @given(VARIABLES)
     def test_it_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from vapi.types.server_message_response_assistant_request import (
             ServerMessageResponseAssistantRequest,
@@ -139,105 +112,6 @@ class TestVapi:
     def test_another_message_is_acknowledged(self, settings: Any, kind: str) -> None:
         response = sent("vapi", {"message": {"type": kind}}, settings)
         assert (response.status, response.json()) == (200, {})
-
-
-class TestTwilio:
-    CALL = {"CallSid": "CA0", "From": "anonymous", "To": NUMBER, "CallStatus": "ringing"}
-
-    @pytest.mark.parametrize(
-        ("address", "kind", "url"),
-        [
-            ("wss://agent.example/ws", "conversation_relay", "wss://agent.example/ws"),
-            ("wss://a.example/?a=1&b=%22", "conversation_relay", "wss://a.example/?a=1&b=%22"),
-            ("wss://agent.example/ws#stream", "stream", "wss://agent.example/ws"),
-        ],
-    )
-    def test_the_twiml_is_the_sdks(self, settings: Any, address: str, kind: str, url: str) -> None:
-        settings.TWILIO_CONNECT_URL = address
-        response = call(PLATFORMS["twilio"], NUMBER, settings)
-        assert response.headers["content-type"].startswith("text/xml")
-        assert canonical(response.body) == canonical(twiml(kind, url, JOHN))
-
-    @given(SENT)
-    @hypothesis_settings(deadline=None)
-    def test_any_text_becomes_xml(self, variables: dict[str, str]) -> None:
-        answer = known(variables, twilio_connect_url="wss://own.example/<\"&'>")
-        response = PLATFORMS["twilio"].response(Call(NUMBER), answer)
-        root = ET.fromstring(response.content)
-        assert root[0][0].get("url") == "wss://own.example/<\"&'>"
-        found = [(each.get("name"), each.get("value")) for each in root[0][0]]
-        assert found == [(in_xml(name), in_xml(value)) for name, value in variables.items()]
-
-    def test_a_numbers_own_address_goes_first(self, settings: Any) -> None:
-        settings.TWILIO_CONNECT_URL = "wss://all.example/ws"
-        for number, host in ((OWN, "own"), (NUMBER, "all"), (UNKNOWN, "all")):
-            body = call(PLATFORMS["twilio"], number, settings).body
-            assert ET.fromstring(body)[0][0].get("url") == f"wss://{host}.example/ws"
-
-    @pytest.mark.parametrize("own", ["https://x.example", "to be filled in", "wss:"])
-    def test_an_address_that_is_none_is_said_and_passed_over(
-        self, settings: Any, own: str, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        settings.TWILIO_CONNECT_URL = "wss://all.example/ws"
-        answer = known(JOHN, twilio_connect_url=own)
-        response = PLATFORMS["twilio"].response(Call(NUMBER), answer)
-        assert ET.fromstring(response.content)[0][0].get("url") == "wss://all.example/ws"
-        assert f"The twilio_connect_url of {NUMBER} does not start with wss://" in caplog.messages
-
-    def test_without_any_address_there_is_nothing_to_do(
-        self, settings: Any, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        settings.TWILIO_CONNECT_URL = None
-        response = call(PLATFORMS["twilio"], NUMBER, settings)
-        assert response.status == 200
-        assert canonical(response.body) == canonical(b"<Response/>")
-        assert f"No agent for {NUMBER}: TWILIO_CONNECT_URL is not set" in caplog.messages
-
-    @pytest.mark.parametrize(
-        "event",
-        [
-            {"MessageSid": "SM0", "To": NUMBER, "Body": "hello"},
-            {**CALL, "CallStatus": "completed"},
-            {**CALL, "CallStatus": "no-answer"},
-        ],
-    )
-    def test_a_message_or_a_call_that_is_over_gets_empty_twiml(
-        self, settings: Any, event: dict[str, str]
-    ) -> None:
-        response = sent("twilio", event, settings)
-        assert response.status == 200
-        assert canonical(response.body) == canonical(b"<Response/>")
-
-    def test_fields_by_the_thousand_are_refused_unread(self, settings: Any) -> None:
-        from tests.asgi_client import send
-
-        headers = {"X-Twilio-Signature": "x"}
-        assert send("/webhooks/twilio/", b"&".join([b"a=1"] * 16_000), headers).status == 401
-
-
-def twiml(kind: str, url: str, variables: dict[str, str]) -> bytes:
-    from twilio.twiml.voice_response import Connect, VoiceResponse
-
-    response, connect = VoiceResponse(), Connect()
-    agent = getattr(connect, kind)(url=url)
-    for name, value in variables.items():
-        agent.parameter(name=name, value=value)
-    response.append(connect)
-    return str(response).encode()
-
-
-def canonical(xml: bytes) -> str:
-    return ET.canonicalize(xml.decode())
-
-
-def in_xml(text: str) -> str:
-    """The text without the characters that XML has no way to write."""
-    return "".join(
-        each
-        for each in text
-        if each in "\t\n\r" or (each >= " " and not "\ud800" <= each <= "\udfff")
-        if each not in "\ufffe\uffff"
-    )
 
 
 class TestTelnyx:
@@ -288,7 +162,7 @@ class TestStandard:
 
 class TestRetell:
     @hypothesis_settings(deadline=None)
-    @given(SENT)
+    @given(VARIABLES)
     def test_its_variables_are_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from pydantic import TypeAdapter
         from retell.types.call_create_phone_call_params import CallCreatePhoneCallParams
