@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync.answers import Answer
-from webhooks.platforms.base import Call, NotACall, Platform, json_object, member
+from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
 from webhooks.platforms.proofs import bearer, is_one_of, is_recent
 
 TOLERANCE_SECONDS = 30 * 60
@@ -35,7 +35,8 @@ class ElevenLabs(Platform):
         event = json_object(body)
         if "type" in event and "called_number" not in event:
             raise NotACall(event["type"])
-        return Call(member(event, "called_number", str, "called_number"))
+        to_number = member(event, "called_number", str, "called_number")
+        return Call(to_number, call_id=call_id_in(event, "call_sid"))
 
     def response(self, call: Call, answer: Answer) -> HttpResponse:
         # Without the type the conversation fails to start, silently.

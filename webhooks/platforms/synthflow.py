@@ -9,7 +9,15 @@ from urllib.parse import parse_qs
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync.answers import Answer
-from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform, json_object, member
+from webhooks.platforms.base import (
+    Call,
+    MalformedCall,
+    NotACall,
+    Platform,
+    call_id_in,
+    json_object,
+    member,
+)
 from webhooks.platforms.proofs import bearer, is_one_of
 
 
@@ -35,7 +43,8 @@ class Synthflow(Platform):
         if (kind := member(event, "event", str, "event")) != "call_inbound":
             raise NotACall(kind)
         inbound = member(event, "call_inbound", dict, "call_inbound")
-        return Call(member(inbound, "to_number", str, "call_inbound.to_number"))
+        to_number = member(inbound, "to_number", str, "call_inbound.to_number")
+        return Call(to_number, call_id=call_id_in(inbound, "call_id"))
 
     def response(self, call: Call, answer: Answer) -> HttpResponse:
         # An empty `call_inbound` hangs up; an empty agent id keeps the agent that was called.

@@ -12,7 +12,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from airtable_sync.answers import Answer
-from webhooks.platforms.base import Call, NotACall, Platform, json_object, member
+from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
 from webhooks.platforms.proofs import is_recent
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
@@ -42,7 +42,8 @@ class Telnyx(Platform):
             raise NotACall(kind)
         payload = member(data, "payload", dict, "data.payload")
         path = "data.payload.telnyx_agent_target"
-        return Call(member(payload, "telnyx_agent_target", str, path))
+        to_number = member(payload, "telnyx_agent_target", str, path)
+        return Call(to_number, call_id=call_id_in(payload, "call_control_id"))
 
     def response(self, call: Call, answer: Answer) -> HttpResponse:
         return JsonResponse({"dynamic_variables": answer.variables})  # flat, it would be ignored

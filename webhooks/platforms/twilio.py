@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from airtable_sync.answers import Answer
-from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform, call_id_in
 from webhooks.platforms.proofs import is_one_of
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Twilio(Platform):
             raise NotACall
         if "To" not in fields:
             raise MalformedCall("To is missing.")
-        return Call(fields["To"])
+        return Call(fields["To"], call_id=call_id_in(fields, "CallSid"))
 
     def response(self, call: Call, answer: Answer) -> HttpResponse:
         response = ET.Element("Response")

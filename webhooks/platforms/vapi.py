@@ -17,6 +17,7 @@ from webhooks.platforms.base import (
     MalformedCall,
     NotACall,
     Platform,
+    call_id_in,
     json_object,
     member,
 )
@@ -48,7 +49,9 @@ class Vapi(Platform):
         kind = member(message, "type", str, "message.type")
         if kind != "assistant-request":
             raise NotACall(kind)
-        return Call(_called_number(message))
+        call = message.get("call")
+        call_id = call_id_in(call, "id") if isinstance(call, dict) else ""
+        return Call(_called_number(message), call_id=call_id)
 
     def response(self, call: Call, answer: Answer) -> HttpResponse:
         overrides = {"assistantOverrides": {"variableValues": answer.variables}}
