@@ -97,7 +97,7 @@ def changes(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.AIRTABLE_CHANGES == "push" and not settings.PUBLIC_URL:
         sentence = "AIRTABLE_CHANGES is push, and PUBLIC_URL is not set: Airtable can't ping."
-        found.append(Error(sentence, id="siftly.E008"))
+        found.append(Error(sentence, id="siftly.E009"))
     if settings.AIRTABLE_CHANGES != "off" and not settings.REDIS_URL:
         sentence = "AIRTABLE_CHANGES needs REDIS_URL: changes are live after the next refresh only."
         found.append(Warning(sentence, id="siftly.W004"))
