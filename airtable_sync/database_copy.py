@@ -1,17 +1,22 @@
 """The replica and the database's newest good set: what a process starts from when Redis has nothing
 to offer, and what it follows where there is no Redis at all."""
 
+import asyncio
 import logging
+import time
+from contextlib import suppress
 
 from django.db import DatabaseError, connection
 
 from airtable_sync import good_sets
 from airtable_sync.models import LastGoodSet
 from airtable_sync.replica import Replica
+from airtable_sync.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 FOLLOWED_EVERY_SECONDS = 30.0
+AGAIN_SECONDS = 30.0
 
 
 def start_from_it(replica: Replica) -> None:
@@ -25,6 +30,28 @@ def start_from_it(replica: Replica) -> None:
         logger.warning("The database's last good set can't be read: %s", error)
     finally:
         connection.close()
+
+
+class LastResort:
+    """The database's set for a process that has none: Redis was emptied, and Airtable is down."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._loading: asyncio.Future[None] | None = None
+        self._loaded_at = float("-inf")
+
+    async def __call__(self) -> None:
+        """Once in a while, for all who ask meanwhile. Await it with a time limit."""
+        now = time.monotonic()
+        if self._loading is None or now - self._loaded_at > AGAIN_SECONDS:
+            self._loaded_at = now
+            self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        await asyncio.shield(self._loading)
+
+    def _load(self) -> None:
+        start_from_it(self._replica)
+        with suppress(StoreUnavailable):
+            self._replica.store.nudge()  # which gives Redis what is here, for the others
 
 
 class Follower:

@@ -162,6 +162,10 @@ class Lookups:
         cold = [number for number in numbers if number not in stale]
         await self._give_back(cold, 0.0, failed=numbers)
 
+    def _is_news_to_callers(self, entry: Entry) -> bool:
+        """An older entry answers those who had none; a renewal goes on."""
+        return entry.number not in self._renewed_at and self._replica.is_servable(entry)
+
     def _is_served_stale(self, number: str) -> bool:
         entry = self._replica.get(number)
         return entry is not None and self._replica.is_servable(entry)
@@ -204,7 +208,7 @@ class Lookups:
         """The replica has news: perhaps what another process looked up for our callers."""
         for number in self._waiting.keys() & set(numbers):
             entry = self._replica.get(number)
-            if entry and self._replica.is_fresh(entry):
+            if entry and (self._replica.is_fresh(entry) or self._is_news_to_callers(entry)):
                 self._resolve([entry], saved=True)
             elif number in self._elsewhere:  # the replica may hold only what was called for
                 self._enqueue(number)

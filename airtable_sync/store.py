@@ -209,6 +209,11 @@ class Store:
         message = f"{FAILED}{failed}" if failed else ""
         self.run(_UNCLAIM, leases, [token, int(seconds * 1000), self.raw(CHANNEL), message])
 
+    def nudge(self) -> None:
+        """Let all replicas compare."""
+        with self._translated():
+            self._redis.publish(self.raw(CHANNEL), "compare")
+
     def pubsub(self) -> Any:
         """A subscription to the nudges that follow every change. It connects when first used."""
         with self._translated():

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 from interlock import CircuitOpenError, State
 
-from airtable_sync import breakers, counters, database_copy, fields, lookups
+from airtable_sync import answers, breakers, counters, database_copy, fields, lookups
 from airtable_sync.airtable import FOR_A_CHANGE, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.feed import Feed
@@ -109,6 +109,7 @@ async def _background() -> AsyncIterator[None]:
     waiting = lookups.of_this_loop()
     watcher = Watcher(Feed(PATIENT, of_this_process(), Airtable(FOR_A_CHANGE)))
     PINGS.wake = watcher.wake
+    answers.last_resort = database_copy.LastResort(of_this_process())
     subscription = Subscription(of_this_process(), waiting.failed_elsewhere, watcher.wake)
     if settings.REDIS_URL:
         subscription.start()
@@ -131,7 +132,7 @@ async def _first_load(subscription: Subscription) -> None:
     """Calls are answered before it, too; but they would wait for what is about to be at hand."""
     if settings.REDIS_URL:
         await asyncio.to_thread(subscription.first_load_ended.wait, FIRST_LOAD_SECONDS)
-        if not subscription.replica.complete_at:  # Redis is away, or was emptied
+        if not subscription.connected:
             await _from_the_database(database_copy.start_from_it, subscription.replica)
         _first_load_ended.set()
     else:

@@ -175,6 +175,24 @@ def test_with_redis_and_airtable_down_a_process_starts_from_the_database(tmp_pat
 
 
 @pytest.mark.slow
+def test_with_redis_emptied_and_airtable_down_a_process_serves_the_last_good_set(
+    tmp_path: Path, valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    database = f"sqlite:///{tmp_path}/db.sqlite3"
+    variables = {**variables_of(airtable, valkey), "DATABASE_URL": database}
+    assert manage("migrate", **variables).returncode == 0
+    assert manage("refresh_airtable_cache", **variables).returncode == 0
+    with valkey.client() as client:
+        client.flushall()
+    airtable.stop()
+    with serving(tmp_path, variables) as server:
+        for _ in range(10):
+            response = server.call(NUMBER)
+            assert response.json()["call_inbound"]["dynamic_variables"] == JOHN
+            assert response.headers["X-Siftly-Source"] in ("stale", "redis")
+
+
+@pytest.mark.slow
 def test_without_a_redis_url_the_database_is_the_shared_copy(
     tmp_path: Path, airtable: Sandbox
 ) -> None:
