@@ -25,9 +25,15 @@ NUMBER, KEY = "+32460234291", f"key_{secrets.token_hex(8)}"
 
 @contextlib.contextmanager
 def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[Sandbox]:
-    """A Valkey and an Airtable, which the environment names, for the servers started meanwhile."""
-    with ValkeyServer() as valkey, Sandbox([base], latency=latency, **limits) as airtable:  # type: ignore[arg-type]
+    """A Valkey, a database and an Airtable, which the environment names, for the servers started
+    meanwhile."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ValkeyServer() as valkey,
+        Sandbox([base], latency=latency, **limits) as airtable,  # type: ignore[arg-type]
+    ):
         os.environ.update(
+            DATABASE_URL=f"sqlite:///{folder}/db.sqlite3",
             ENV_FILE=os.devnull,
             SECRET_KEY=secrets.token_hex(16),
             RETELL_API_KEY=KEY,
@@ -37,6 +43,7 @@ def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[
             AIRTABLE_BASE_ID=base.id,
             LOG_LEVEL="INFO",
         )
+        manage("migrate", "-v0")
         yield airtable
 
 
@@ -71,7 +78,11 @@ def _wait_until_ready(port: int) -> None:
 
 
 def refresh() -> None:
-    command = [sys.executable, "manage.py", "refresh_airtable_cache"]
+    manage("refresh_airtable_cache")
+
+
+def manage(*arguments: str) -> None:
+    command = [sys.executable, "manage.py", *arguments]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 

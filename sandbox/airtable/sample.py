@@ -20,14 +20,18 @@ ACCOUNTS = ("basic", "standard", "premium")
 
 
 def linked_base() -> Base:
-    base = Base(
+    base = empty_linked_base()
+    for customer in CUSTOMERS:
+        _add_linked(base, customer)
+    return base
+
+
+def empty_linked_base() -> Base:
+    return Base(
         LINKED_BASE_ID,
         "Siftly",
         [_twilio_number(), _client(), _dynamic_variables(), _language_agent_names()],
     )
-    for customer in CUSTOMERS:
-        _add_linked(base, customer)
-    return base
 
 
 def flat_base() -> Base:
