@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from django.conf import settings
 from interlock import CircuitOpenError, State
@@ -236,13 +237,15 @@ def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
 
 
 def _with_the_newer(entries: list[Entry], outcomes: Mapping[str, Outcome]) -> list[Entry]:
-    """Where Redis kept what it had, that is the answer."""
+    """Where Redis kept what it had, that is the answer: also if it has nothing, since all of
+    Airtable was read meanwhile."""
+    kept = [number for number, outcome in outcomes.items() if outcome == "older"]
     try:
-        kept = [number for number, outcome in outcomes.items() if outcome == "older"]
         newer = {entry.number: entry for entry in CALLS.read_many(kept)}
     except StoreUnavailable:
         return entries
-    return [newer.get(entry.number, entry) for entry in entries]
+    gone = {each.number: replace(each, config=None) for each in entries if each.number in kept}
+    return [{**gone, **newer}.get(entry.number, entry) for entry in entries]
 
 
 def _hold(numbers: list[str], token: str, seconds: float, failed: str) -> None:

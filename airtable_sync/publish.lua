@@ -1,24 +1,28 @@
 -- Writes entries: the one way anything gets into the cache.
 --
--- Of two readings of a number the one asked for later stays, whichever is written last; what a
--- rollback wrote stays until the hold ends. What is new gets into the index under a new sequence
--- number, and the replicas are nudged once. All of it happens at one instant: nobody sees an entry
+-- Of two readings of a number the one asked for later stays, whichever is written last, also if the
+-- later one was of all of Airtable and did not have the number; what a rollback wrote stays until the
+-- hold ends. What is new gets into the index under a new sequence number, and the replicas are nudged
+-- once. All of it happens at one instant: nobody sees an entry
 -- without its place in the index.
 --
--- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, then a key per entry
+-- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, complete_at, then a key per entry
 -- ARGV: channel ("" for no nudge), an epoch for an empty Redis, "1" if unchanged entries shall be
 --       announced too, then per entry: number, value, asked_at (ms), digest, "1" if known, life (ms),
 --       by whom it was read
 -- Returns per entry a word (added, changed, unchanged, removed, unknown, older) and, where that is
 -- changed or removed, the value there was before
 
-local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 4, 3, 7
+local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 5, 3, 7
 local index, sequence_key, epoch_key = KEYS[1], KEYS[2], KEYS[3]
 local channel, announce_all = ARGV[1], ARGV[3] == "1"
 local held = redis.call("EXISTS", KEYS[4]) == 1
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local complete_at = tonumber(redis.call("GET", KEYS[5]) or 0)
+if complete_at > now + 5000 then complete_at = 0 end -- by a clock that was ahead, as below
 
 local function stored(key) -- nil for one of a foreign format: as good as absent
   local value = redis.pcall("GET", key)
@@ -34,7 +38,7 @@ local function outcome(old, asked_at, digest, known, by)
   if old and old.asked_at > asked_at then return "older" end
   local was_known = old and old.config ~= cjson.null and old.config ~= nil
   if was_known and held and old.by == "rollback" and by ~= "rollback" then return "older" end
-  if known and not was_known then return "added" end
+  if known and not was_known then return asked_at < complete_at and "older" or "added" end
   if known then return old.digest == digest and "unchanged" or "changed" end
   if was_known then return "removed" end
   return old and "unchanged" or "unknown"

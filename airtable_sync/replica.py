@@ -288,9 +288,20 @@ class Replica:
         # A reading of this process's own clock, when Redis was away, is not from the future.
         now = self.now()
         stamped = [replace(each, asked_at=min(each.asked_at, now)) for each in entries]
-        self.store.write(stamped, announce_unchanged=False)
+        outcomes = self.store.write(stamped, announce_unchanged=False)
         with self._writing:
             self._unsaved.difference_update(each.number for each in entries if self._is_held(each))
+        refused = [each for each in entries if outcomes[each.number] == "older"]
+        self._take_instead(refused)
+
+    def _take_instead(self, refused: list[Entry]) -> None:
+        """Redis has newer readings, or a rollback that holds: they are right."""
+        found = dict(self.store.read_raw(each.number for each in refused))
+        for entry in refused:
+            with self._writing:
+                if self._is_held(entry):
+                    self._drop(entry.number)
+            self._take(entry.number, found[entry.number])
 
     def _is_held(self, entry: Entry) -> bool:
         held = self._held.get(entry.number)

@@ -100,12 +100,20 @@ class InRedis:
         gone, ended = self._gone(publication)
         yield from self.store.publish(publication.entries)
         yield from self.store.publish(publication.removals(gone))
+        self._publish_what_was_lost(publication)
         self.store.completed(publication.asked_at, len(publication.entries))
         # A replica may have given an emptied Redis back a number that Airtable no longer has, while
         # this publication went on: from `completed` on, none does.
         back = [e for e in self._gone(publication)[0] if e.asked_at < publication.asked_at]
-        yield from self.store.publish(publication.removals(back))
+        _drain(self.store.publish(publication.removals(back)))
         self.store.forget(ended)
+
+    def _publish_what_was_lost(self, publication: Publication) -> None:
+        """Redis may have been emptied meanwhile: what it does not have when the publication is
+        complete, replicas take for removed."""
+        there = set(self.store.numbers())
+        lost = [entry for entry in publication.entries if entry.number not in there]
+        _drain(self.store.publish(lost))
 
     def hold(self, run: int) -> None:
         self.store.remember(HOLD, run, None)
@@ -194,6 +202,11 @@ def _removed(publication: Publication, gone: Sequence[Entry]) -> Iterator[Writte
     for removal, before in zip(publication.removals(gone), gone, strict=True):
         if before.asked_at <= removal.asked_at:
             yield Written(removal, "removed", before)
+
+
+def _drain(written: Iterator[Written]) -> None:
+    for _ in written:
+        pass
 
 
 @contextmanager

@@ -338,7 +338,8 @@ class Store:
         return list(pipeline.execute())
 
     def _publishing(self, chunk: Sequence[Entry], channel: str, announce: bool) -> "ScriptCall":
-        names = ["index", "sequence", "epoch", HOLD, *(_key(entry.number) for entry in chunk)]
+        names = ["index", "sequence", "epoch", HOLD, COMPLETE_AT]
+        names += [_key(entry.number) for entry in chunk]
         arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce else "0"]
         for entry in chunk:
             value = self._cache.client.encode(entry.as_json())
