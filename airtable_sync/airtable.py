@@ -162,18 +162,22 @@ class Airtable:
         fallback = ("POST", str(urls.records_post))
         options = {"page_size": PAGE_SIZE, **options}
         while True:
-            answer = self._request("GET", str(urls.records), fallback=fallback, options=options)
-            page = _page_of(answer)
+            arguments = {"fallback": fallback, "options": options}
+            page = self._request("GET", str(urls.records), _page_of, **arguments)
             yield page["records"]
             if not page.get("offset"):
                 return
             options = {**options, "offset": page["offset"]}
 
-    def _request(self, method: str, url: str, **arguments: Any) -> Any:
+    def _request(
+        self, method: str, url: str, read: Callable[[Any], Any] | None = None, **arguments: Any
+    ) -> Any:
+        """The answer, as `read` understands it, which raises Unavailable if it can't."""
         pauses = iter(self.patience.pauses)
         while True:
             try:
-                return self._request_once(method, url, **arguments)
+                answer = self._request_once(method, url, **arguments)
+                return read(answer) if read else answer
             except (RateLimited, Unavailable) as error:
                 pause = next(pauses, None)
                 if pause is None:

@@ -4,6 +4,7 @@ Processes boot from the newest when Redis and Airtable are down; a rollback publ
 
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,10 +15,12 @@ KEPT = 10
 
 
 def save(run: Run, entries: Sequence[Entry], asked_at: int) -> None:
-    """Keep a set of known entries, or only that the newest one was found unchanged. Raises
-    DatabaseError."""
+    """Keep a set of known entries, or only that the newest one was found unchanged; nothing, if
+    another refresh, which asked later, was faster. Raises DatabaseError."""
     digest = _digest(entries)
     newest = LastGoodSet.objects.defer("content").first()
+    if newest and asked_at < newest.asked_at <= time.time() * 1000:
+        return
     if newest and newest.digest == digest:
         LastGoodSet.objects.filter(pk=newest.pk).update(confirmed_at=asked_at)
         return

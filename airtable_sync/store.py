@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -33,9 +34,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Outcome = Literal["added", "changed", "unchanged", "removed", "unknown", "older"]
 
-# Some 200 KB a request: small enough for every Redis service, and for not holding up its other
-# clients while the script runs (a few milliseconds).
+# Some 200 KB a request: small enough not to hold up Redis' other clients (a few milliseconds).
 ENTRIES_PER_REQUEST = 400
+# The same for what is written, which some Redis services also limit to a megabyte.
+ENTRIES_PER_WRITE, BYTES_PER_WRITE = 640, 800_000
 
 
 def _script(name: str) -> str:
@@ -57,7 +59,7 @@ return 0
 """
 
 
-REQUESTS_AT_ONCE = 4  # in one pipeline: fewer round trips, and still no megabytes in flight
+REQUESTS_AT_ONCE = 2  # in one pipeline: fewer round trips, and still no megabytes in flight
 
 # Only one refresh runs at a time, and nobody gives anything back to Redis meanwhile.
 REFRESH_LEASE = "refresh_lease"
@@ -143,7 +145,7 @@ class Store:
         again says so to the replicas even if nothing changed (`announce_unchanged`): it is fresh
         again. A refresh need not: it says it for the whole set at once."""
         outcomes: dict[str, Outcome] = {}
-        for chunk in _chunks(list(entries)):
+        for chunk in self._encoded(entries):
             call = self._publishing(chunk, self.raw(CHANNEL), announce_unchanged)
             outcomes.update(
                 (each.entry.number, each.outcome) for each in _written(chunk, self.run(*call))
@@ -153,9 +155,8 @@ class Store:
     def publish(self, entries: Sequence[Entry]) -> Iterator[Written]:
         """The same for a whole set, pipelined, and without a nudge: `completed` gives one at the
         end."""
-        chunks = list(_chunks(list(entries)))
-        for start in range(0, len(chunks), REQUESTS_AT_ONCE):
-            group = chunks[start : start + REQUESTS_AT_ONCE]
+        chunks = self._encoded(entries)
+        while group := list(islice(chunks, REQUESTS_AT_ONCE)):
             with self._translated():
                 answers = self._run_all(self._publishing(chunk, "", False) for chunk in group)
             for chunk, answer in zip(group, answers, strict=True):
@@ -337,12 +338,25 @@ class Store:
             pipeline.eval(script, len(names), *map(self.raw, names), *arguments)
         return list(pipeline.execute())
 
-    def _publishing(self, chunk: Sequence[Entry], channel: str, announce: bool) -> "ScriptCall":
-        names = ["index", "sequence", "epoch", HOLD, COMPLETE_AT]
-        names += [_key(entry.number) for entry in chunk]
-        arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce else "0"]
-        for entry in chunk:
+    def _encoded(self, entries: Iterable[Entry]) -> "Iterator[EncodedChunk]":
+        """The entries with their values, in chunks of what one request may hold."""
+        chunk: EncodedChunk = []
+        size = 0
+        for entry in entries:
             value = self._cache.client.encode(entry.as_json())
+            if len(chunk) == ENTRIES_PER_WRITE or (chunk and size + len(value) > BYTES_PER_WRITE):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append((entry, value))
+            size += len(value)
+        if chunk:
+            yield chunk
+
+    def _publishing(self, chunk: "EncodedChunk", channel: str, announce: bool) -> "ScriptCall":
+        names = ["index", "sequence", "epoch", HOLD, COMPLETE_AT]
+        names += [_key(entry.number) for entry, _ in chunk]
+        arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce else "0"]
+        for entry, value in chunk:
             life = int(entry.life_seconds * 1000)
             known = "1" if entry.known else "0"
             arguments += [entry.number, value, entry.asked_at, entry.digest(), known, life]
@@ -373,6 +387,7 @@ class Store:
             raise StoreUnavailable(_sentence(error)) from error
 
 
+EncodedChunk = list[tuple[Entry, bytes]]
 ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # a script, names of keys, arguments
 
 CALLS = Store("default", breakers.REDIS)
@@ -389,8 +404,8 @@ def asked_now(store: Store) -> int:
         return int(time.time() * 1000)
 
 
-def _written(chunk: Sequence[Entry], answer: Sequence[bytes]) -> Iterator[Written]:
-    for entry, word, before in zip(chunk, answer[::2], answer[1::2], strict=True):
+def _written(chunk: EncodedChunk, answer: Sequence[bytes]) -> Iterator[Written]:
+    for (entry, _), word, before in zip(chunk, answer[::2], answer[1::2], strict=True):
         old = from_bytes(entry.number, before) if before else None
         yield Written(entry, cast("Outcome", word.decode()), old)
 

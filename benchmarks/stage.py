@@ -1,6 +1,7 @@
 """What is measured, started: Valkey, an Airtable sandbox, and servers as they are deployed."""
 
 import contextlib
+import gc
 import os
 import secrets
 import socket
@@ -27,6 +28,8 @@ NUMBER, KEY = "+32460234291", f"key_{secrets.token_hex(8)}"
 def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[Sandbox]:
     """A Valkey, a database and an Airtable, which the environment names, for the servers started
     meanwhile."""
+    gc.collect()
+    gc.freeze()  # a large base would hold the sandbox up again and again
     with (
         tempfile.TemporaryDirectory() as folder,
         ValkeyServer() as valkey,

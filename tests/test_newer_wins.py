@@ -54,7 +54,8 @@ class Machine(RuleBasedStateMachine):
         by=st.sampled_from(["change", "lookup"]),
     )
     def ask(self, number: str, name: str | None, by: Reader) -> None:
-        self.asked.append(Entry(number, name and {"name": name}, self.now(), by))
+        config = None if name is None else {"name": name}
+        self.asked.append(Entry(number, config, self.now(), by))
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data())
@@ -167,7 +168,7 @@ class Machine(RuleBasedStateMachine):
 def test_the_newest_reading_of_each_number_stays(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "ENTRIES_PER_REQUEST", 1)
+    monkeypatch.setattr(store, "ENTRIES_PER_WRITE", 1)
     monkeypatch.setattr(store, "REQUESTS_AT_ONCE", 1)
     limits = hypothesis_settings(max_examples=200, stateful_step_count=40, deadline=None)
     run_state_machine_as_test(Machine, settings=limits)
