@@ -2,6 +2,7 @@
 few lines."""
 
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
@@ -20,6 +21,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from airtable_sync.airtable import PAGE_SIZE
 from airtable_sync.reading import PUBLISHING, Progress
 from airtable_sync.report import Report
 
@@ -31,10 +33,12 @@ COUNTS = ("added", "changed", "removed", "unchanged")
 
 @contextmanager
 def progress(expected: AbstractMapping[str, int]) -> Iterator[Progress]:
-    """`expected` is how many records each table had the last time, for the time left."""
+    """`expected` is how many records each step had the last time, for the time left."""
     if sys.stderr.isatty():
         with _bar() as bar:
-            yield _Tasks(bar, expected)
+            tasks = _Tasks(bar, expected)
+            yield tasks
+            tasks.close()
     else:
         lines = _Lines()
         yield lines
@@ -61,11 +65,12 @@ def closing_table(report: Report) -> None:
     """The figures of a run, for a person at a terminal."""
     if not sys.stderr.isatty():
         return
-    table = Table("", "numbers", title=f"Refresh: {report.status}", title_justify="left")
+    title = f"Refresh: {report.status}"
+    table = Table("", "", title=title, title_justify="left", show_header=False)
     table.columns[1].justify = "right"
     for name in COUNTS:
-        table.add_row(name, f"{getattr(report, name):,}")
-    table.add_row("in all", f"{report.numbers:,}", end_section=True)
+        table.add_row(f"{name} numbers", f"{getattr(report, name):,}")
+    table.add_row("numbers in all", f"{report.numbers:,}", end_section=True)
     table.add_row("conflicts", f"{len(report.conflicts):,}")
     table.add_row("invalid records", f"{len(report.invalid):,}")
     table.add_row("Airtable requests", f"{report.airtable_requests:,}")
@@ -94,6 +99,7 @@ def _bar() -> Bar:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[pages]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
@@ -101,18 +107,31 @@ def _bar() -> Bar:
 
 
 class _Tasks:
-    """A bar a table, with how many records it had the last time for its length."""
+    """A bar a step, with how many records it had the last time for its length; when it ends, it is
+    as long as it was."""
 
     def __init__(self, bar: Bar, expected: AbstractMapping[str, int]) -> None:
-        self.bar, self.tasks = bar, dict[str, TaskID]()
-        for table, records in expected.items():
-            self.tasks[table] = bar.add_task(_described(table), total=records, start=False)
+        self.bar, self.tasks, self.step = bar, dict[str, TaskID](), ""
+        for step, records in expected.items():
+            self._add(step, records)
 
     def __call__(self, step: str, done: int) -> None:
+        if step != self.step:
+            self.close()
+            self.step = step
         if step not in self.tasks:
-            self.tasks[step] = self.bar.add_task(_described(step), total=None)
+            self._add(step, None)
         self.bar.start_task(self.tasks[step])
-        self.bar.update(self.tasks[step], completed=done)
+        pages = "" if step == PUBLISHING else f"{math.ceil(done / PAGE_SIZE)} pages"
+        self.bar.update(self.tasks[step], completed=done, pages=pages)
+
+    def close(self) -> None:
+        if self.step:
+            task = self.tasks[self.step]
+            self.bar.update(task, total=self.bar.tasks[task].completed)
+
+    def _add(self, step: str, records: int | None) -> None:
+        self.tasks[step] = self.bar.add_task(_described(step), total=records, start=False, pages="")
 
 
 class _Lines:

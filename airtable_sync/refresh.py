@@ -2,6 +2,7 @@
 nothing; of a number's readings the newer one stays, whoever writes last."""
 
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 
@@ -26,7 +27,9 @@ from airtable_sync.models import Run
 from airtable_sync.reading import PUBLISHING, Progress, Reading, read_all
 from airtable_sync.report import Report
 from airtable_sync.shared_copy import Publication, SharedCopy, shared_copy
-from airtable_sync.store import PATIENT
+from airtable_sync.store import PATIENT, Written
+
+PROGRESS_EVERY = 1000  # numbers that are published
 
 # What says nothing about the shape of the base.
 TRANSIENT = (Unavailable, RateLimited, QuotaExceeded, IteratorLost)
@@ -75,9 +78,7 @@ class _Refresh:
             runs.end(run, report)
             return report
         publication, report = self._read()
-        self.progress(PUBLISHING, 0)
-        report.count(self.copy.publish(publication))
-        self.progress(PUBLISHING, len(publication.entries))
+        report.count(self._published(publication))
         with runs.forgiven():
             good_sets.save(run, publication.entries, publication.asked_at)
         changes = report.added + report.changed + report.removed
@@ -91,6 +92,14 @@ class _Refresh:
         if numbers is None:
             return None
         return self._ended(Report("unchanged", numbers=numbers, unchanged=numbers), started)
+
+    def _published(self, publication: Publication) -> Iterator[Written]:
+        self.progress(PUBLISHING, 0)
+        for done, written in enumerate(self.copy.publish(publication), 1):
+            if done % PROGRESS_EVERY == 0:
+                self.progress(PUBLISHING, done)
+            yield written
+        self.progress(PUBLISHING, len(publication.entries))
 
     def _ended(self, report: Report, started: float) -> Report:
         report.airtable_requests = self.airtable.requests_made

@@ -16,7 +16,7 @@ from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.gate import Refused
 from airtable_sync.mapping import MappingError
 from airtable_sync.models import Run
-from airtable_sync.reading import Progress
+from airtable_sync.reading import PUBLISHING, Progress
 from airtable_sync.report import Report
 from airtable_sync.store import StoreUnavailable
 from airtable_sync.telemetry import run_results
@@ -70,12 +70,15 @@ def noting(run: Run, progress: Progress) -> Progress:
 
 
 def last_records() -> dict[str, int]:
-    """How many records each table had the last time; nothing, if that is not known."""
+    """How many records each step had the last time; nothing, if that is not known."""
     try:
         last = Run.objects.exclude(records={}).exclude(status=Run.Status.FAILED).first()
     except DatabaseError:
         return {}
-    return dict(last.records) if last else {}
+    if not last:
+        return {}
+    published = {PUBLISHING: last.numbers} if last.numbers else {}
+    return {**last.records, **published}
 
 
 def end(run: Run, report: Report, sentence: str = "") -> None:

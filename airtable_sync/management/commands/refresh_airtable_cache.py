@@ -18,6 +18,7 @@ from airtable_sync.alone import Busy
 from airtable_sync.gate import Refused
 from airtable_sync.mapping import MappingError
 from airtable_sync.models import Run
+from airtable_sync.reading import PUBLISHING
 from airtable_sync.refresh import Options, refresh
 from airtable_sync.report import Report
 from airtable_sync.shared_copy import shared_copy
@@ -76,7 +77,10 @@ class Command(BaseCommand):
             by=who,
             user=options["user"],
         )
-        with console.progress(runs.last_records()) as progress:
+        expected = runs.last_records()
+        if chosen.dry_run:
+            expected.pop(PUBLISHING, None)
+        with console.progress(expected) as progress:
             return refresh(self.airtable, progress, chosen)
 
     def _do(self, work: Callable[[], Report]) -> None:
@@ -102,7 +106,8 @@ class Command(BaseCommand):
         report.airtable_requests = self.airtable.requests_made
         if self.as_json:
             self.stdout.write(_as_json(report, sentence))
-        raise CommandError(f"The refresh {report.status}: {sentence}", returncode=status)
+        what = "was refused" if status == REFUSED else "failed"
+        raise CommandError(f"The refresh {what}: {sentence}", returncode=status)
 
     def _tell(self, report: Report) -> None:
         console.tell(report)
