@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airtable_sync.airtable import Airtable, Record
+from airtable_sync.cells import text_of
 from airtable_sync.mapping import Mapping
+from airtable_sync.numbers import e164
 
 Progress = Callable[[str, int], None]  # the table that is being read, and how many are done
 PUBLISHING = "Publishing"  # what comes after the tables
@@ -46,7 +48,16 @@ def read_all(mapping: Mapping, airtable: Airtable, progress: Progress) -> Readin
             records.update((record["id"], record) for record in page)
             last = dict.fromkeys(name for record in page for name in record["fields"]) or last
             seen.update(last)
+            if table == mapping.root.table:
+                _normalise_numbers(mapping, page)
             progress(table, len(records))
         reading.tables[table], reading.seen[table] = records, list(seen)
         reading.faded[table] = [name for name in seen if name not in last]
     return reading
+
+
+def _normalise_numbers(mapping: Mapping, page: list[Record]) -> None:
+    """The slowest part of joining, done while Airtable's rate limit makes us wait for the next page
+    anyway: what `e164` finds is remembered."""
+    for record in page:
+        e164(text_of(record["fields"].get(mapping.number_field)), mapping.region)

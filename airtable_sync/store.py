@@ -339,27 +339,28 @@ class Store:
         return list(pipeline.execute())
 
     def _encoded(self, entries: Iterable[Entry]) -> "Iterator[EncodedChunk]":
-        """The entries with their values, in chunks of what one request may hold."""
+        """In chunks of what one request may hold."""
         chunk: EncodedChunk = []
         size = 0
         for entry in entries:
-            value = self._cache.client.encode(entry.as_json())
+            said = entry.as_json()
+            value = self._cache.client.encode(said)
             if len(chunk) == ENTRIES_PER_WRITE or (chunk and size + len(value) > BYTES_PER_WRITE):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append((entry, value))
+            chunk.append((entry, value, said["digest"]))
             size += len(value)
         if chunk:
             yield chunk
 
     def _publishing(self, chunk: "EncodedChunk", channel: str, announce: bool) -> "ScriptCall":
         names = ["index", "sequence", "epoch", HOLD, COMPLETE_AT]
-        names += [_key(entry.number) for entry, _ in chunk]
+        names += [_key(entry.number) for entry, *_ in chunk]
         arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce else "0"]
-        for entry, value in chunk:
+        for entry, value, digest in chunk:
             life = int(entry.life_seconds * 1000)
             known = "1" if entry.known else "0"
-            arguments += [entry.number, value, entry.asked_at, entry.digest(), known, life]
+            arguments += [entry.number, value, entry.asked_at, digest, known, life]
             arguments.append(entry.by)
         return _PUBLISH, names, arguments
 
@@ -387,7 +388,7 @@ class Store:
             raise StoreUnavailable(_sentence(error)) from error
 
 
-EncodedChunk = list[tuple[Entry, bytes]]
+EncodedChunk = list[tuple[Entry, bytes, str]]  # with the value for the cache, and its digest
 ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # a script, names of keys, arguments
 
 CALLS = Store("default", breakers.REDIS)
@@ -405,7 +406,7 @@ def asked_now(store: Store) -> int:
 
 
 def _written(chunk: EncodedChunk, answer: Sequence[bytes]) -> Iterator[Written]:
-    for (entry, _), word, before in zip(chunk, answer[::2], answer[1::2], strict=True):
+    for (entry, *_), word, before in zip(chunk, answer[::2], answer[1::2], strict=True):
         old = from_bytes(entry.number, before) if before else None
         yield Written(entry, cast("Outcome", word.decode()), old)
 
