@@ -8,6 +8,9 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
+from django.conf import settings
+from django.db.models import QuerySet
+
 from airtable_sync.entries import Entry, from_json
 from airtable_sync.models import LastGoodSet, Run
 
@@ -17,28 +20,36 @@ KEPT = 10
 def save(run: Run, entries: Sequence[Entry], asked_at: int) -> None:
     """Keep a set of known entries, or only that the newest one was found unchanged; nothing, if
     another refresh, which asked later, was faster. Raises DatabaseError."""
-    digest = _digest(entries)
-    newest = LastGoodSet.objects.defer("content").first()
-    if newest and asked_at < newest.asked_at <= time.time() * 1000:
+    digest, last = _digest(entries), newest()
+    if last and asked_at < last.asked_at <= time.time() * 1000:
         return
-    if newest and newest.digest == digest:
-        LastGoodSet.objects.filter(pk=newest.pk).update(confirmed_at=asked_at)
+    if last and last.digest == digest:
+        all_of_base().filter(pk=last.pk).update(confirmed_at=asked_at)
         return
+    if not run.pk:  # the database was away when it began
+        run.save()
     LastGoodSet.objects.create(
         run=run,
+        base=settings.AIRTABLE_BASE_ID or "",
         asked_at=asked_at,
         confirmed_at=asked_at,
         numbers=len(entries),
         digest=digest,
         content=_compressed(entries),
     )
-    kept = LastGoodSet.objects.order_by("-id").values_list("pk", flat=True)[:KEPT]
-    LastGoodSet.objects.exclude(pk__in=list(kept)).delete()
+    kept = all_of_base().values_list("pk", flat=True)[:KEPT]
+    all_of_base().exclude(pk__in=list(kept)).delete()
+
+
+def all_of_base() -> QuerySet[LastGoodSet]:
+    """The sets of this base, the newest first, without their content until that is asked for."""
+    sets = LastGoodSet.objects.filter(base=settings.AIRTABLE_BASE_ID or "")
+    return sets.defer("content")
 
 
 def newest() -> LastGoodSet | None:
-    """The newest set, without its content until that is asked for. Raises DatabaseError."""
-    return LastGoodSet.objects.defer("content").first()
+    """Raises DatabaseError."""
+    return all_of_base().first()
 
 
 def newest_entries() -> Iterator[Entry]:

@@ -51,6 +51,7 @@ class LastGoodSet(models.Model):
     """All entries that a run published, compressed. Moments are in milliseconds since the epoch."""
 
     run = models.OneToOneField(Run, on_delete=models.PROTECT)
+    base = models.CharField(max_length=50)
     asked_at = models.BigIntegerField(help_text="when its data was asked for at Airtable")
     confirmed_at = models.BigIntegerField(help_text="when a later run last found nothing changed")
     numbers = models.PositiveIntegerField()

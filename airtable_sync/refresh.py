@@ -115,7 +115,7 @@ class _Refresh:
         joined = join(mapping, reading.tables, self._known_fields(reading))
         entries = _served(mapping, joined, asked_at)
         if not self.options.force:
-            gate.check_numbers(joined, len(entries), self._last_numbers())
+            gate.check_numbers(joined, len(entries), self._last_numbers(mapping))
         warnings = [each for config in joined.configs.values() for each in config.warnings]
         report = Report(
             "published",
@@ -157,12 +157,10 @@ class _Refresh:
             known = self.airtable.schema().fields
         return {table: [*known.get(table, ()), *names] for table, names in reading.seen.items()}
 
-    def _last_numbers(self) -> int:
-        with runs.forgiven():
-            newest = good_sets.newest()
-            if newest:
-                return newest.numbers
-        return self.copy.last_numbers()
+    def _last_numbers(self, mapping: Mapping) -> int:
+        """What is served now, that is, of what shall be served at all."""
+        last = self.copy.last_numbers()
+        return min(last, len(served_numbers(mapping))) if settings.TO_NUMBERS else last
 
 
 def _served(mapping: Mapping, joined: Joined, asked_at: int) -> list[Entry]:

@@ -83,7 +83,7 @@ def _publish(copy: SharedCopy, good_set: LastGoodSet, run: Run) -> Report:
 
 
 def _set_of(run_id: int | None) -> LastGoodSet:
-    sets = list(LastGoodSet.objects.defer("content").select_related("run"))
+    sets = list(good_sets.all_of_base().select_related("run"))
     if run_id is not None:
         chosen = [each for each in sets if each.run_id == run_id]
     else:

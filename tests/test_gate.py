@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 
 from airtable_sync.store import CALLS
 from sandbox.airtable.faults import Fault
@@ -65,6 +66,19 @@ def test_a_single_number_may_always_go(airtable: Sandbox, settings: Any) -> None
     refresh()
     remove_numbers(airtable, 1)
     assert counts(refresh()) == (0, "published", 0, 0, 1)
+
+
+def test_numbers_left_out_on_purpose_are_not_missed(airtable: Sandbox, settings: Any) -> None:
+    refresh()
+    settings.TO_NUMBERS = [NUMBER, "+12125550187", "+442079460021"]
+    assert refresh()["exit"] == 0
+
+
+def test_an_emptied_redis_takes_whatever_airtable_has(fake_redis: str, airtable: Sandbox) -> None:
+    refresh()
+    remove_numbers(airtable, 20)
+    caches["default"].clear()
+    assert counts(refresh()) == (0, "published", 6, 0, 0)
 
 
 def test_numbers_that_calls_asked_for_do_not_count_as_the_last_set(airtable: Sandbox) -> None:
