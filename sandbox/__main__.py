@@ -50,6 +50,8 @@ def _run(started: contextlib.ExitStack) -> int:
     port = _free_port_of_ours()
     RUN_DIR.mkdir(exist_ok=True, parents=True)
     stand_ins = _stand_ins(started)
+    if os.environ.get("AIRTABLE_CHANGES") == "push" and not os.environ.get("PUBLIC_URL"):
+        stand_ins["PUBLIC_URL"] = f"http://127.0.0.1:{port}"  # where the sandbox can ping
     os.environ.update(stand_ins)
     password = _prepare(own_database="DATABASE_URL" in stand_ins)
     _keep_for_other_terminals({**stand_ins, "PORT": str(port)})
