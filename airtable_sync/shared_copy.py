@@ -97,10 +97,11 @@ class InRedis:
         yield from _removed(publication, gone)
 
     def publish(self, publication: Publication) -> Iterator[Written]:
+        mark = self.store.begin()
         gone, ended = self._gone(publication)
         yield from self.store.publish(publication.entries)
         yield from self.store.publish(publication.removals(gone))
-        self.store.completed(publication.asked_at, len(publication.entries))
+        self.store.completed(publication.asked_at, len(publication.entries), mark)
         # A replica may have given an emptied Redis back a number that Airtable no longer has, while
         # this publication went on: from `completed` on, none does.
         back = [e for e in self._gone(publication)[0] if e.asked_at < publication.asked_at]
