@@ -97,23 +97,26 @@ class InRedis:
         yield from _removed(publication, gone)
 
     def publish(self, publication: Publication) -> Iterator[Written]:
+        mark = self.store.begin()
         gone, ended = self._gone(publication)
         yield from self.store.publish(publication.entries)
         yield from self.store.publish(publication.removals(gone))
-        self._publish_what_was_lost(publication)
-        self.store.completed(publication.asked_at, len(publication.entries))
+        if not self.store.completed(publication.asked_at, len(publication.entries), mark):
+            self._publish_again(publication)
         # A replica may have given an emptied Redis back a number that Airtable no longer has, while
         # this publication went on: from `completed` on, none does.
         back = [e for e in self._gone(publication)[0] if e.asked_at < publication.asked_at]
         _drain(self.store.publish(publication.removals(back)))
         self.store.forget(ended)
 
-    def _publish_what_was_lost(self, publication: Publication) -> None:
-        """Redis may have been emptied meanwhile: what it does not have when the publication is
-        complete, replicas take for removed."""
-        there = set(self.store.numbers())
-        lost = [entry for entry in publication.entries if entry.number not in there]
-        _drain(self.store.publish(lost))
+    def _publish_again(self, publication: Publication) -> None:
+        """Redis was emptied meanwhile: what it does not have when the publication is complete,
+        replicas would take for removed."""
+        mark = self.store.begin()
+        gone, _ = self._gone(publication)
+        _drain(self.store.publish([*publication.entries, *publication.removals(gone)]))
+        if not self.store.completed(publication.asked_at, len(publication.entries), mark):
+            raise StoreUnavailable("Redis is emptied again and again while the set is published.")
 
     def hold(self, run: int) -> None:
         self.store.remember(HOLD, run, None)
