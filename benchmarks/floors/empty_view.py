@@ -1,0 +1,30 @@
+"""The floor of Django: a view that does nothing, without middleware, on the same server as
+Siftly."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpRequest, HttpResponse
+from django.urls import re_path
+
+from benchmarks.floors import empty_asgi
+
+
+async def nothing(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("{}", headers={"Content-Length": "2"})
+
+
+urlpatterns = [re_path("", nothing)]
+settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, []
+handler = get_asgi_application()
+
+
+async def application(
+    scope: Mapping[str, Any],
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    send: Callable[[Mapping[str, Any]], Awaitable[None]],
+) -> None:
+    lifespan = scope["type"] == "lifespan"
+    await (empty_asgi.application if lifespan else handler)(scope, receive, send)
