@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from airtable_sync.entries import Entry, from_bytes, is_over
+from airtable_sync.entries import Entry, from_bytes, is_over, recently_decoded
 from airtable_sync.store import ENTRIES_PER_REQUEST, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -60,14 +60,19 @@ class Replica:
 
     # --- calls: no lock, no wait -----------------------------------------------------------------
 
-    def get(self, number: str) -> Entry | None:
-        """The entry, fresh or not, unless its life is over."""
+    def last_known(self, number: str) -> Entry | None:
+        """The entry, however old."""
         held = self._held.get(number)
-        if held is None or held.is_over(self.now(), self.complete_at):
+        if held is None:
             return None
         if not self.complete:
             self._called.add(number)
-        return from_bytes(number, held.raw)
+        return recently_decoded(number, held.raw)
+
+    def get(self, number: str) -> Entry | None:
+        """The entry, fresh or not, unless its life is over."""
+        entry = self.last_known(number)
+        return entry if entry and not entry.is_over(self.now(), self.complete_at) else None
 
     def is_fresh(self, entry: Entry) -> bool:
         if self.on_hold and entry.by == "rollback":

@@ -1,8 +1,6 @@
 """`make bench`: starts everything itself and measures. Every figure in the documents comes from
 here; machines differ, so ratios are what to look at."""
 
-import argparse
-
 from benchmarks import hits
 from benchmarks.results import CONSOLE, Report
 

@@ -31,6 +31,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Measured:
+    answers: int
     requests_per_second: float
     p50_ms: float
     p99_ms: float
@@ -69,7 +70,7 @@ async def _measure(port: int, load: Load) -> Measured:
     await asyncio.wait_for(asyncio.gather(*run.ended), load.seconds + PATIENCE_SECONDS)
     spent = time.perf_counter() - started
     cuts = statistics.quantiles(run.times, n=100)
-    return Measured(len(run.times) / spent, cuts[49] * 1000, cuts[98] * 1000)
+    return Measured(len(run.times), len(run.times) / spent, cuts[49] * 1000, cuts[98] * 1000)
 
 
 @dataclass(slots=True)

