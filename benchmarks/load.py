@@ -115,7 +115,7 @@ class _Caller(asyncio.Protocol):
             self._ended.set_result(None)
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._fail("The server closed the connection.")
 
     def _fail(self, sentence: str) -> None:

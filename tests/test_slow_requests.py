@@ -80,13 +80,15 @@ def test_a_connection_whose_head_does_not_arrive_is_closed(begun: bytes) -> None
 
 def test_bytes_that_trickle_in_do_not_win_time() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        for letter in b"POST / HTTP/1.1\r\nX: " + b"x" * 1000:
-            writer.write(bytes([letter]))
+        writer.write(b"POST / HTTP/1.1\r\nX: ")
+        sent = 0
+        while not reader.at_eof() and sent < 300:
+            writer.write(b"x")
+            sent += 1
             await asyncio.sleep(0.01)
-        return await reader.read()
+        return b"x" * sent
 
-    with pytest.raises(ConnectionError):
-        on_a_connection(talk)
+    assert len(on_a_connection(talk)) < 300
 
 
 def test_a_slow_answer_and_a_pause_between_two_requests_are_no_slow_request() -> None:

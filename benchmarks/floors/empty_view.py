@@ -12,7 +12,7 @@ from django.urls import re_path
 from benchmarks.floors import empty_asgi
 
 
-async def nothing(request: HttpRequest) -> HttpResponse:
+async def nothing(_: HttpRequest) -> HttpResponse:
     return HttpResponse("{}", headers={"Content-Length": "2"})
 
 
