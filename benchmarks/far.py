@@ -40,8 +40,8 @@ def _hits(away: dict[str, str], rounds: int, seconds: float) -> list[float]:
     ratios = []
     with (
         generator() as client,
-        stage.serving(**away) as ours,
-        stage.serving(stage.FASTAPI, **away) as theirs,
+        stage.serving(variables=away) as ours,
+        stage.serving(stage.FASTAPI, variables=away) as theirs,
     ):
         for _ in range(rounds):
             load = Load([stage.call(number(0))], 1, seconds)
@@ -56,7 +56,7 @@ def _hits(away: dict[str, str], rounds: int, seconds: float) -> list[float]:
 def _start(away: dict[str, str]) -> float:
     """Seconds from the command to the first answer, which has to be from memory."""
     started = time.monotonic()
-    with stage.starting(**away) as server:
+    with stage.starting(variables=away) as server:
         while not stage.is_ready(server):
             time.sleep(0.01)
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:

@@ -1,5 +1,6 @@
 """Hits, beside the peers and the floors, in turns: all see the same machine, Redis and requests."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from benchmarks import stage
+from benchmarks.cores import CORES
 from benchmarks.load import Load, Measured, generator, measure
 from benchmarks.results import CONSOLE, Goal, Report, spread
 from sandbox.airtable.sample import linked_base
@@ -59,14 +61,15 @@ def _round(client: Executor, server: stage.Served, load: Load) -> Round:
 
 
 def _compare(report: Report, results: Results) -> None:
-    for goal, connections, figure in (
-        (P50, 1, lambda each: each.measured.p50_ms),
-        (RATE, 16, lambda each: each.measured.requests_per_second),
-        (FLOOR, 16, lambda each: each.measured.requests_per_second),
-        (FLOOR_CPU, 16, lambda each: 1 / each.cpu_us),
-    ):
+    def ratios(goal: Goal, connections: int, figure: Callable[[Round], float]) -> None:
         pairs = zip(results["Siftly", connections], results[goal.against, connections], strict=True)
         report.add(goal, [figure(ours) / figure(theirs) for ours, theirs in pairs])
+
+    ratios(P50, 1, lambda each: each.measured.p50_ms)
+    ratios(RATE, 16, lambda each: each.measured.requests_per_second)
+    ratios(FLOOR, 16, lambda each: each.measured.requests_per_second)
+    if CORES:
+        ratios(FLOOR_CPU, 16, lambda each: 1 / each.cpu_us)
 
 
 def _table(results: Results, rounds: int) -> Table:

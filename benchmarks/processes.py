@@ -33,7 +33,7 @@ def _second_process(report: Report, rounds: int, seconds: float) -> None:
         with (
             stage.serving(cores=CLIENT) as shared,
             stage.serving() as alone,
-            stage.serving(cores=ALL, WEB_CONCURRENCY="2") as two,
+            stage.serving(cores=ALL, variables={"WEB_CONCURRENCY": "2"}) as two,
         ):
             for _ in range(rounds):
                 load = Load([stage.call()], CONNECTIONS, seconds)

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,9 @@ SIFTLY = (*_GUNICORN, "siftly.asgi")
 EMPTY_ASGI = (*_GUNICORN, "benchmarks.floors.empty_asgi:application")
 EMPTY_VIEW = (*_GUNICORN, "benchmarks.floors.empty_view:application")
 FASTAPI = (*_UVICORN, "--no-access-log", "benchmarks.peers.with_fastapi:application")
-FLASK = (*_GUNICORN, "-c", "python:benchmarks.peers.flask_gunicorn")
-FLASK = (*FLASK, "benchmarks.peers.with_flask:application")
+_FLASKS = ("-c", "python:benchmarks.peers.flask_gunicorn")
+FLASK = (*_GUNICORN, *_FLASKS, "benchmarks.peers.with_flask:application")
+NOTHING_ELSE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,21 @@ def _mapping_of(base: Base) -> Path:
 
 @contextlib.contextmanager
 def serving(
-    command: tuple[str, ...] = SIFTLY, cores: set[int] = SERVER, **variables: str
+    command: Sequence[str] = SIFTLY,
+    cores: set[int] = SERVER,
+    variables: Mapping[str, str] = NOTHING_ELSE,
 ) -> Iterator[Served]:
     """A server, its log in a file. It has a core for itself, unless other `cores` are given."""
-    with starting(command, cores, **variables) as served:
+    with starting(command, cores, variables) as served:
         _wait_until_ready(served)
         yield served
 
 
 @contextlib.contextmanager
 def starting(
-    command: tuple[str, ...] = SIFTLY, cores: set[int] = SERVER, **variables: str
+    command: Sequence[str] = SIFTLY,
+    cores: set[int] = SERVER,
+    variables: Mapping[str, str] = NOTHING_ELSE,
 ) -> Iterator[Served]:
     port = _free_port()
     place = ("--port", str(port)) if "uvicorn" in command else ("--bind", f"127.0.0.1:{port}")

@@ -46,7 +46,7 @@ def one_number(rounds: int) -> None:
 
 
 def _processes(count: int) -> dict[str, Any]:
-    return {"cores": ALL, "WEB_CONCURRENCY": str(count)}
+    return {"cores": ALL, "variables": {"WEB_CONCURRENCY": str(count)}}
 
 
 def hundred_numbers(layout: str, processes: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 # What no line tells is not found out: half the cost of a record (docs.python.org/howto/logging,
 # "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging._srcfile = None  # type: ignore[assignment]  # noqa: SLF001 - the documented way
+logging._srcfile = None  # noqa: SLF001 - the documented way
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
 # What Django and uvicorn hang on their records is for their own handlers, and no field of ours.

@@ -26,5 +26,7 @@ async def application(
     receive: Callable[[], Awaitable[Mapping[str, Any]]],
     send: Callable[[Mapping[str, Any]], Awaitable[None]],
 ) -> None:
-    lifespan = scope["type"] == "lifespan"
-    await (empty_asgi.application if lifespan else handler)(scope, receive, send)
+    if scope["type"] == "lifespan":
+        await empty_asgi.application(scope, receive, send)
+    else:
+        await handler(dict(scope), receive, send)
