@@ -51,8 +51,18 @@ class Served:
         """What its workers spent on a processor so far (Linux); 0 elsewhere."""
         if not CORES:
             return 0.0
-        threads = [each for pid in self.workers() for each in Path(f"/proc/{pid}/task").iterdir()]
-        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
+        return sum(
+            _cpu_seconds(each)
+            for pid in self.workers()
+            for each in Path(f"/proc/{pid}/task").iterdir()
+        )
+
+
+def _cpu_seconds(thread: Path) -> float:
+    try:
+        return int((thread / "schedstat").read_text().split()[0]) / 1e9
+    except OSError:  # it has ended
+        return 0.0
 
 
 @contextlib.contextmanager

@@ -94,12 +94,18 @@ class BackgroundHandler(logging.Handler):
         self._write()
 
     def _write(self) -> None:
-        lines = [self.format(self._records.popleft()) for _ in range(len(self._records))]
+        lines = [self._line(self._records.popleft()) for _ in range(len(self._records))]
         if self._dropped:
             lines.append(f"{self._dropped} lines before this one were dropped.")
             self._dropped = 0
         if lines:
             print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # the thread goes on
+            return f"A line of {record.name} can't be written: {error!r}"
 
 
 class TextFormatter(logging.Formatter):
