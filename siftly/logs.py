@@ -56,8 +56,12 @@ class BackgroundHandler(logging.Handler):
         self._thread: threading.Thread | None = None
         atexit.register(self.close)
 
-    def createLock(self) -> None:  # noqa: N802 - logging's name
-        self.lock = None  # a deque needs none
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without logging's lock, which a deque does not need."""
+        kept = bool(self.filter(record))
+        if kept:
+            self.emit(record)
+        return kept
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._process != os.getpid():  # threads do not survive a fork
@@ -79,11 +83,16 @@ class BackgroundHandler(logging.Handler):
         super().close()
 
     def _start(self) -> None:
-        self._process = os.getpid()
-        self._records = deque()
-        self._awake, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+        self.acquire()
+        try:
+            if self._process != os.getpid():
+                self._records = deque()
+                self._awake, self._ending = threading.Event(), threading.Event()
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+                self._process = os.getpid()
+        finally:
+            self.release()
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -104,7 +113,7 @@ class BackgroundHandler(logging.Handler):
     def _line(self, record: logging.LogRecord) -> str:
         try:
             return self.format(record)
-        except Exception as error:  # the thread goes on
+        except Exception as error:  # noqa: BLE001 - the thread goes on, and says so
             return f"A line of {record.name} can't be written: {error!r}"
 
 
