@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import sys
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -142,4 +143,5 @@ def from_json(number: str, value: Any) -> Entry:
 def _strings(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise ValueError("it holds something else than strings")
-    return cast("dict[str, str]", value)
+    # All customers have variables of the same names: kept once, as many as there are dictionaries.
+    return {sys.intern(name): text for name, text in value.items()}
