@@ -82,7 +82,7 @@ def test_bytes_that_trickle_in_do_not_win_time() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(b"POST / HTTP/1.1\r\nX: ")
         sent = 0
-        while not reader.at_eof() and sent < 300:
+        while not reader.at_eof() and not writer.is_closing() and sent < 300:
             writer.write(b"x")
             sent += 1
             await asyncio.sleep(0.01)
