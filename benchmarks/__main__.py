@@ -4,7 +4,7 @@ here; machines differ, so ratios are what to look at."""
 import argparse
 import sys
 
-from benchmarks import counting, far, hits, processes, storms
+from benchmarks import counting, far, hits, processes, refresh, storms
 from benchmarks.results import CONSOLE, Report
 
 PARTS = {
@@ -13,6 +13,7 @@ PARTS = {
     "processes": processes.run,
     "storms": storms.run,
     "counting": counting.run,
+    "refresh": refresh.run,
 }
 
 

@@ -67,7 +67,6 @@ def _cpu_seconds(thread: Path) -> float:
 
 @contextlib.contextmanager
 def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[Sandbox]:
-<<<<<<< HEAD
     """A Valkey, a database and an Airtable, which the environment names, for the servers started
     meanwhile."""
     gc.collect()
@@ -77,12 +76,8 @@ def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[
         ValkeyServer() as valkey,
         Sandbox([base], latency=latency, **limits) as airtable,  # type: ignore[arg-type]
     ):
-=======
-    """A Valkey and an Airtable, which the environment names, for the servers started meanwhile."""
-    with ValkeyServer() as valkey, Sandbox([base], latency=latency, **limits) as airtable:  # type: ignore[arg-type]
         with redis.Redis.from_url(valkey.connection_url) as client:
             pin(int(client.info("server")["process_id"]), CLIENT)
->>>>>>> 6d182c3 (The benchmarks: peers, floors, a load generator of its own, goals)
         os.environ.update(
             DATABASE_URL=f"sqlite:///{folder}/db.sqlite3",
             ENV_FILE=os.devnull,
