@@ -60,7 +60,7 @@ async def answer(number: str | None, deadline_seconds: float) -> Answer:
 async def _best(number: str | None, deadline: float) -> Answer:
     if number is None or not is_served(number):
         return _default(number)
-    held = _REPLICA.get(number)
+    held = _REPLICA.last_known(number)
     if held and (found := _from_cache(held, "memory", {})):
         return found
     if _REPLICA.knows_all() and not (held and held.known):

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import logging
+import sys
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from django.conf import settings
@@ -101,10 +103,19 @@ def from_bytes(number: str, raw: bytes) -> Entry | None:
     """The entry in the bytes that Redis keeps (plain JSON: a check sees to that); None, with a line
     in the log, if they hold something else."""
     try:
-        return from_json(number, json.loads(raw))
+        return decoded(number, raw)
     except (ValueError, RecursionError) as error:
         warn_of_foreign_value(number, error)
         return None
+
+
+def decoded(number: str, raw: bytes) -> Entry:
+    """Raises ValueError, and RecursionError."""
+    return from_json(number, json.loads(raw))
+
+
+# For numbers that ring often: some 2 KB each, 8 MB at most (docs/decisions.md).
+recently_decoded = lru_cache(maxsize=4096)(decoded)
 
 
 def warn_of_foreign_value(number: str, error: Exception) -> None:
@@ -132,4 +143,5 @@ def from_json(number: str, value: Any) -> Entry:
 def _strings(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise ValueError("it holds something else than strings")
-    return cast("dict[str, str]", value)
+    # All customers have variables of the same names: kept once, as many as there are dictionaries.
+    return {sys.intern(name): text for name, text in value.items()}

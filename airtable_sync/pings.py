@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync import feed_marks
 from airtable_sync.models import ChangeFeed
 from airtable_sync.store import PATIENT, StoreUnavailable
+from siftly.http import Request, Response, json_response
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ class Pings:
         self._secret = b""
         self._looked_at = float("-inf")
 
-    async def received(self, request: HttpRequest, body: bytes) -> HttpResponse:
+    async def received(self, request: Request, body: bytes) -> Response:
         """POST /airtable/changes/."""
         if settings.AIRTABLE_CHANGES != "push":
             return _refused(404, "Changes are not pushed here.")
         if request.method != "POST":
             refusal = _refused(405, "Airtable pings with POST.")
-            refusal["Allow"] = "POST"
+            refusal.headers.append((b"allow", b"POST"))
             return refusal
         mac = request.headers.get("X-Airtable-Content-MAC", "")
         try:
@@ -54,7 +54,7 @@ class Pings:
         if not _is_ping(body):
             return _refused(400, "The body is not what Airtable sends.")
         asyncio.get_running_loop().run_in_executor(_THREADS, self._follow, mac)
-        return HttpResponse(status=204)
+        return Response(status=204)
 
     async def _is_authentic(self, mac: str, body: bytes) -> bool:
         if not mac.startswith(_PREFIX) or not mac.isascii():
@@ -100,8 +100,8 @@ def _is_ping(body: bytes) -> bool:
     return isinstance(ping, dict) and isinstance(ping.get("webhook"), dict)
 
 
-def _refused(status: int, sentence: str) -> HttpResponse:
-    return JsonResponse({"error": sentence}, status=status)
+def _refused(status: int, sentence: str) -> Response:
+    return json_response({"error": sentence}, status)
 
 
 PINGS = Pings()

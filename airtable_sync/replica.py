@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from airtable_sync.entries import Entry, from_bytes, is_over
+from airtable_sync.entries import Entry, from_bytes, is_over, recently_decoded
 from airtable_sync.store import (
     ENTRIES_PER_REQUEST,
     REFRESH_LEASE,
@@ -43,9 +43,9 @@ class Held:
     def as_of(self, number: str, confirmed_at: int) -> "Held":
         """The same, with the moment at which a reading of all of Airtable had it last: what is
         written again shall not look older than that reading."""
-        entry = (
-            from_bytes(number, self.raw) if confirmed_at > self.asked_at and self.known else None
-        )
+        if confirmed_at <= self.asked_at or not self.known:
+            return self
+        entry = from_bytes(number, self.raw)
         if entry is None:
             return self
         return Held(replace(entry, asked_at=confirmed_at).to_bytes(), confirmed_at, self.known)
@@ -77,14 +77,19 @@ class Replica:
 
     # --- calls: no lock, no wait -----------------------------------------------------------------
 
-    def get(self, number: str) -> Entry | None:
-        """The entry, fresh or not, unless its life is over."""
+    def last_known(self, number: str) -> Entry | None:
+        """The entry, however old."""
         held = self._held.get(number)
-        if held is None or held.is_over(self.now(), self.complete_at):
+        if held is None:
             return None
         if not self.complete:
             self._called.add(number)
-        return from_bytes(number, held.raw)
+        return recently_decoded(number, held.raw)
+
+    def get(self, number: str) -> Entry | None:
+        """The entry, fresh or not, unless its life is over."""
+        entry = self.last_known(number)
+        return entry if entry and not entry.is_over(self.now(), self.complete_at) else None
 
     def is_fresh(self, entry: Entry) -> bool:
         if self.on_hold and entry.by == "rollback":

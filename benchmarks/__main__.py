@@ -2,30 +2,38 @@
 here; machines differ, so ratios are what to look at."""
 
 import argparse
+import sys
 
-from benchmarks import counting, hits, refresh, storms
+from benchmarks import counting, far, hits, processes, refresh, storms
+from benchmarks.results import CONSOLE, Report
 
-WHAT = ["hits", "storms", "counting", "refresh"]
+PARTS = {
+    "hits": hits.run,
+    "far": far.run,
+    "processes": processes.run,
+    "storms": storms.run,
+    "counting": counting.run,
+    "refresh": refresh.run,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=WHAT, help="all, unless named")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all, unless named")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="per measurement of hits")
-    parser.add_argument("--numbers", type=int, default=50_000, help="of a refresh")
-    limited = "of one under the rate limit: ten thousand take a minute"
-    parser.add_argument("--limited-numbers", type=int, default=10_000, help=limited)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    parser.add_argument(
+        "--short", action="store_true", help="one short round; fails if a goal is missed tenfold"
+    )
     options = parser.parse_args()
-    what = options.what or WHAT
-    if "hits" in what:
-        hits.run(options.rounds, options.seconds)
-    if "storms" in what:
-        storms.run(options.rounds)
-    if "counting" in what:
-        counting.run(options.rounds)
-    if "refresh" in what:
-        refresh.run(options.numbers, options.limited_numbers)
+    parts = options.parts or (["hits", "far", "processes"] if options.short else PARTS)
+    rounds, seconds = (1, 0.5) if options.short else (options.rounds, options.seconds)
+    report = Report()
+    for part in parts:
+        PARTS[part](report, rounds, seconds)
+    CONSOLE.print(report.table())
+    if options.short and (fallen := report.fallen()):
+        sys.exit("\n".join(fallen))
 
 
 if __name__ == "__main__":

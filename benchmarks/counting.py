@@ -2,23 +2,21 @@
 
 import os
 import random
-import statistics
 import time
 
-from rich.console import Console
+from benchmarks.results import CONSOLE, Report, spread
 
 COUNTED, KNOWN = 9_000, 50_000
 
 
-def run(rounds: int) -> None:
+def run(_: Report, rounds: int, __: float) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
     import django
 
     django.setup()
     answers = [_microseconds_an_answer() for _ in range(4 * rounds)]
-    spread = f"{min(answers):.1f}-{max(answers):.1f}"
-    Console().print(f"Counting an answer: {statistics.median(answers):.1f} µs ({spread})")
-    Console().print(f"A number near to none of {KNOWN}: {_milliseconds_a_search():.0f} ms")
+    CONSOLE.print(f"Counting an answer: {spread(answers, 1)} µs")
+    CONSOLE.print(f"A number near to none of {KNOWN}: {_milliseconds_a_search():.0f} ms")
 
 
 def _microseconds_an_answer() -> float:

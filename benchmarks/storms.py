@@ -2,9 +2,13 @@
 
 import asyncio
 import time
+from concurrent.futures import Executor
+from typing import Any
 
-from benchmarks.load import Measured, measure
-from benchmarks.stage import NUMBER, call, refresh, serving, spread, stage
+from benchmarks.cores import ALL
+from benchmarks.load import Load, Measured, generator, measure
+from benchmarks.results import Goal, Report, spread
+from benchmarks.stage import NUMBER, call, refresh, serving, stage
 from sandbox.airtable.bases import Base
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import flat_base, linked_base
@@ -12,21 +16,27 @@ from sandbox.airtable.sample import flat_base, linked_base
 Timed = tuple[float, bytes]  # when its answer was there (time.monotonic), and its status line
 
 
-def run(rounds: int) -> None:
+HELD = Goal("a hit's p99 with 200 cold callers held", "without them", at_most=2)
+
+
+def run(report: Report, rounds: int, seconds: float) -> None:
     one_number(rounds)
     for layout in ("flat", "linked"):
         for processes in (1, 2):
             hundred_numbers(layout, processes)
-    held_callers(rounds)
+    held_callers(report, rounds, seconds)
 
 
 def one_number(rounds: int) -> None:
     """A hundred callers of one cold number, four processes, 3.2 s of Airtable in three trips."""
     lookups, overshoots = [], []
     for _ in range(rounds):
-        with stage(linked_base(), latency=1.067) as airtable, serving(processes=4) as port:
+        with (
+            stage(linked_base(), latency=1.067) as airtable,
+            serving(**_processes(4)) as server,
+        ):
             before = len(airtable.requests)
-            answers = asyncio.run(_all(port, [NUMBER] * 100))
+            answers = asyncio.run(_all(server.port, [NUMBER] * 100))
             asked = [each for each in airtable.requests[before:] if "/meta/" not in each.path]
             ended = max(each.finished_at or 0 for each in asked)
             lookups.append(len(asked) / 4)
@@ -35,12 +45,19 @@ def one_number(rounds: int) -> None:
     print(f"  the last one answered {spread(overshoots, 1)} ms after the lookup's end")
 
 
+def _processes(count: int) -> dict[str, Any]:
+    return {"cores": ALL, "variables": {"WEB_CONCURRENCY": str(count)}}
+
+
 def hundred_numbers(layout: str, processes: int) -> None:
     base = linked_base() if layout == "linked" else flat_base()
     numbers = _add_numbers(base, 100)
-    with stage(base, latency=0.3) as airtable, serving(processes=processes) as port:
+    with (
+        stage(base, latency=0.3) as airtable,
+        serving(**_processes(processes)) as server,
+    ):
         before, started = len(airtable.requests), time.monotonic()
-        answers = asyncio.run(_all(port, numbers))
+        answers = asyncio.run(_all(server.port, numbers))
         asked = airtable.requests[before:]
         spent = max(at for at, _ in answers) - started
         refused = sum(each.status == 429 for each in asked)
@@ -50,30 +67,28 @@ def hundred_numbers(layout: str, processes: int) -> None:
     )
 
 
-def held_callers(rounds: int) -> None:
+def held_callers(report: Report, rounds: int, seconds: float) -> None:
     """A hit's p99 while 200 cold callers are held by an Airtable that hangs."""
-    ratios, plain, held = [], [], []
-    with stage(linked_base(), requests_per_second=None) as airtable:
+    ratios = []
+    with stage(linked_base(), requests_per_second=None) as airtable, generator() as client:
         refresh()
-        with serving() as port:
+        with serving() as server:
             for index in range(rounds):
-                without = asyncio.run(measure(port, call(), 4, 2.0))
+                load = Load([call()], 4, seconds)
+                without = client.submit(measure, server.port, load).result()
                 fault = airtable.faults.add(Fault(hang=True, times=None))
-                within = asyncio.run(_hits_beside_held(port, index))
+                within = asyncio.run(_hits_beside_held(client, server.port, load, index))
                 airtable.faults.remove(fault)
-                plain.append(without.p99_ms)
-                held.append(within.p99_ms)
                 ratios.append(within.p99_ms / without.p99_ms)
                 time.sleep(6)  # the breaker tries again
-    print(f"A hit's p99, 4 connections: {spread(plain, 2)} ms,")
-    print(f"  with 200 cold callers held {spread(held, 2)} ms, ratio {spread(ratios, 2)}")
+    report.add(HELD, ratios)
 
 
-async def _hits_beside_held(port: int, index: int) -> Measured:
+async def _hits_beside_held(client: Executor, port: int, load: Load, index: int) -> Measured:
     numbers = [f"+3247{index % 10}{each:06}" for each in range(200)]
     cold = asyncio.create_task(_all(port, numbers))
     await asyncio.sleep(1.0)
-    measured = await measure(port, call(), 4, 2.0)
+    measured = await asyncio.wrap_future(client.submit(measure, port, load))
     cold.cancel()
     return measured
 

@@ -1,13 +1,10 @@
 """The way in. Calls go straight to their view: Django's own handler, whose middleware and threads
 serve people and not calls, takes everything else (docs/decisions.md has the figures)."""
 
-import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
-from io import BytesIO
-from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
 
@@ -15,27 +12,21 @@ from django.core.asgi import get_asgi_application
 
 django = get_asgi_application()
 
-from django.core.handlers.asgi import ASGIRequest  # noqa: E402
-from django.http import HttpResponse, JsonResponse  # noqa: E402
-
 from airtable_sync.pings import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
+from siftly.http import Receive, Request, Response, Scope, Send, json_response  # noqa: E402
 from siftly.metrics import metrics  # noqa: E402
 from webhooks.views import webhook  # noqa: E402
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-View = Callable[..., Awaitable[HttpResponse]]
+View = Callable[[Request, bytes], Awaitable[Response]]
 
-BODY_SECONDS = 10.0
 LARGEST_BODY = 64 * 1024
 _WEBHOOK = re.compile(r"/webhooks/([^/]+)/?")
 _PING = re.compile(r"/airtable/changes/?")
 
 
 class _Gone(Exception):
-    """The client hung up."""
+    """The client hung up, or the server did because the body took too long."""
 
 
 class _TooLarge(Exception):
@@ -50,27 +41,25 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and _PING.fullmatch(scope["path"]):
         await _call(scope, receive, send, PINGS.received)
     elif scope["type"] == "http" and (probe := health.PROBES.get(scope["path"])):
-        await _respond(send, await probe())
+        await (await probe()).send(send)
     elif scope["type"] == "http" and scope["path"] == "/metrics":
-        await _respond(send, await metrics(ASGIRequest(scope, BytesIO())))
+        await (await metrics(Request(scope))).send(send)
     else:
         await django(dict(scope), receive, send)
 
 
 async def _call(scope: Scope, receive: Receive, send: Send, view: View) -> None:
+    """How long a body may take to arrive is the server's to say: see `worker`."""
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _body(receive)
-        response = await view(ASGIRequest(scope, BytesIO()), body=body)
+        body = await _body(receive)
+        response = await view(Request(scope), body)
     except _Gone:
         return
-    except TimeoutError:
-        response = _error(408, "The body did not arrive in time.")
     except _TooLarge:
         response = _error(413, "The body is larger than 64 KiB.")
     except UnicodeDecodeError:
         response = _error(400, "The address is not UTF-8.")
-    await _respond(send, response)
+    await response.send(send)
 
 
 async def _body(receive: Receive) -> bytes:
@@ -86,13 +75,5 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-def _error(status: int, sentence: str) -> HttpResponse:
-    return JsonResponse({"error": sentence}, status=status)
-
-
-async def _respond(send: Send, response: HttpResponse) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
-    headers.append((b"content-length", str(len(response.content)).encode()))
-    start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": response.content})
+def _error(status: int, sentence: str) -> Response:
+    return json_response({"error": sentence}, status)

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpResponse, JsonResponse
 from interlock import CircuitOpenError, State
 
 from airtable_sync import answers, breakers, counters, database_copy, fields, lookups
@@ -24,6 +23,7 @@ from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
 from airtable_sync.subscription import Subscription
 from airtable_sync.telemetry import flush
 from airtable_sync.watcher import Watcher
+from siftly.http import Receive, Response, Send, json_response
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ _PROBING = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
 _first_load_ended = asyncio.Event()
 
 
-async def healthz() -> HttpResponse:
+async def healthz() -> Response:
     """200 while the process lives. Touches nothing: an outage elsewhere must not restart us."""
-    return HttpResponse("ok", content_type="text/plain")
+    return Response(b"ok")
 
 
-async def readyz() -> HttpResponse:
+async def readyz() -> Response:
     """503 until the first load ended or timed out, then 200; every part with its state."""
     ready = _first_load_ended.is_set()
     replica = of_this_process()
@@ -56,10 +56,10 @@ async def readyz() -> HttpResponse:
         "breakers": {each.name: each.state.value for each in (breakers.REDIS, breakers.AIRTABLE)},
         **counters.snapshot(),
     }
-    return JsonResponse(state, status=200 if ready else 503)
+    return json_response(state, 200 if ready else 503)
 
 
-PROBES: dict[str, Callable[[], Awaitable[HttpResponse]]] = {"/healthz": healthz, "/readyz": readyz}
+PROBES: dict[str, Callable[[], Awaitable[Response]]] = {"/healthz": healthz, "/readyz": readyz}
 
 
 async def _within(part: Callable[[], str]) -> str:
@@ -92,10 +92,7 @@ def _database_state() -> str:
     return "available"
 
 
-async def lifespan(
-    receive: Callable[[], Awaitable[Mapping[str, Any]]],
-    send: Callable[[Mapping[str, Any]], Awaitable[None]],
-) -> None:
+async def lifespan(receive: Receive, send: Send) -> None:
     """https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
     await receive()
     async with _background():

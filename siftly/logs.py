@@ -5,71 +5,116 @@ import atexit
 import json
 import logging
 import os
-import queue
 import sys
 import threading
-from datetime import UTC, datetime
+import time
+from collections import deque
+from functools import lru_cache
 from typing import Any
+
+# What no line tells is not found out: half the cost of a record (docs.python.org/howto/logging,
+# "Optimization").
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging._srcfile = None  # noqa: SLF001 - the documented way
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
 # What Django and uvicorn hang on their records is for their own handlers, and no field of ours.
 _FOREIGN = {"request", "status_code", "server_time", "sql", "params", "duration", "alias"}
+_NO_FIELDS = frozenset(_STANDARD | _FOREIGN)
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(int(record.created))}.{int(record.msecs):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    known = _STANDARD | _FOREIGN
-    return {name: value for name, value in vars(record).items() if name not in known}
+    return {name: value for name, value in vars(record).items() if name not in _NO_FIELDS}
 
 
 class BackgroundHandler(logging.Handler):
     """Writes lines to standard error in a thread of its own: who answers calls must not wait for
-    whoever reads the log. When that one is too slow lines are dropped, and their number is told."""
+    whoever reads the log. When that one is too slow lines are dropped, and their number is told.
+
+    The thread sleeps a little after it was woken, and takes all there is by then: to be woken for
+    each line, and to write each, would cost a call more than all else (docs/decisions.md)."""
 
     HELD = 10_000
+    GATHER_SECONDS = 0.01
     FAREWELL_SECONDS = 2.0
 
     def __init__(self) -> None:
         super().__init__()
         self._process = 0
         self._dropped = 0
-        self._records: queue.Queue[logging.LogRecord | None] = queue.Queue()
+        self._records: deque[logging.LogRecord] = deque()
+        self._awake, self._ending = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         atexit.register(self.close)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without logging's lock, which a deque does not need."""
+        kept = bool(self.filter(record))
+        if kept:
+            self.emit(record)
+        return kept
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._process != os.getpid():  # threads do not survive a fork
             self._start()
-        try:
-            self._records.put_nowait(record)
-        except queue.Full:
+        if len(self._records) >= self.HELD:
             self._dropped += 1
+            return
+        self._records.append(record)
+        if not self._awake.is_set():
+            self._awake.set()
 
     def close(self) -> None:
         """Write what is left, if that is possible within a moment."""
         if self._thread and self._process == os.getpid():
-            self._records.put(None)
+            self._ending.set()
+            self._awake.set()
             self._thread.join(self.FAREWELL_SECONDS)
             self._thread = None
         super().close()
 
     def _start(self) -> None:
-        self._process = os.getpid()
-        self._records = queue.Queue(self.HELD)
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
-        self._thread.start()
+        self.acquire()
+        try:
+            if self._process != os.getpid():
+                self._records = deque()
+                self._awake, self._ending = threading.Event(), threading.Event()
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+                self._process = os.getpid()
+        finally:
+            self.release()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            self._awake.wait()
+            self._ending.wait(self.GATHER_SECONDS)
+            self._awake.clear()
+            self._write()
+        self._write()
 
     def _write(self) -> None:
-        while record := self._records.get():
-            line = self.format(record)
-            if self._dropped:
-                line += f"\n{self._dropped} lines before this one were dropped."
-                self._dropped = 0
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+        lines = [self._line(self._records.popleft()) for _ in range(len(self._records))]
+        if self._dropped:
+            lines.append(f"{self._dropped} lines before this one were dropped.")
+            self._dropped = 0
+        if lines:
+            print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # noqa: BLE001 - the thread goes on, and says so
+            return f"A line of {record.name} can't be written: {error!r}"
 
 
 class TextFormatter(logging.Formatter):

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from airtable_sync.telemetry.prometheus import exposition
+from siftly.http import Request, Response
 
 logger = logging.getLogger(__name__)
 
@@ -18,14 +18,14 @@ REDIS_SECONDS = 2.0
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="metrics")
 
 
-async def metrics(request: HttpRequest) -> HttpResponse:
+async def metrics(request: Request) -> Response:
     if not settings.METRICS_TOKEN:
-        return HttpResponse("METRICS_TOKEN is not set.", status=404, content_type="text/plain")
+        return Response(b"METRICS_TOKEN is not set.", 404)
     if request.method not in ("GET", "HEAD"):
-        return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        return Response(status=405, headers=[(b"allow", b"GET, HEAD")])
     if not _is_allowed(request.headers.get("Authorization", "")):
-        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(await _text(), content_type=CONTENT_TYPE_LATEST)
+        return Response(status=401, headers=[(b"www-authenticate", b"Bearer")])
+    return Response(await _text(), content_type=CONTENT_TYPE_LATEST.encode())
 
 
 def _is_allowed(header: str) -> bool:

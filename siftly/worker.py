@@ -11,8 +11,10 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 FAREWELL_SECONDS = 1.0
-HEAD_BYTES = 64 * 1024
-HEAD_SECONDS = 30.0
+TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b'content-length: 45\r\n\r\n{"error": "The body did not arrive in time."}'
+)
 
 
 class GracefulServer(Server):
@@ -32,45 +34,58 @@ class GracefulServer(Server):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """httptools has no limit of its own for a request's head: neither for its size nor for how long
-    it may take to arrive."""
+    """httptools has no limit of its own for the size of a request's head, nor uvicorn one for how
+    long a request may take to arrive. One coarse timer a connection: two for each request would
+    cost a hit a tenth of its time."""
 
-    _head_bytes = 0
+    HEAD_BYTES = 64 * 1024
+    HEAD_SECONDS = 30.0
+    BODY_SECONDS = 10.0
+    LOOK_SECONDS = 1.0
+
     _in_head = True
-    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _due = float("inf")  # when what is awaited has to be there, by the loop's clock
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._due = self.loop.time() + self.HEAD_SECONDS
+        self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end_head()
+        if self._timer:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect_head()
+        self._in_head, self._head_bytes = True, 0
+        self._due = self.loop.time() + self.HEAD_SECONDS
 
     def on_headers_complete(self) -> None:
-        self._end_head()
+        self._in_head = False
+        self._due = self.loop.time() + self.BODY_SECONDS
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._due = float("inf")
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES:
+        if self._in_head and self._head_bytes > self.HEAD_BYTES:
             self.transport.close()
 
-    def _expect_head(self) -> None:
-        self._end_head()
-        self._in_head, self._head_bytes = True, 0
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _end_head(self) -> None:
-        self._in_head = False
-        if self._head_timer:
-            self._head_timer.cancel()
+    def _look(self) -> None:
+        if self.loop.time() <= self._due:
+            self._timer = self.loop.call_later(self.LOOK_SECONDS, self._look)
+            return
+        if not self._in_head and not self.cycle.response_started and not self.pipeline:
+            self.transport.write(TOO_SLOW)
+        self.transport.close()
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
@@ -81,6 +96,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "http": GuardedProtocol,
         "lifespan": "on",
         "server_header": False,
+        "proxy_headers": False,  # whoever needs to know of the proxy reads its headers
         "access_log": False,  # one line a call is enough; answers log theirs
     }
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from siftly.asgi import application
+from siftly.http import Request
+
+RawHeaders = Mapping[str, str] | Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Response:
 def send(
     path: str,
     body: bytes | Sequence[bytes] = b"",
-    headers: Mapping[str, str] | Sequence[tuple[bytes, bytes]] = (),
+    headers: RawHeaders = (),
     method: str = "POST",
     query: bytes = b"",
 ) -> Response:
@@ -32,25 +35,11 @@ def send(
 async def asend(
     path: str,
     body: bytes | Sequence[bytes] = b"",
-    headers: Mapping[str, str] | Sequence[tuple[bytes, bytes]] = (),
+    headers: RawHeaders = (),
     method: str = "POST",
     query: bytes = b"",
 ) -> Response:
-    if isinstance(headers, Mapping):
-        headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query,
-        "headers": [(b"host", b"testserver"), *headers],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
+    scope = _scope(path, headers, method, query)
     chunks = [body] if isinstance(body, bytes) else list(body)
     incoming = [
         {"type": "http.request", "body": chunk, "more_body": index < len(chunks) - 1}
@@ -69,3 +58,29 @@ async def asend(
     names = [(name.decode(), value.decode()) for name, value in start["headers"]]
     content = b"".join(message.get("body", b"") for message in sent[1:])
     return Response(start["status"], dict(names), content)
+
+
+def request_with(headers: RawHeaders, path: str = "/") -> Request:
+    """What a platform's adapter sees of a request with these headers."""
+    path, _, query = path.partition("?")
+    return Request(_scope(path, headers, "POST", query.encode()))
+
+
+def _scope(path: str, headers: RawHeaders, method: str, query: bytes) -> dict[str, Any]:
+    if isinstance(headers, Mapping):
+        headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    if not any(name == b"host" for name, _ in headers):
+        headers = [(b"host", b"testserver"), *headers]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }

@@ -64,20 +64,23 @@ async def _call(port: int, number: str) -> Answered:
 
 
 class Calls:
-    """Callers who go on calling; every answer is kept."""
+    """Callers who go on calling; every answer is kept. Connections are, too, if `kept_open`."""
 
-    def __init__(self, server: Server, number: str = NUMBER, callers: int = 4) -> None:
-        self.server, self.number = server, number
+    def __init__(
+        self, server: Server, number: str = NUMBER, callers: int = 4, *, kept_open: bool = False
+    ) -> None:
+        self.server, self.number, self.kept_open = server, number, kept_open
         self.answers: list[tuple[float, int, str, dict[str, str]]] = []
         self.errors: list[Exception] = []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
 
     def _call(self) -> None:
+        session = requests.Session() if self.kept_open else None
         while not self._stop.is_set():
             started = time.perf_counter()
             try:
-                response = self.server.call(self.number)
+                response = self.server.call(self.number, session=session)
             except requests.RequestException as error:
                 self.errors.append(error)
                 continue

@@ -5,13 +5,12 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
-from django.test import RequestFactory
 from hypothesis import strategies as st
 
 from airtable_sync.answers import Answer
 from airtable_sync.entries import Entry
 from airtable_sync.store import CALLS
-from tests.asgi_client import Response, send
+from tests.asgi_client import Response, request_with, send
 from tests.cast import JOHN, NUMBER
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import Platform
@@ -64,7 +63,7 @@ def is_authentic(
 ) -> bool:
     """Whether a request with this body and these headers proves itself by one of the secrets."""
     raw = body.encode() if isinstance(body, str) else body
-    request = RequestFactory().post(path, headers=headers)
+    request = request_with(headers, path)
     return PLATFORMS[name].is_authentic(request, raw, secrets)
 
 

@@ -1,5 +1,7 @@
 """A network between two programs that a test can spoil."""
 
+import contextlib
+import queue
 import socket
 import threading
 import time
@@ -28,16 +30,32 @@ class Proxy:
                 threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
     def _pass(self, one: socket.socket, other: socket.socket) -> None:
-        try:
+        """What is on its way does not keep what follows from setting out."""
+        under_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        threading.Thread(target=self._arrive, args=(under_way, one, other), daemon=True).start()
+        with contextlib.suppress(OSError):
             while data := one.recv(65536):
-                time.sleep(self.delay)
+                under_way.put((time.monotonic() + self.delay, data))
+        under_way.put((time.monotonic() + self.delay, b""))
+
+    def _arrive(
+        self,
+        under_way: "queue.SimpleQueue[tuple[float, bytes]]",
+        one: socket.socket,
+        other: socket.socket,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                due, data = under_way.get()
+                time.sleep(max(0.0, due - time.monotonic()))
+                if not data:
+                    break
                 if not self.swallowing:
                     other.sendall(data)
-        except OSError:
-            pass
-        finally:
-            one.close()
-            other.close()
+        for each in (one, other):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def close(self) -> None:
         self._listener.close()

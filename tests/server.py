@@ -31,11 +31,14 @@ class Server:
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
 
-    def call(self, number: str, timeout: float = 15) -> requests.Response:
-        """What Retell sends when this number rings."""
+    def call(
+        self, number: str, timeout: float = 15, session: requests.Session | None = None
+    ) -> requests.Response:
+        """What Retell sends when this number rings; on a session's connection, if one is given."""
         sent = PLATFORMS["retell"].place(number, KEY, "")
         url = f"{self.url}/webhooks/retell/"
-        return requests.post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
+        post = session.post if session else requests.post
+        return post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
 
     def messages(self) -> list[str]:
         time.sleep(0.2)  # lines are written in the background

@@ -54,6 +54,21 @@ def test_lines_are_written_in_their_order_and_before_the_end(
     assert capfd.readouterr().err.splitlines() == [f"line {index}" for index in range(100)]
 
 
+def test_a_line_that_cannot_be_made_does_not_end_the_log(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = BackgroundHandler()
+    handler.setFormatter(TextFormatter())
+    broken = record("a %d")
+    broken.args = ("no number",)
+    for each in (broken, record("the next")):
+        handler.emit(each)
+    handler.close()
+    first, second = capfd.readouterr().err.splitlines()
+    assert first.startswith("A line of airtable_sync.answers can't be written: ")
+    assert second.endswith(" the next")
+
+
 def test_what_a_slow_reader_does_not_take_is_dropped_and_counted(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ class TestElevenLabs:
         )
 
         response = PLATFORMS["elevenlabs"].response(Call(NUMBER), known(variables))
-        answer = json.loads(response.content)
+        answer = json.loads(response.body)
         answer.pop("type")
         parsed = ConversationInitiationClientDataRequestInput.model_validate(answer)
         assert parsed.dynamic_variables == variables
@@ -78,7 +78,7 @@ class TestVapi:
 
         answer = known(variables, preferred_agent_id="agent_7")
         response = PLATFORMS["vapi"].response(Call(NUMBER), answer)
-        parsed = ServerMessageResponseAssistantRequest.model_validate_json(response.content)
+        parsed = ServerMessageResponseAssistantRequest.model_validate_json(response.body)
         assert parsed.assistant_id == "agent_7"
         assert parsed.assistant_overrides
         assert parsed.assistant_overrides.variable_values == variables
@@ -168,7 +168,7 @@ class TestRetell:
         from retell.types.call_create_phone_call_params import CallCreatePhoneCallParams
 
         response = PLATFORMS["retell"].response(Call(NUMBER, "call_inbound"), known(variables))
-        kept = json.loads(response.content)["call_inbound"]["dynamic_variables"]
+        kept = json.loads(response.body)["call_inbound"]["dynamic_variables"]
         kind = CallCreatePhoneCallParams.__annotations__["retell_llm_dynamic_variables"]
         assert "Dict[str, str]" in str(kind)
         assert TypeAdapter(dict[str, str]).validate_python(kept, strict=True) == variables

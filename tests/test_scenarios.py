@@ -255,15 +255,35 @@ def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
     redis.terminate()
 
 
+@pytest.mark.parametrize("kept_open", [True, False])
 def test_scenario_21_recycled_processes_lose_no_call_and_no_thread(
-    tmp_path: Path, variables: dict[str, str]
+    tmp_path: Path, variables: dict[str, str], kept_open: bool
 ) -> None:
     with serving(tmp_path, variables) as server:
         warm(variables, server)
-        with Calls(server) as calls:
+        before = server.workers()
+        with Calls(server, kept_open=kept_open) as calls:
             for _ in range(3):
                 server.process.send_signal(signal.SIGHUP)
                 time.sleep(1.5)
+            time.sleep(1.5)
+        assert not set(before) & set(server.workers())
         assert not calls.errors
         assert {status for _, status, _, _ in calls.answers} == {200}
         assert server.threads() < 40
+
+
+@pytest.mark.parametrize("kept_open", [True, False])
+def test_a_process_that_ends_after_so_many_calls_loses_none(
+    tmp_path: Path, variables: dict[str, str], kept_open: bool
+) -> None:
+    """If an operator asks for it; of itself none ends."""
+    limited = {**variables, "GUNICORN_CMD_ARGS": "--max-requests 150 --max-requests-jitter 50"}
+    with serving(tmp_path, variables=limited) as server:
+        warm(variables, server)
+        with Calls(server, kept_open=kept_open) as calls:
+            time.sleep(6)
+        assert not calls.errors
+        assert {status for _, status, _, _ in calls.answers} == {200}
+        assert len(calls.answers) > 300
+        assert server.log.read_text().count("Booting worker") > 2

@@ -40,7 +40,7 @@ class TestTwilio:
     def test_any_text_becomes_xml(self, variables: dict[str, str]) -> None:
         answer = known(variables, twilio_connect_url="wss://own.example/<\"&'>")
         response = PLATFORMS["twilio"].response(Call(NUMBER), answer)
-        root = ET.fromstring(response.content)
+        root = ET.fromstring(response.body)
         assert root[0][0].get("url") == "wss://own.example/<\"&'>"
         found = [(each.get("name"), each.get("value")) for each in root[0][0]]
         assert found == [(in_xml(name), in_xml(value)) for name, value in variables.items()]
@@ -58,7 +58,7 @@ class TestTwilio:
         settings.TWILIO_CONNECT_URL = "wss://all.example/ws"
         answer = known(JOHN, twilio_connect_url=own)
         response = PLATFORMS["twilio"].response(Call(NUMBER), answer)
-        assert ET.fromstring(response.content)[0][0].get("url") == "wss://all.example/ws"
+        assert ET.fromstring(response.body)[0][0].get("url") == "wss://all.example/ws"
         assert f"The twilio_connect_url of {NUMBER} does not start with wss://" in caplog.messages
 
     def test_without_any_address_there_is_nothing_to_do(

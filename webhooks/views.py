@@ -4,19 +4,19 @@ import logging
 import time
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync import telemetry
 from airtable_sync.answers import Source, answer
 from airtable_sync.mapping import current
 from airtable_sync.numbers import e164
+from siftly.http import Request, Response, json_response
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import MalformedCall, NotACall
 
 logger = logging.getLogger(__name__)
 
 
-async def webhook(request: HttpRequest, platform: str, body: bytes) -> HttpResponse:
+async def webhook(request: Request, body: bytes, platform: str) -> Response:
     """POST /webhooks/<platform>/. Every authentic call gets a 200, whatever is down behind.
     The body comes apart from the request: it was read, and its size limited, on the way in."""
     started = time.perf_counter()
@@ -26,7 +26,7 @@ async def webhook(request: HttpRequest, platform: str, body: bytes) -> HttpRespo
         return _refused(404, f"{platform} is not a platform that is set up here.")
     if request.method != "POST":
         refusal = _refused(405, "Calls are sent with POST.")
-        refusal["Allow"] = "POST"
+        refusal.headers.append((b"allow", b"POST"))
         return refusal
     if not adapter.is_authentic(request, body, secrets):
         return _refused(401, "The signature is missing, wrong or expired.")
@@ -45,16 +45,15 @@ async def webhook(request: HttpRequest, platform: str, body: bytes) -> HttpRespo
     return _told(response, found.source, found.spent, seconds)
 
 
-def _refused(status: int, sentence: str) -> HttpResponse:
+def _refused(status: int, sentence: str) -> Response:
     logger.warning("Refused with %d: %s", status, sentence)
-    return JsonResponse({"error": sentence}, status=status)
+    return json_response({"error": sentence}, status)
 
 
-def _told(
-    response: HttpResponse, source: Source, spent: dict[str, float], seconds: float
-) -> HttpResponse:
+def _told(response: Response, source: Source, spent: dict[str, float], seconds: float) -> Response:
     """Where the answer comes from, and what took how long: https://www.w3.org/TR/server-timing/"""
-    parts = {**spent, "total": seconds}
-    timing = ", ".join(f"{name};dur={each * 1000:.2f}" for name, each in parts.items())
-    response["X-Siftly-Source"], response["Server-Timing"] = source, timing
+    tiers = [f"{tier};dur={each * 1000:.2f}, " for tier, each in spent.items()]
+    timing = f"{''.join(tiers)}total;dur={seconds * 1000:.2f}"
+    response.headers.append((b"x-siftly-source", source.encode()))
+    response.headers.append((b"server-timing", timing.encode()))
     return response

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class Platform(ABC):
         return self.secrets_setting
 
     @abstractmethod
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """Whether one of the secrets proves the raw body to be the platform's. Never raises."""
 
     @abstractmethod
@@ -70,7 +69,7 @@ class Platform(ABC):
         """Raises MalformedCall and NotACall."""
 
     @abstractmethod
-    def response(self, call: Call, answer: Answer) -> HttpResponse: ...
+    def response(self, call: Call, answer: Answer) -> Response: ...
 
     @abstractmethod
     def body(self, to_number: str) -> bytes:
@@ -86,9 +85,9 @@ class Platform(ABC):
         headers = {"Content-Type": self.content_type, **self.sign(body, secret, address)}
         return SentCall(headers, body)
 
-    def acknowledgement(self) -> HttpResponse:
+    def acknowledgement(self) -> Response:
         """What the platform gets for an event that is no call."""
-        return JsonResponse({})
+        return json_response({})
 
     def problem_with(self, secret: str) -> str:
         """What makes a secret useless, in one sentence; empty if nothing does."""

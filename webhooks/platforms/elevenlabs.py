@@ -1,16 +1,14 @@
 """ElevenLabs Agents' conversation initiation webhook:
 https://elevenlabs.io/docs/eleven-agents/customization/personalization/twilio-personalization"""
 
-import hmac
 import json
 import re
 from collections.abc import Sequence
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
-from webhooks.platforms.proofs import bearer, is_one_of, is_recent
+from webhooks.platforms.proofs import bearer, is_one_of, is_recent, sha256_hmac
 
 TOLERANCE_SECONDS = 30 * 60
 _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
@@ -22,7 +20,7 @@ class ElevenLabs(Platform):
     deadline_seconds = 5.0  # "a reasonable timeout"; Twilio waits for ElevenLabs meanwhile
     reserved = re.compile("system__")
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """The initiation carries the secret itself, in a header that is set up at ElevenLabs; only
         events after a call are signed."""
         return (
@@ -38,10 +36,10 @@ class ElevenLabs(Platform):
         to_number = member(event, "called_number", str, "called_number")
         return Call(to_number, call_id=call_id_in(event, "call_sid"))
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
+    def response(self, call: Call, answer: Answer) -> Response:
         # Without the type the conversation fails to start, silently.
         kind = "conversation_initiation_client_data"
-        return JsonResponse({"type": kind, "dynamic_variables": answer.variables})
+        return json_response({"type": kind, "dynamic_variables": answer.variables})
 
     def body(self, to_number: str) -> bytes:
         call = {
@@ -56,12 +54,12 @@ class ElevenLabs(Platform):
         return {"X-Webhook-Secret": secret}
 
 
-def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
     """`ElevenLabs-Signature: t=<s>,v0=<hex>`, over the time and the raw body.
     https://elevenlabs.io/docs/eleven-agents/workflows/post-call-webhooks"""
     signature = _SIGNATURE.fullmatch(request.headers.get("ElevenLabs-Signature", ""))
     if not signature or not is_recent(int(signature[1]), TOLERANCE_SECONDS):
         return False
     signed = f"{signature[1]}.".encode() + body
-    expected = [hmac.digest(secret.encode(), signed, "sha256").hex() for secret in secrets]
+    expected = [sha256_hmac(secret, signed) for secret in secrets]
     return is_one_of(signature[2], expected)

@@ -1,17 +1,15 @@
 """Retell AI's inbound call webhook: https://docs.retellai.com/features/inbound-call-webhook"""
 
-import hmac
 import json
 import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
-from webhooks.platforms.proofs import is_one_of
+from webhooks.platforms.proofs import is_one_of, sha256_hmac
 
 TOLERANCE_MS = 5 * 60 * 1000
 _SIGNATURE = re.compile(r"v=([0-9]{1,20}),d=([0-9a-f]{64})")
@@ -23,7 +21,7 @@ class Retell(Platform):
     secrets_setting = "RETELL_API_KEY"
     deadline_seconds = 9.0  # Retell gives up after ten, and asks again up to three times
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """`X-Retell-Signature: v=<ms>,d=<hex>`, over the raw body and the time, with the API key.
         https://docs.retellai.com/features/secure-webhook"""
         signature = _SIGNATURE.fullmatch(request.headers.get("X-Retell-Signature", ""))
@@ -43,7 +41,7 @@ class Retell(Platform):
         to_number = member(inbound, "to_number", str, f"{kind}.to_number")
         return Call(to_number, kind, call_id_in(inbound, "call_id"))  # not in every version
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
+    def response(self, call: Call, answer: Answer) -> Response:
         inbound: dict[str, Any] = {
             "dynamic_variables": answer.variables,
             "metadata": {
@@ -54,10 +52,10 @@ class Retell(Platform):
         }
         if agent := answer.settings.get("preferred_agent_id"):
             inbound["override_agent_id"] = agent
-        return JsonResponse({call.kind: inbound})
+        return json_response({call.kind: inbound})
 
-    def acknowledgement(self) -> HttpResponse:
-        return HttpResponse(status=204)
+    def acknowledgement(self) -> Response:
+        return Response(status=204)
 
     def body(self, to_number: str) -> bytes:
         inbound = {"agent_id": "agent_sandbox", "from_number": "anonymous", "to_number": to_number}
@@ -69,4 +67,4 @@ class Retell(Platform):
 
 
 def _digest(body: bytes, sent_at: int, secret: str) -> str:
-    return hmac.digest(secret.encode(), body + str(sent_at).encode(), "sha256").hex()
+    return sha256_hmac(secret, body + str(sent_at).encode())

@@ -11,9 +11,8 @@ import secrets as random
 import time
 from collections.abc import Sequence
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 from webhooks.platforms.base import Call, Platform, json_object, member
 from webhooks.platforms.proofs import bearer, is_one_of, is_recent
 
@@ -26,15 +25,15 @@ class Standard(Platform):
     secrets_setting = "STANDARD_WEBHOOK_SECRET"
     deadline_seconds = 1.7  # Bland gives up after two, unless told otherwise
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """A signature by the specification; or the secret itself, for callers that can't sign."""
         return is_one_of(bearer(request), secrets) or _is_signed(request, body, secrets)
 
     def call_in(self, body: bytes) -> Call:
         return Call(member(json_object(body), "to_number", str, "to_number"))
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
-        return JsonResponse(
+    def response(self, call: Call, answer: Answer) -> Response:
+        return json_response(
             {
                 "to_number": answer.number or call.to_number,
                 "known": answer.known,
@@ -61,7 +60,7 @@ class Standard(Platform):
         return {self.secrets_setting: f"{_PREFIX}{key}"}
 
 
-def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
     """One of several signatures is enough: their sender may be changing its secret."""
     message_id = request.headers.get("webhook-id", "")
     timestamp = request.headers.get("webhook-timestamp", "")

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 from webhooks.platforms.base import (
     Call,
     MalformedCall,
@@ -26,10 +25,10 @@ class Synthflow(Platform):
     secrets_setting = "SYNTHFLOW_WEBHOOK_SECRET"
     deadline_seconds = 5.0  # Synthflow does not say when it asks again
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """Its signature covers the call's id and nothing else, and its inbound event may lack that
         id: so the secret itself is accepted too. docs/threats.md says what follows."""
-        token = parse_qs(request.META["QUERY_STRING"]).get("token", [""])[0]
+        token = parse_qs(request.query).get("token", [""])[0]
         return (
             is_one_of(bearer(request), secrets)
             or is_one_of(token, secrets)
@@ -46,14 +45,14 @@ class Synthflow(Platform):
         to_number = member(inbound, "to_number", str, "call_inbound.to_number")
         return Call(to_number, call_id=call_id_in(inbound, "call_id"))
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
+    def response(self, call: Call, answer: Answer) -> Response:
         # An empty `call_inbound` hangs up; an empty agent id keeps the agent that was called.
         inbound = {
             "override_model_id": "",
             "custom_variables": answer.variables,
             "metadata": {"source": "siftly"},
         }
-        return JsonResponse({"call_inbound": inbound})
+        return json_response({"call_inbound": inbound})
 
     def body(self, to_number: str) -> bytes:
         inbound = {"call_id": "call_sandbox", "from_number": "anonymous", "to_number": to_number}
@@ -66,7 +65,7 @@ class Synthflow(Platform):
             return {"Authorization": f"Bearer {secret}"}
 
 
-def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
     """https://docs.synthflow.ai/webhooks-security"""
     signature = request.headers.get("Synthflow-Signature")
     if not signature:

@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Sequence
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
 from webhooks.platforms.proofs import is_recent
 
@@ -25,7 +25,7 @@ class Telnyx(Platform):
     deadline_seconds = 1.2  # Telnyx gives up after 1.5, unless told otherwise
     reserved = re.compile("telnyx_")
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """`Telnyx-Signature-Ed25519`, base64, over the time and the raw body.
         https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks"""
         timestamp = request.headers.get("Telnyx-Timestamp", "")
@@ -45,8 +45,8 @@ class Telnyx(Platform):
         to_number = member(payload, "telnyx_agent_target", str, path)
         return Call(to_number, call_id=call_id_in(payload, "call_control_id"))
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
-        return JsonResponse({"dynamic_variables": answer.variables})  # flat, it would be ignored
+    def response(self, call: Call, answer: Answer) -> Response:
+        return json_response({"dynamic_variables": answer.variables})  # flat, it would be ignored
 
     def body(self, to_number: str) -> bytes:
         payload = {

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
 
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform, call_id_in
 from webhooks.platforms.proofs import is_one_of
 
@@ -31,7 +31,7 @@ class Twilio(Platform):
     deadline_seconds = 13.0  # Twilio gives up after fifteen
     content_type = "application/x-www-form-urlencoded"
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """`X-Twilio-Signature`, over the address as Twilio knows it and the form's fields, which
         have to be read for it. https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
         signature = request.headers.get("X-Twilio-Signature", "")
@@ -56,7 +56,7 @@ class Twilio(Platform):
             raise MalformedCall("To is missing.")
         return Call(fields["To"], call_id=call_id_in(fields, "CallSid"))
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
+    def response(self, call: Call, answer: Answer) -> Response:
         response = ET.Element("Response")
         if address := _connect_address(answer):
             kind = "Stream" if address.endswith("#stream") else "ConversationRelay"
@@ -67,7 +67,7 @@ class Twilio(Platform):
                 ET.SubElement(agent, "Parameter", known)
         return _twiml(response)
 
-    def acknowledgement(self) -> HttpResponse:
+    def acknowledgement(self) -> Response:
         return _twiml(ET.Element("Response"))
 
     def body(self, to_number: str) -> bytes:
@@ -103,10 +103,10 @@ def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, alg
     return base64.b64encode(hmac.digest(secret.encode(), signed.encode(), algorithm)).decode()
 
 
-def _public_address(request: HttpRequest) -> str:
+def _public_address(request: Request) -> str:
     """What Twilio was told to call: not where the proxy in front of us sent it."""
     base = settings.PUBLIC_URL or f"{request.scheme}://{request.headers.get('Host', '')}"
-    query = request.META["QUERY_STRING"]
+    query = request.query
     return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
 
 
@@ -133,6 +133,6 @@ def _connect_address(answer: Answer) -> str:
     return settings.TWILIO_CONNECT_URL or ""
 
 
-def _twiml(response: ET.Element) -> HttpResponse:
+def _twiml(response: ET.Element) -> Response:
     xml = ET.tostring(response, encoding="utf-8", xml_declaration=True)
-    return HttpResponse(xml, content_type="text/xml; charset=utf-8")
+    return Response(xml, content_type=b"text/xml; charset=utf-8")

@@ -1,6 +1,5 @@
 """Vapi's `assistant-request` message: https://docs.vapi.ai/server-url/events"""
 
-import hmac
 import json
 import logging
 import re
@@ -9,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from airtable_sync.answers import Answer
+from siftly.http import Request, Response, json_response
 from webhooks.platforms.base import (
     Call,
     MalformedCall,
@@ -21,7 +20,7 @@ from webhooks.platforms.base import (
     json_object,
     member,
 )
-from webhooks.platforms.proofs import bearer, is_one_of, is_recent
+from webhooks.platforms.proofs import bearer, is_one_of, is_recent, sha256_hmac
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class Vapi(Platform):
     deadline_seconds = 6.0  # Vapi gives up after 7.5, fixed, and its servers are in us-west-2
     reserved = re.compile(r"customer\Z")
 
-    def is_authentic(self, request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
         """Whichever of its credentials is set up at Vapi, with the names it proposes.
         https://docs.vapi.ai/server-url/server-authentication"""
         return (
@@ -53,15 +52,15 @@ class Vapi(Platform):
         call_id = call_id_in(call, "id") if isinstance(call, dict) else ""
         return Call(_called_number(message), call_id=call_id)
 
-    def response(self, call: Call, answer: Answer) -> HttpResponse:
+    def response(self, call: Call, answer: Answer) -> Response:
         overrides = {"assistantOverrides": {"variableValues": answer.variables}}
         assistant = answer.settings.get("preferred_agent_id") or settings.VAPI_ASSISTANT_ID
         if assistant:
-            return JsonResponse({"assistantId": assistant, **overrides})
+            return json_response({"assistantId": assistant, **overrides})
         # Vapi then transfers to the number's fallback destination; an `error` of ours would be
         # read out to the caller instead.
         logger.warning("No assistant for %s: VAPI_ASSISTANT_ID is not set", answer.number)
-        return JsonResponse(overrides)
+        return json_response(overrides)
 
     def body(self, to_number: str) -> bytes:
         message = {
@@ -80,7 +79,7 @@ class Vapi(Platform):
         return {**super().stand_in(), "VAPI_ASSISTANT_ID": "assistant_sandbox"}
 
 
-def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> bool:
+def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
     timestamp = request.headers.get("X-Timestamp", "")
     if not _TIMESTAMP.fullmatch(timestamp):
         return False
@@ -92,7 +91,7 @@ def _is_signed(request: HttpRequest, body: bytes, secrets: Sequence[str]) -> boo
 
 
 def _signature(timestamp: str, body: bytes, secret: str) -> str:
-    return hmac.digest(secret.encode(), f"{timestamp}.".encode() + body, "sha256").hex()
+    return sha256_hmac(secret, f"{timestamp}.".encode() + body)
 
 
 def _called_number(message: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The floor: an ASGI application that does nothing, on the same server as Siftly."""
+"""The floor of the server: an ASGI application that does nothing, on the same server as Siftly."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

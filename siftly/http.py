@@ -1,0 +1,70 @@
+"""A request and an answer as calls and probes need them. Django's own cost a hit more than all else
+it does (docs/decisions.md)."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+RawHeaders = Sequence[tuple[bytes, bytes]]  # names in lower case
+
+
+class Headers:
+    """Found by their names in any case. The values of a repeated one are joined (RFC 9110, 5.3)."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self._raw = raw
+
+    def get(self, name: str, default: str = "") -> str:
+        wanted = name.lower().encode()
+        values = [value for each, value in self._raw if each == wanted]
+        return b",".join(values).decode("latin-1") if values else default
+
+
+class Request:
+    """Raises UnicodeDecodeError for a query that is not UTF-8."""
+
+    __slots__ = ("_scheme", "headers", "method", "path", "query")
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self._scheme: str = scope["scheme"]
+        self.path: str = scope["path"]
+        self.query: str = scope["query_string"].decode()
+        self.headers = Headers(scope["headers"])
+
+    @property
+    def scheme(self) -> str:
+        """As the outside world knows it: a proxy in front ends TLS."""
+        forwarded = self.headers.get("X-Forwarded-Proto").partition(",")[0].strip()
+        if not forwarded:
+            return self._scheme
+        return "https" if forwarded == "https" else "http"
+
+
+class Response:
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        status: int = 200,
+        content_type: bytes = b"text/plain",
+        headers: RawHeaders = (),
+    ) -> None:
+        self.body, self.status = body, status
+        length = b"%d" % len(body)
+        self.headers = [(b"content-type", content_type), (b"content-length", length), *headers]
+
+    async def send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    return Response(json.dumps(value).encode(), status, b"application/json")
