@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 
 from airtable_sync.entries import Entry, from_bytes, is_over
-from airtable_sync.store import ENTRIES_PER_REQUEST, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
+from airtable_sync.store import (
+    ENTRIES_PER_REQUEST,
+    REFRESH_LEASE,
+    REPLICA,
+    State,
+    Store,
+    StoreUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -157,60 +164,70 @@ class Replica:
     def _sync(self, epoch: str) -> None:
         state = self.store.state(epoch, self.sequence)
         self._clock_offset = state.now - int(time.time() * 1000)
-        numbers = [number for number, _ in state.changed]
         if state.whole:
-            self._take_everything(numbers, state.complete_at)
+            self._take_everything(state)
         else:
-            self._take_changes(numbers)
-        base = 0 if state.whole else self.sequence
-        self._epoch = state.epoch
+            self._take_changes(state)
+        self._epoch, self.sequence = state.epoch, state.sequence
         self.on_hold = state.held
         self.in_step_until, self.numbers_there_are = state.in_step_until, state.numbers
-        self.sequence = max([base, *(sequence for _, sequence in state.changed)])
         self.complete_at = max(self.complete_at, state.complete_at)
         self._save_unsaved()
 
-    def _take_changes(self, numbers: list[str]) -> None:
-        wanted = numbers
+    def _take_changes(self, state: State) -> None:
+        wanted = state.changed
         if not self.complete:
             with self._writing:
                 again, self._again = self._again, set()
-            wanted = [number for number in numbers if number in self._held] + sorted(again)
-        for number, raw in self.store.read_raw(wanted):
-            self._take(number, raw)
-        self._tell(numbers)
+            wanted = [number for number in wanted if number in self._held] + sorted(again)
+        missing = [n for n, raw in self.store.read_raw(wanted) if not self._take(n, raw)]
+        self._tell(state.changed)
+        self._miss(missing, state)
 
-    def _take_everything(self, numbers: list[str], complete_at: int) -> None:
+    def _take_everything(self, state: State) -> None:
         """Load all; first what is held, which has to be right also where not all has room."""
-        there = set(numbers)
-        order = sorted(numbers, key=lambda number: number not in self._held)
-        with self._writing:
-            self._part_with_all_but(there, complete_at)
+        there, missing = set(state.changed), []
+        order = sorted(state.changed, key=lambda number: number not in self._held)
+        self._lose([each for each in list(self._held) if each not in there], state)
         self.complete = True
         for number, raw in self.store.read_raw(order):
             if self._is_full_with(raw) and number not in self._held:
                 self.complete = False  # the others come when they are called for
                 break
-            self._take(number, raw)
-        self._tell(numbers)
+            if not self._take(number, raw):
+                missing.append(number)
+        self._tell(state.changed)
+        self._miss(missing, state)
 
-    def _part_with_all_but(self, there: set[str], complete_at: int) -> None:
-        """What the index does not have, Redis has lost, and gets back; unless all of Airtable was
-        read since: then it is Airtable that does not have it any more."""
-        for number in [each for each in self._held if each not in there]:
-            if self._held[number].known and self._held[number].asked_at < complete_at:
-                self._drop(number)
-            else:
-                self._unsaved.add(number)
+    def _miss(self, numbers: list[str], state: State) -> None:
+        """Numbers that the index had and that have no entry. Raises StoreUnavailable if Redis was
+        emptied between the one reading and the other: then neither says anything."""
+        missed = [number for number in numbers if number in self._held]
+        if missed and self.store.state(state.epoch, state.sequence).whole:
+            raise StoreUnavailable("Redis was emptied while it was read.")
+        self._lose(missed, state)
 
-    def _take(self, number: str, raw: bytes | None) -> None:
-        entry = from_bytes(number, raw) if raw else None
+    def _lose(self, numbers: list[str], state: State) -> None:
+        """What Redis does not have it has lost, and gets back; unless its life is over, or all of
+        Airtable was read since we were in step: then it is Airtable that has it no more."""
         with self._writing:
-            if entry and raw:
-                if self._put(number, Held(raw, entry.asked_at, entry.known)):
-                    self._unsaved.discard(number)
-            elif number not in self._unsaved:
-                self._drop(number)
+            for number, held in [(n, self._held[n]) for n in numbers if n in self._held]:
+                confirmed_at = max(held.asked_at, self.complete_at)
+                is_gone = held.known and confirmed_at < state.complete_at
+                if is_gone or held.is_over(self.now(), confirmed_at):
+                    self._drop(number)
+                else:
+                    self._unsaved.add(number)
+
+    def _take(self, number: str, raw: bytes | None) -> bool:
+        """Whether there is an entry to take."""
+        entry = from_bytes(number, raw) if raw else None
+        if not entry or not raw:
+            return False
+        with self._writing:
+            if self._put(number, Held(raw, entry.asked_at, entry.known)):
+                self._unsaved.discard(number)
+        return True
 
     def _put(self, number: str, held: Held) -> bool:
         before = self._held.get(number)

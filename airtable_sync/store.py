@@ -84,7 +84,8 @@ class State:
     in_step_until: int  # by the change feed
     numbers: int  # that the last publication had, with the changes since
     whole: bool  # `changed` is all there is
-    changed: list[tuple[str, int]]  # numbers and the sequence of their last change
+    changed: list[str]  # numbers
+    sequence: int  # of the newest change
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class Store:
         found, complete_at, now, held, until, numbers, whole, changed = self.run(
             _STATE, names, [epoch, sequence]
         )
-        pairs = zip(changed[::2], changed[1::2], strict=True)
+        is_whole, scores = whole == b"1", [int(float(score)) for score in changed[1::2]]
         return State(
             epoch=found.decode(),
             complete_at=int(complete_at),
@@ -176,8 +177,9 @@ class Store:
             held=held == 1,
             in_step_until=int(float(until)),
             numbers=int(numbers),
-            whole=whole == b"1",
-            changed=[(number.decode(), int(float(score))) for number, score in pairs],
+            whole=is_whole,
+            changed=[number.decode() for number in changed[::2]],
+            sequence=max([0 if is_whole else sequence, *scores]),
         )
 
     def read_raw(self, numbers: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:

