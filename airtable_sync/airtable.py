@@ -12,6 +12,7 @@ import requests
 from django.conf import settings
 from pyairtable import Api, formulas
 from pyairtable.formulas import Formula
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airtable_sync import budget
 from airtable_sync.airtable_errors import (
@@ -216,11 +217,17 @@ def _reading_within(seconds: float) -> Callable[..., None]:
 
     def read(response: requests.Response, **_: Any) -> None:
         until, body = time.monotonic() + seconds, bytearray()
-        while piece := response.raw.read1(decode_content=True):
-            body += piece
-            if time.monotonic() > until:
-                response.close()
-                raise requests.Timeout(response=response)
+        try:
+            while piece := response.raw.read1(decode_content=True):
+                body += piece
+                if time.monotonic() > until:
+                    response.close()
+                    raise requests.Timeout(response=response)
+        except ReadTimeoutError as error:
+            raise requests.Timeout(error) from error
+        except HTTPError as error:  # urllib3's: a connection that breaks off, or no gzip
+            response.close()
+            raise requests.exceptions.ChunkedEncodingError(error) from error
         response._content = bytes(body)  # noqa: SLF001 - what `content` keeps after reading
 
     return read
