@@ -200,7 +200,8 @@ class Airtable:
         # Before it has a place in the budget: what Airtable counts is when a request arrives.
         connections = cast("KeptConnections", self._api.session.get_adapter(url))
         connections.open(url, self.patience.connect_seconds)
-        budget.wait_for_place(self.patience.budget_seconds, is_call=self.patience.is_call)
+        longest, is_call = self.patience.budget_seconds, self.patience.is_call
+        connections.on_sent = budget.wait_for_place(longest, is_call=is_call).used
         with self._count:
             self.requests_made += 1
         try:

@@ -10,7 +10,7 @@
 -- ARGV: starts per window, window (ms), "1" for a call, starts left to calls, for how long a call
 --       is remembered (ms), requests to count if a place is given, for how long the count is kept (s),
 --       what the caller has to wait in any case (ms)
--- Returns 0 and "" if the place is the caller's; the ms to wait and "" if there is none yet; the ms
+-- Returns 0, "" and the start as it is in the list if the place is the caller's; the ms to wait and "" if there is none yet; the ms
 -- to wait and the reason if Airtable is not to be asked at all
 
 local list, calls_ask, refreshed_at, refresh_waits = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -46,4 +46,4 @@ if not is_call then
 end
 redis.call("INCRBY", KEYS[6], ARGV[6])
 redis.call("EXPIRE", KEYS[6], ARGV[7])
-return {0, ""}
+return {0, "", now}

@@ -23,7 +23,8 @@ from airtable_sync.budget_file import HostBudget, host_budget
 from airtable_sync.store import CALLS, StoreUnavailable
 
 STARTS = 5
-WINDOW_SECONDS = 1.08  # a second, and what a request's way to Airtable may vary
+WINDOW_SECONDS = 1.10  # a second, and what a request's way to Airtable may vary
+PUNCTUAL_SECONDS = 0.02  # a request that goes out later than that counts from then
 LEFT_TO_CALLS = 2  # of the five, while calls ask
 CALL_REMEMBERED_SECONDS = 5.0
 LOCKOUT_SECONDS = 30.0  # after RATE_LIMIT_REACHED nothing is answered for so long
@@ -38,8 +39,15 @@ _NAMES = (
     _BLOCKED,
 )
 
-# How late Redis' word may arrive here, by experience: a start is that much later than it is noted.
-_lateness = 0.0
+_MOVE = """
+-- KEYS: the list of the last starts (ms), newest first
+-- ARGV: the start to be moved to now, starts per window, window (ms)
+local time = redis.call("TIME")
+redis.call("LREM", KEYS[1], 1, ARGV[1])
+redis.call("LPUSH", KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call("LTRIM", KEYS[1], 0, ARGV[2] - 1)
+redis.call("PEXPIRE", KEYS[1], ARGV[3])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,33 @@ class Month:
     forecast: int
 
 
-def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Leave for one request, to be made now."""
+
+    given_at: float  # time.monotonic(), at the latest
+    noted: float  # its start in the host's file, seconds since the epoch
+    in_redis: int  # its start there, ms; 0 where Redis does not know of it
+
+    def used(self) -> None:
+        """The request has gone out. If that was late (Redis' word, or this process, was held up),
+        it counts from now: else others would meet it in Airtable's second."""
+        if time.monotonic() - self.given_at < PUNCTUAL_SECONDS:
+            return
+        with host_budget(STARTS) as host:
+            _started(host, self.noted)
+        if self.in_redis:
+            with suppress(StoreUnavailable):
+                CALLS.run(_MOVE, _NAMES[:1], [self.in_redis, STARTS, _ms(WINDOW_SECONDS)])
+
+
+def wait_for_place(longest_seconds: float, *, is_call: bool) -> Place:
     """Wait until one more request may start. Raises BudgetSpent, at once, if that takes longer,
     and what `block` was told of."""
     started = time.monotonic()
     until = started + longest_seconds
     waited = False
-    while (wait := _wait_or_start(is_call=is_call)) > 0:
+    while not isinstance(wait := _wait_or_place(is_call=is_call), Place):
         if time.monotonic() + wait > until:
             raise BudgetSpent("The budget of requests to Airtable is used up for now.")
         waited = True
@@ -65,15 +93,16 @@ def wait_for_place(longest_seconds: float, *, is_call: bool) -> None:
     counters.happened("airtable_requests")
     if waited:
         counters.budget_waited(time.monotonic() - started)
+    return wait
 
 
-def _wait_or_start(*, is_call: bool) -> float:
-    """0 if a place is ours now; otherwise how long to wait before asking again.
+def _wait_or_place(*, is_call: bool) -> float | Place:
+    """A place, if one is ours now; otherwise how long to wait before asking again.
 
     The start is noted in the host's file before Redis is asked: another process, for which Redis is
     away, may be taking places by the file meanwhile.
     """
-    noted = time.time()
+    asked_at, noted = time.monotonic(), time.time()
     with host_budget(STARTS) as host:
         host_wait = _host_wait(host)
         if host_wait == 0:
@@ -81,7 +110,7 @@ def _wait_or_start(*, is_call: bool) -> float:
         uncounted = host["uncounted"]
     try:
         # Also if this host has to wait: a refresh has to hear that a call asks.
-        wait = _ask_redis(uncounted + 1, host_wait, is_call=is_call)
+        wait, start = _ask_redis(uncounted + 1, host_wait, is_call=is_call)
     except StoreUnavailable:
         return host_wait or _started_without_redis(noted)
     except AirtableError:
@@ -89,41 +118,40 @@ def _wait_or_start(*, is_call: bool) -> float:
         raise
     if wait > 0:
         _not_started(noted)
-    else:
-        with host_budget(STARTS) as host:
-            _started(host, noted)
-            host["uncounted"] = max(0, host["uncounted"] - uncounted)
-    return wait
+        return wait
+    with host_budget(STARTS) as host:
+        noted = _started(host, noted)
+        host["uncounted"] = max(0, host["uncounted"] - uncounted)
+    return Place(asked_at, noted, start)
 
 
-def _ask_redis(count: int, host_wait: float, *, is_call: bool) -> float:
-    global _lateness  # noqa: PLW0603 - an experience of this process
-    window = WINDOW_SECONDS + _lateness
-    arguments = [STARTS, int(window * 1000), int(is_call), LEFT_TO_CALLS]
-    arguments += [int(CALL_REMEMBERED_SECONDS * 1000), count, MONTH_KEPT_SECONDS]
+def _ask_redis(count: int, host_wait: float, *, is_call: bool) -> tuple[float, int]:
+    """How long to wait; if not at all, the start (ms)."""
+    arguments = [STARTS, _ms(WINDOW_SECONDS), int(is_call), LEFT_TO_CALLS]
+    arguments += [_ms(CALL_REMEMBERED_SECONDS), count, MONTH_KEPT_SECONDS]
     arguments.append(math.ceil(host_wait * 1000))
-    started = time.monotonic()
-    wait, reason = CALLS.run(_SCRIPT, [*_NAMES, month_name(datetime.now(UTC))], arguments)
-    _lateness = max(time.monotonic() - started, 0.9 * _lateness)
+    names = [*_NAMES, month_name(datetime.now(UTC))]
+    wait, reason, *start = CALLS.run(_SCRIPT, names, arguments)
     if reason:
         raise _blocked(reason.decode(), wait / 1000)
-    return float(wait) / 1000
+    return float(wait) / 1000, int(start[0]) if start else 0
 
 
-def _started_without_redis(noted: float) -> float:
+def _started_without_redis(noted: float) -> Place:
     with host_budget(STARTS) as host:
         if time.time() < host["blocked_until"]:
             _strike_out(host, noted)
             raise _blocked(host["blocked_by"], host["blocked_until"] - time.time())
-        _started(host, noted)
+        noted = _started(host, noted)
         host["uncounted"] += 1
-    return 0.0
+    return Place(time.monotonic(), noted, 0)
 
 
-def _started(host: HostBudget, noted: float) -> None:
-    """The request starts now, which is later than noted by what Redis took to answer or not to."""
+def _started(host: HostBudget, noted: float) -> float:
+    """The request starts now, which is later than noted."""
     _strike_out(host, noted)
-    host["starts"].append(time.time())
+    host["starts"].append(now := time.time())
+    return now
 
 
 def _not_started(noted: float) -> None:
@@ -193,6 +221,10 @@ def month_of(count: int, now: datetime) -> Month:
     days = calendar.monthrange(now.year, now.month)[1]
     passed = max(1.0, now.day - 1 + now.hour / 24 + now.minute / 1440)
     return Month(f"{now:%Y-%m}", count, round(count * days / passed))
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def month_name(now: datetime) -> str:

