@@ -151,6 +151,10 @@ class Replica:
 
     # --- keeping in step: in one thread ----------------------------------------------------------
 
+    def lacks(self, epoch: str, sequence: int) -> bool:
+        """Whether this change is not among those that were seen."""
+        return epoch != self._epoch or sequence > self.sequence
+
     def sync(self, *, whole: bool = False) -> None:
         """Read what changed since the last time; everything, if this is another Redis than then, or
         `whole`. Raises StoreUnavailable, and is in step no more then."""

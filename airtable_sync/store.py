@@ -70,8 +70,8 @@ COMPLETE_NUMBERS = "complete_numbers"  # how many numbers it had
 IN_STEP_UNTIL = "feed_in_step_until"  # until when the change feed's last word can be relied on, ms
 PUBLICATION = "publication"  # the mark of the one under way, or the last
 HOLD = "hold"  # the run of a rollback that nothing replaces until it is released
-# Where replicas are nudged: with the sequence of a change, with "failed:" and the number of a
-# lookup that others wait for, or because Airtable says that something changed.
+# Where replicas are nudged: with the epoch and the sequence of a change, with "failed:" and the
+# number of a lookup that others wait for, or because Airtable says that something changed.
 CHANNEL, FAILED, PINGED = "changes", "failed:", "pinged"
 
 
@@ -248,10 +248,11 @@ class Store:
           redis.call("SET", KEYS[2], ARGV[2])
         end
         redis.call("SET", KEYS[4], ARGV[1])
-        redis.call("PUBLISH", ARGV[3], redis.call("INCR", KEYS[3]))
+        local epoch, sequence = redis.call("GET", KEYS[6]) or "", redis.call("INCR", KEYS[3])
+        redis.call("PUBLISH", ARGV[3], epoch .. ":" .. sequence)
         return 1
         """
-        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT, PUBLICATION]
+        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT, PUBLICATION, "epoch"]
         kept = self._cache.client.encode(mark)
         if not self.run(script, names, [asked_at, numbers, self.raw(CHANNEL), kept]):
             raise StoreUnavailable("Redis was emptied while the set was published.")
