@@ -67,5 +67,7 @@ for i = 1, #KEYS - FIXED_KEYS do
   results[#results + 1] = word
   results[#results + 1] = (word == "changed" or word == "removed") and before or ""
 end
-if announced > 0 and channel ~= "" then redis.call("PUBLISH", channel, sequence) end
+if announced > 0 and channel ~= "" then
+  redis.call("PUBLISH", channel, redis.call("GET", epoch_key) .. ":" .. sequence)
+end
 return results

@@ -40,16 +40,6 @@ class Held:
     def size(self) -> int:
         return len(self.raw) + OVERHEAD_BYTES
 
-    def as_of(self, number: str, confirmed_at: int) -> "Held":
-        """The same, with the moment at which a reading of all of Airtable had it last: what is
-        written again shall not look older than that reading."""
-        if confirmed_at <= self.asked_at or not self.known:
-            return self
-        entry = from_bytes(number, self.raw)
-        if entry is None:
-            return self
-        return Held(replace(entry, asked_at=confirmed_at).to_bytes(), confirmed_at, self.known)
-
     def is_over(self, now: int, complete_at: int) -> bool:
         return is_over(self.asked_at, now, complete_at, known=self.known)
 
@@ -166,6 +156,10 @@ class Replica:
 
     # --- keeping in step: in one thread ----------------------------------------------------------
 
+    def lacks(self, epoch: str, sequence: int) -> bool:
+        """Whether this change is not among those that were seen."""
+        return epoch != self._epoch or sequence > self.sequence
+
     def sync(self, *, whole: bool = False) -> None:
         """Read what changed since the last time; everything, if this is another Redis than then, or
         `whole`. Raises StoreUnavailable, and is in step no more then."""
@@ -231,9 +225,15 @@ class Replica:
                 is_gone = held.known and confirmed_at < state.complete_at
                 if is_gone or held.is_over(self.now(), confirmed_at):
                     self._drop(number)
-                else:
-                    self._unsaved.add(number)
-                    self._held[number] = held.as_of(number, confirmed_at)
+                    continue
+                if held.known and held.asked_at < state.complete_at:
+                    self._confirm(number, held, confirmed_at)
+                self._unsaved.add(number)
+
+    def _confirm(self, number: str, held: Held, at: int) -> None:
+        """A reading of everything had it: Redis would not take it back as older than that."""
+        if entry := from_bytes(number, held.raw):
+            self._put(number, Held(replace(entry, asked_at=at).to_bytes(), at, held.known))
 
     def _take(self, number: str, raw: bytes | None) -> bool:
         """Whether there is an entry to take."""

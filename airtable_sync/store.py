@@ -71,8 +71,8 @@ COMPLETE_NUMBERS = "complete_numbers"  # how many numbers it had
 IN_STEP_UNTIL = "feed_in_step_until"  # until when the change feed's last word can be relied on, ms
 PUBLICATION = "publication"  # the mark of the one under way, or the last
 HOLD = "hold"  # the run of a rollback that nothing replaces until it is released
-# Where replicas are nudged: with the sequence of a change, with "failed:" and the number of a
-# lookup that others wait for, or because Airtable says that something changed.
+# Where replicas are nudged: with the epoch and the sequence of a change, with "failed:" and the
+# number of a lookup that others wait for, or because Airtable says that something changed.
 CHANNEL, FAILED, PINGED = "changes", "failed:", "pinged"
 
 

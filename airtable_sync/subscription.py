@@ -98,7 +98,8 @@ class Subscription:
 
     def _is_news(self, text: str) -> bool:
         """Not a change that was already seen when an earlier nudge was followed."""
-        return not text.isdigit() or int(text) > self.replica.sequence
+        epoch, _, sequence = text.partition(":")
+        return not sequence.isdecimal() or self.replica.lacks(epoch, int(sequence))
 
     def _compare(self, *, whole: bool = False) -> None:
         self.replica.sync(whole=whole)

@@ -74,6 +74,18 @@ def test_a_change_arrives_in_milliseconds(replica: Replica) -> None:
     assert eventually(has(replica, "John"), 1) < 0.5
 
 
+def test_a_change_after_redis_was_emptied_arrives_as_soon(
+    replica: Replica, valkey: ValkeyServer
+) -> None:
+    for name in ("one", "two", "three"):
+        write(name)
+        eventually(has(replica, name), 2)
+    with valkey.client() as client:
+        client.flushall()
+    write("four")  # the first of its life, the fourth that the replica hears of
+    assert eventually(has(replica, "four"), 5) < 3
+
+
 def test_scenario_12_a_change_in_the_gap_of_a_killed_subscription_is_not_lost(
     replica: Replica, valkey: ValkeyServer
 ) -> None:
@@ -181,7 +193,18 @@ def test_while_nothing_changes_no_entry_is_read(replica: Replica, valkey: Valkey
 
 def test_nonsense_on_the_channel_harms_nobody(replica: Replica, valkey: ValkeyServer) -> None:
     with valkey.client() as client:
-        for text in ("", "nonsense", "-1", "failed:", "failed:+1,+2", b"\xff\xfe", "9" * 400):
+        for text in (
+            "",
+            "nonsense",
+            "-1",
+            "1",
+            ":",
+            "a:1",
+            "failed:",
+            "failed:+1,+2",
+            b"\xff\xfe",
+            "9" * 400,
+        ):
             client.publish("siftly:1:changes", text)
     write("John")
     assert eventually(has(replica, "John"), 5) < 3

@@ -115,7 +115,7 @@ class Sandbox:
     def start(self) -> Self:
         """Raises OSError when the port is taken."""
         if self._server is None:
-            listener = _listen(self.port)
+            listener = _bound(self.port)
             self.port = listener.getsockname()[1]
             self._server = Server(App(self.state), listener, Pinger(self.webhooks))
             self._server.start()
@@ -209,12 +209,12 @@ class _Uvicorn(uvicorn.Server):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _listen(port: int) -> socket.socket:
+def _bound(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # uvicorn listens when it can read: a request that waited would count later than it came.
         listener.bind((HOST, port))
-        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

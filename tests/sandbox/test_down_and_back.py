@@ -8,7 +8,7 @@ import requests
 from pyairtable import Table as TableClient
 
 from sandbox.airtable.sample import flat_base, linked_base
-from sandbox.airtable.server import Sandbox
+from sandbox.airtable.server import Sandbox, _bound
 from tests.sandbox.conftest import PEOPLE, Asker
 
 PATH = f"/v0/{PEOPLE}/People"
@@ -52,6 +52,12 @@ def test_starting_and_stopping_twice_is_harmless_and_quick() -> None:
     sandbox.stop()
     sandbox.stop()
     assert time.monotonic() - began < 0.3
+
+
+def test_no_request_waits_for_a_sandbox_that_does_not_read_yet() -> None:
+    """It would count when it is read, which is later than it came."""
+    with _bound(0) as listener, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(listener.getsockname())
 
 
 def test_a_taken_port_is_an_error() -> None:
