@@ -80,7 +80,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "ENV_FILE": os.devnull,
-        "SECRET_KEY": "only-for-tests",
+        "SECRET_KEY": os.environ["SECRET_KEY"],
         "LOG_FORMAT": "json",
         "RETELL_API_KEY": KEY,
         **variables,
