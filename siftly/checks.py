@@ -79,7 +79,8 @@ def mapping(**_: Any) -> list[CheckMessage]:
 @register()
 def changes(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if settings.AIRTABLE_CHANGES == "push" and not settings.PUBLIC_URL:
+    pinged = settings.AIRTABLE_CHANGES == "push" and not settings.IS_CRON_JOB
+    if pinged and not settings.PUBLIC_URL:
         sentence = "AIRTABLE_CHANGES is push, and PUBLIC_URL is not set: Airtable can't ping."
         hint = "Set it to https://<your service>, or AIRTABLE_CHANGES to poll."
         found.append(Error(sentence, hint=hint, id="siftly.E009"))
@@ -99,7 +100,9 @@ def upstash(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if parts.scheme != "rediss":
         hint = "Copy the address from Upstash's console, with the s in rediss://."
-        found.append(Error("REDIS_URL: Upstash needs rediss:// (TLS).", hint=hint, id="siftly.E005"))
+        found.append(
+            Error("REDIS_URL: Upstash needs rediss:// (TLS).", hint=hint, id="siftly.E005")
+        )
     if parts.path.strip("/") not in ("", "0"):
         hint = "Leave the number at the address's end out."
         found.append(Error("REDIS_URL: Upstash has only database 0.", hint=hint, id="siftly.E006"))

@@ -1,5 +1,5 @@
-"""Django's DATABASES entry for an address, with time limits: nobody waits for the database for long,
-and no call waits for it at all."""
+"""Django's DATABASES entry for an address, with time limits: nobody waits for the database for
+long, and no call waits for it at all."""
 
 from pathlib import Path
 from typing import Any

@@ -226,4 +226,5 @@ env.int("WEB_CONCURRENCY", 1, validate=POSITIVE)
 
 ENVIRONMENT_PROBLEMS = problems()
 ON_RENDER = "RENDER" in os.environ
+IS_CRON_JOB = os.environ.get("RENDER_SERVICE_TYPE") == "cron"  # nobody reaches it from outside
 VERSION = os.environ.get("RENDER_GIT_COMMIT", "")[:7]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -33,9 +32,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]
-) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("server"), variables, processes=1) as running:
         yield running
 
@@ -66,7 +63,9 @@ class Browser:
 def test_plain_http_is_sent_to_https(server: Server) -> None:
     headers = {"Host": "siftly.example.com"}
     for path in ("/", "/admin/"):
-        response = requests.get(server.url + path, headers=headers, timeout=10, allow_redirects=False)
+        response = requests.get(
+            server.url + path, headers=headers, timeout=10, allow_redirects=False
+        )
         assert response.status_code == 301
         assert response.headers["Location"] == f"https://siftly.example.com{path}"
 
