@@ -6,20 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.conf import settings
 from jsonschema import Draft202012Validator
 
+from tests.render import BLUEPRINT, CRON, DATABASES, GROUPS, SERVICES, WEB, variables
 from tests.server import ROOT
 from webhooks.platforms import PLATFORMS
 
 # https://render.com/schema/render.yaml.json as of October 2026; sha256 a0d4e8a3eb119a1b…
 SCHEMA = json.loads((ROOT / "tests/data/render.schema.json").read_text(encoding="utf-8"))
-BLUEPRINT: dict[str, Any] = yaml.safe_load((ROOT / "render.yaml").read_text(encoding="utf-8"))
-SERVICES = {service["name"]: service for service in BLUEPRINT["services"]}
-DATABASES = {database["name"]: database for database in BLUEPRINT["databases"]}
-GROUPS = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
-WEB, CRON = SERVICES["siftly"], SERVICES["siftly-refresh"]
 # What the settings read, and render.yaml leaves to whoever wants it, or to Render.
 LEFT_OUT = {
     "DEBUG": "for development only",
@@ -38,13 +33,6 @@ LEFT_OUT = {
 }
 NO_SECRETS = {"AIRTABLE_BASE_ID", "VAPI_ASSISTANT_ID", "TWILIO_CONNECT_URL"}
 SECRET = re.compile("KEY|SECRET|TOKEN|URL|PASSWORD|DSN")
-
-
-def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    groups = [each["fromGroup"] for each in service["envVars"] if "fromGroup" in each]
-    shared = [each for group in groups for each in GROUPS[group]["envVars"]]
-    own = [each for each in service["envVars"] if "key" in each]
-    return {each["key"]: each for each in [*shared, *own]}
 
 
 def read_by_the_settings() -> set[str]:
