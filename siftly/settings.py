@@ -89,6 +89,8 @@ SILENCED_SYSTEM_CHECKS = [
     "axes.W006",  # see AXES_LOCKOUT_PARAMETERS
 ]
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.errors.Filter"
+
 # --- Logins: after ten wrong ones a name is locked for a quarter of an hour ---------------------
 
 AUTHENTICATION_BACKENDS = [

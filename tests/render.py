@@ -20,6 +20,8 @@ SERVICES = {service["name"]: service for service in BLUEPRINT["services"]}
 DATABASES = {database["name"]: database for database in BLUEPRINT["databases"]}
 GROUPS = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
 WEB, CRON = SERVICES["siftly"], SERVICES["siftly-refresh"]
+# What render.yaml asks for, and anybody may see.
+NO_SECRETS = {"AIRTABLE_BASE_ID", "VAPI_ASSISTANT_ID", "TWILIO_CONNECT_URL"}
 
 
 def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:

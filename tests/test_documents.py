@@ -53,17 +53,6 @@ def test_make_alone_lists_every_target_it_has() -> None:
         assert re.search(rf"^{target}\s", listed, re.M)
 
 
-def test_no_credential_stands_in_the_repository() -> None:
-    command = [
-        "git",
-        "grep",
-        "-nIE",
-        r"rediss?://[^ /\"'{<$]*:[^ /\"'{<$…]{8,}@|\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
-    ]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.stdout == ""
-
-
 @contextlib.contextmanager
 def running(port: int, run_dir: Path) -> Iterator[str]:
     """`make run`, until its welcome; afterwards Ctrl-C."""

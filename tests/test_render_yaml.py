@@ -9,7 +9,16 @@ import pytest
 from django.conf import settings
 from jsonschema import Draft202012Validator
 
-from tests.render import BLUEPRINT, CRON, DATABASES, GROUPS, SERVICES, WEB, variables
+from tests.render import (
+    BLUEPRINT,
+    CRON,
+    DATABASES,
+    GROUPS,
+    NO_SECRETS,
+    SERVICES,
+    WEB,
+    variables,
+)
 from tests.server import ROOT
 from webhooks.platforms import PLATFORMS
 
@@ -31,7 +40,6 @@ LEFT_OUT = {
     "AIRTABLE_POLL_SECONDS": "follows from the plan",
     "LOOKUP_DEADLINE_SECONDS": "each platform's own",
 }
-NO_SECRETS = {"AIRTABLE_BASE_ID", "VAPI_ASSISTANT_ID", "TWILIO_CONNECT_URL"}
 SECRET = re.compile("KEY|SECRET|TOKEN|URL|PASSWORD|DSN")
 
 
