@@ -1,4 +1,4 @@
-"""The audit of what is locked: a known vulnerability fails, and nothing is passed over in silence."""
+"""The audit of what is locked: what is known to be vulnerable fails, and no gap is hidden."""
 
 import json
 import os
