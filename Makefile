@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-quick lint format types bench lock clean
+.PHONY: help run test test-quick test-postgres lint format types bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,11 +17,15 @@ test: .venv/installed ## run all tests
 test-quick: .venv/installed ## run the tests that take seconds
 	@exec $(BIN)/python -m pytest -m "not slow"
 
-lint: .venv/installed ## check style, types and Django's own checks
+test-postgres: .venv/installed ## run those that use the database on a real PostgreSQL
+	@exec $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m django_db
+
+lint: .venv/installed ## check style, types, Django's own checks and known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	SECRET_KEY=lint ENV_FILE=/dev/null $(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python .ci/audit.py
 
 format: .venv/installed ## format the code
 	$(BIN)/ruff check --fix .

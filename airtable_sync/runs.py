@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from airtable_sync.airtable import Airtable
@@ -118,7 +118,9 @@ def _bury_the_killed() -> None:
 
 @contextmanager
 def forgiven() -> Iterator[None]:
-    """The database's failures, where Redis is the shared copy."""
+    """The database's failures, where Redis is the shared copy. What came since the last time may
+    have cost the connection, so it is a new one."""
+    close_old_connections()
     try:
         yield
     except DatabaseError as error:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
 from django.utils import timezone
 
 from airtable_sync import good_sets
@@ -214,6 +214,7 @@ def _drain(written: Iterator[Written]) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    close_old_connections()  # a refresh takes long, and the database may have been away
     try:
         yield
     except DatabaseError as error:

@@ -1,7 +1,6 @@
 """What is wrong with the settings, all at once: in `manage.py check`, and when the server starts.
 No message holds a value, for some values are secrets."""
 
-import os
 import sys
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,13 +14,11 @@ from airtable_sync.mapping import MappingError, current
 from airtable_sync.numbers import e164
 from webhooks.platforms import PLATFORMS
 
-LEAST_TOKEN = 20  # letters, half of them different
-
 
 @register()
 def malformed(**_: Any) -> list[CheckMessage]:
     return [
-        Error(f"{name}: {sentence}", id="siftly.E001")
+        Error(f"{name}: {sentence}", hint="The README's table has the settings.", id="siftly.E001")
         for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()
     ]
 
@@ -29,13 +26,16 @@ def malformed(**_: Any) -> list[CheckMessage]:
 @register()
 def missing(**_: Any) -> list[CheckMessage]:
     consequences = {
-        "AIRTABLE_API_KEY": "Airtable can't be asked.",
-        "AIRTABLE_BASE_ID": "Airtable can't be asked.",
-        "REDIS_URL": "The database's last good set is the shared copy, re-read every 30 s.",
+        "AIRTABLE_API_KEY": ("Airtable can't be asked.", "https://airtable.com/create/tokens"),
+        "AIRTABLE_BASE_ID": ("Airtable can't be asked.", "app… in the base's address."),
+        "REDIS_URL": (
+            "The database's last good set is the shared copy, re-read every 30 s.",
+            "render.yaml makes a Key Value store; any Redis from 6.2 on will do.",
+        ),
     }
     return [
-        Warning(f"{name} is not set. {consequence}", id="siftly.W001")
-        for name, consequence in consequences.items()
+        Warning(f"{name} is not set. {consequence}", hint=hint, id="siftly.W001")
+        for name, (consequence, hint) in consequences.items()
         if not getattr(settings, name) and name not in settings.ENVIRONMENT_PROBLEMS
     ]
 
@@ -46,13 +46,15 @@ def no_platform(**_: Any) -> list[CheckMessage]:
     if any(getattr(settings, name) for name in names):
         return []
     sentence = f"No platform's secret is set ({', '.join(names)}): every call gets a 404."
-    return [Warning(sentence, id="siftly.W002")]
+    hint = "docs/platforms.md says where each platform shows its secret."
+    return [Warning(sentence, hint=hint, id="siftly.W002")]
 
 
 @register()
 def platform_secrets(**_: Any) -> list[CheckMessage]:
+    hint = "Copy it anew from the platform; several are separated by commas."
     return [
-        Error(f"{platform.secrets_setting}: {problem}", id="siftly.E008")
+        Error(f"{platform.secrets_setting}: {problem}", hint=hint, id="siftly.E008")
         for platform in PLATFORMS.values()
         for secret in getattr(settings, platform.secrets_setting)
         if (problem := platform.problem_with(secret))
@@ -60,33 +62,15 @@ def platform_secrets(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def secret_key(**_: Any) -> list[CheckMessage]:
-    if os.environ.get("SECRET_KEY"):
-        return []
-    sentence = "SECRET_KEY is not set."
-    if settings.ON_RENDER:
-        return [Error(sentence, hint="render.yaml generates one.", id="siftly.E002")]
-    hint = "One is made up at each start, which logs everybody out of the admin."
-    return [Warning(sentence, hint=hint, id="siftly.W003")]
-
-
-@register()
-def metrics_token(**_: Any) -> list[CheckMessage]:
-    token = settings.METRICS_TOKEN
-    if not token or (len(token) >= LEAST_TOKEN and len(set(token)) >= LEAST_TOKEN // 2):
-        return []
-    hint = "Make a long random one: openssl rand -hex 24"
-    return [Warning("METRICS_TOKEN is short enough to be guessed.", hint=hint, id="siftly.W010")]
-
-
-@register()
 def mapping(**_: Any) -> list[CheckMessage]:
     try:
         region = current().region
     except MappingError as error:
-        return [Error(f"AIRTABLE_MAPPING: {error}", id="siftly.E003")]
+        hint = "docs/mapping.md describes the file."
+        return [Error(f"AIRTABLE_MAPPING: {error}", hint=hint, id="siftly.E003")]
+    hint = "As +32460234291, separated by commas."
     return [
-        Error(f"TO_NUMBERS: {text[:40]!r} is no telephone number.", id="siftly.E004")
+        Error(f"TO_NUMBERS: {text[:40]!r} is no telephone number.", hint=hint, id="siftly.E004")
         for text in settings.TO_NUMBERS
         if not e164(text, region)
     ]
@@ -95,12 +79,15 @@ def mapping(**_: Any) -> list[CheckMessage]:
 @register()
 def changes(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if settings.AIRTABLE_CHANGES == "push" and not settings.PUBLIC_URL:
+    pinged = settings.AIRTABLE_CHANGES == "push" and not settings.IS_CRON_JOB
+    if pinged and not settings.PUBLIC_URL:
         sentence = "AIRTABLE_CHANGES is push, and PUBLIC_URL is not set: Airtable can't ping."
-        found.append(Error(sentence, id="siftly.E009"))
+        hint = "Set it to https://<your service>, or AIRTABLE_CHANGES to poll."
+        found.append(Error(sentence, hint=hint, id="siftly.E009"))
     if settings.AIRTABLE_CHANGES != "off" and not settings.REDIS_URL:
         sentence = "AIRTABLE_CHANGES needs REDIS_URL: changes are live after the next refresh only."
-        found.append(Warning(sentence, id="siftly.W004"))
+        hint = "Set REDIS_URL, or AIRTABLE_CHANGES to off."
+        found.append(Warning(sentence, hint=hint, id="siftly.W004"))
     return found
 
 
@@ -112,17 +99,23 @@ def upstash(**_: Any) -> list[CheckMessage]:
         return []
     found: list[CheckMessage] = []
     if parts.scheme != "rediss":
-        found.append(Error("REDIS_URL: Upstash needs rediss:// (TLS).", id="siftly.E005"))
+        hint = "Copy the address from Upstash's console, with the s in rediss://."
+        found.append(
+            Error("REDIS_URL: Upstash needs rediss:// (TLS).", hint=hint, id="siftly.E005")
+        )
     if parts.path.strip("/") not in ("", "0"):
-        found.append(Error("REDIS_URL: Upstash has only database 0.", id="siftly.E006"))
+        hint = "Leave the number at the address's end out."
+        found.append(Error("REDIS_URL: Upstash has only database 0.", hint=hint, id="siftly.E006"))
     return found
 
 
 @register()
 def cache_format(**_: Any) -> list[CheckMessage]:
     """The script that writes entries, and the replica, read them as plain JSON."""
+    hint = "siftly/caches.py sets both."
+    sentence = "must use the JSONSerializer and no compressor."
     return [
-        Error(f"CACHES[{alias!r}] must use the JSONSerializer and no compressor.", id="siftly.E007")
+        Error(f"CACHES[{alias!r}] {sentence}", hint=hint, id="siftly.E007")
         for alias, cache in settings.CACHES.items()
         if cache["BACKEND"] == "django_redis.cache.RedisCache"
         and (

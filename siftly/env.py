@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import dj_database_url
 import redis
 from environs import Env, EnvError, EnvValidationError
+
+from siftly.databases import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -27,13 +28,10 @@ def _database(url: str | None) -> Any:
     if url is None:
         return None
     try:
-        database = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+        return database(url)
     except ValueError as error:
         # The library's own sentence may quote the address, and with it the password.
         raise EnvError("Not a database address such as postgres://user:…@host/name.") from error
-    if "postgresql" in str(database["ENGINE"]):
-        database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
-    return database
 
 
 @env.parser_for("address")
@@ -87,6 +85,18 @@ def _variables(text: str) -> dict[str, str]:
 def comma_separated(name: str) -> list[str]:
     """The parts of a comma-separated variable, without blanks and empty ones."""
     return [part.strip() for part in env.str(name, "").split(",") if part.strip()]
+
+
+def origin_of(url: str | None) -> str:
+    """`https://siftly.example.com` of an address there; empty without one."""
+    parts = urlsplit(url or "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+
+def own_hosts(public_url: str | None, *others: str) -> list[str]:
+    """This machine, the public address, and others."""
+    public = urlsplit(public_url or "").hostname
+    return ["localhost", "127.0.0.1", "[::1]", *([public] if public else []), *others]
 
 
 def problems() -> dict[str, str]:

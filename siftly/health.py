@@ -33,7 +33,8 @@ UPKEEP_SECONDS = 3600.0
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each failure
 PART_SECONDS = 1.0
 PROBE_SECONDS = 60.0
-_PROBING = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
+# A thread each: where one part says nothing, the other is still asked.
+_REDIS, _DATABASE = (ThreadPoolExecutor(1, thread_name_prefix="probe") for _ in range(2))
 
 _first_load_ended = asyncio.Event()
 
@@ -47,7 +48,9 @@ async def readyz() -> Response:
     """503 until the first load ended or timed out, then 200; every part with its state."""
     ready = _first_load_ended.is_set()
     replica = of_this_process()
-    redis, database = await asyncio.gather(_within(_redis_state), _within(_database_state))
+    redis, database = await asyncio.gather(
+        _within(_REDIS, _redis_state), _within(_DATABASE, _database_state)
+    )
     airtable = "configured" if settings.AIRTABLE_API_KEY else "not configured"
     state = {
         "ready": ready,
@@ -62,9 +65,9 @@ async def readyz() -> Response:
 PROBES: dict[str, Callable[[], Awaitable[Response]]] = {"/healthz": healthz, "/readyz": readyz}
 
 
-async def _within(part: Callable[[], str]) -> str:
+async def _within(thread: ThreadPoolExecutor, part: Callable[[], str]) -> str:
     """The state of a part, which is not available either if it does not say so in time."""
-    asking = asyncio.get_running_loop().run_in_executor(_PROBING, part)
+    asking = asyncio.get_running_loop().run_in_executor(thread, part)
     try:
         return await asyncio.wait_for(asking, PART_SECONDS)
     except TimeoutError:

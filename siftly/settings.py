@@ -2,27 +2,28 @@
 
 import os
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from environs import validate
 
 from siftly.caches import redis_caches
-from siftly.env import BASE_DIR, comma_separated, env, problems
+from siftly.databases import sqlite
+from siftly.env import BASE_DIR, comma_separated, env, origin_of, own_hosts, problems
 
-TEN_YEARS = 10 * 365 * 86400
+YEAR = 365 * 86400
+TEN_YEARS = 10 * YEAR
 POSITIVE = validate.Range(min=1)
 SECONDS = validate.Range(min=1, max=TEN_YEARS)
 
 DEBUG = env.bool("DEBUG", False)
 # Without a key a process makes one up, which ends all logins at a restart; `checks` warns of it.
 SECRET_KEY = env.str("SECRET_KEY", None) or secrets.token_urlsafe(48)
-PUBLIC_URL = env.address("PUBLIC_URL", None, schemes=("https", "http"))
-ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS") or [
-    "localhost",
-    "127.0.0.1",
-    "[::1]",
-    *comma_separated("RENDER_EXTERNAL_HOSTNAME"),
-]
+GIVEN_PUBLIC_URL = env.address("PUBLIC_URL", None, schemes=("https", "http"))
+PUBLIC_URL = GIVEN_PUBLIC_URL or env.address("RENDER_EXTERNAL_URL", None, schemes=("https",))
+ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS") or own_hosts(
+    PUBLIC_URL, *comma_separated("RENDER_EXTERNAL_HOSTNAME")
+)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -35,6 +36,7 @@ INSTALLED_APPS = [
     "webhooks",
     "airtable_sync",
     "sandbox",
+    "axes",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -45,6 +47,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -61,15 +64,63 @@ TEMPLATES = [
 ]
 ROOT_URLCONF = "siftly.urls"
 ASGI_APPLICATION = "siftly.asgi.application"
+
+# --- What browsers are told; calls do not come this way ------------------------------------------
+
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Where the public address says so: `make run` is at http://127.0.0.1.
+HTTPS_ONLY = not DEBUG and (PUBLIC_URL or "").startswith("https://")
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+# Who calls an address that does not exist is told so, and not sent elsewhere.
+SECURE_REDIRECT_EXEMPT = [r"^webhooks/", r"^airtable/", r"^(healthz|readyz|metrics)"]
+SECURE_HSTS_SECONDS = YEAR if HTTPS_ONLY else 0
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 86400
+CSRF_TRUSTED_ORIGINS = [origin] if (origin := origin_of(PUBLIC_URL)) else []
+SILENCED_SYSTEM_CHECKS = [
+    # The names below ours are not ours to decide about.
+    "security.W005",  # HSTS for subdomains
+    "security.W021",  # HSTS preload
+    "security.W009",  # ours knows what Render generates: 44 letters of 256 bits
+    "axes.W006",  # see AXES_LOCKOUT_PARAMETERS
+]
+
+DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.errors.Filter"
+
+# --- Logins: after ten wrong ones a name is locked for a quarter of an hour ---------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# In the database, which a login needs anyway; an outage of Redis locks nobody out. By name and not
+# by address: who is behind a proxy has the proxy's, or claims one.
+AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+AXES_LOCKOUT_PARAMETERS = ["username"]
+AXES_FAILURE_LIMIT = 10
+AXES_VERBOSE = False
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_COOLOFF_MESSAGE = (
+    "Too many wrong passwords for this name. Try again in a quarter of an hour, or run: "
+    "manage.py axes_reset_username NAME"
+)
 
 DATABASES: dict[str, Any] = {
-    "default": env.database("DATABASE_URL", None)
-    or {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+    "default": env.database("DATABASE_URL", None) or sqlite(BASE_DIR / "db.sqlite3")
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
@@ -177,4 +228,5 @@ env.int("WEB_CONCURRENCY", 1, validate=POSITIVE)
 
 ENVIRONMENT_PROBLEMS = problems()
 ON_RENDER = "RENDER" in os.environ
+IS_CRON_JOB = os.environ.get("RENDER_SERVICE_TYPE") == "cron"  # nobody reaches it from outside
 VERSION = os.environ.get("RENDER_GIT_COMMIT", "")[:7]

@@ -15,6 +15,7 @@ from airtable_sync.telemetry.call_path import waiting
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
+from tests.postgres import Postgres, running
 from tests.valkeys import TlsValkey, behind_tls, start_valkey
 
 
@@ -47,6 +48,13 @@ def own_valkey() -> Iterator[ValkeyServer]:
 def tls_valkey(tmp_path: Path) -> Iterator[TlsValkey]:
     """One that is reached by TLS and with a password only."""
     with behind_tls(tmp_path, secrets.token_hex(8)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL."""
+    with running() as server:
         yield server
 
 

@@ -83,7 +83,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "ENV_FILE": os.devnull,
-        "SECRET_KEY": "only-for-tests",
+        "SECRET_KEY": os.environ["SECRET_KEY"],
         "LOG_FORMAT": "json",
         "RETELL_API_KEY": KEY,
         **variables,
@@ -102,7 +102,7 @@ def serving(
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
-        _wait_until_ready(server)
+        _wait_until_ready(server, answers=20 if processes > 1 else 1)
         yield server
     finally:
         process.terminate()
@@ -113,13 +113,13 @@ def serving(
             process.wait()
 
 
-def _wait_until_ready(server: Server, seconds: float = 30) -> None:
+def _wait_until_ready(server: Server, answers: int, seconds: float = 30) -> None:
     until, ready = time.monotonic() + seconds, 0
     while time.monotonic() < until and server.process.poll() is None:
         with contextlib.suppress(requests.RequestException):
             # Each process answers for itself: all of them have to be ready.
             ready = ready + 1 if requests.get(f"{server.url}/readyz", timeout=2).ok else 0
-            if ready == 20:
+            if ready == answers:
                 return
         time.sleep(0.01)
     raise AssertionError(f"Siftly did not get ready:\n{server.log.read_text()}")

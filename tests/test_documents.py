@@ -31,7 +31,7 @@ def test_the_readmes_table_names_exactly_the_variables_that_are_read() -> None:
     table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
     source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
-    assert table == read - {"RENDER_EXTERNAL_HOSTNAME"}
+    assert table == {name for name in read if not name.startswith("RENDER_")}
 
 
 def test_the_example_file_names_the_same_variables() -> None:
@@ -51,17 +51,6 @@ def test_make_alone_lists_every_target_it_has() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("run", "test", "lint", "bench"):
         assert re.search(rf"^{target}\s", listed, re.M)
-
-
-def test_no_credential_stands_in_the_repository() -> None:
-    command = [
-        "git",
-        "grep",
-        "-nIE",
-        r"rediss?://[^ /\"'{<$]*:[^ /\"'{<$…]{8,}@|\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
-    ]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.stdout == ""
 
 
 @contextlib.contextmanager

@@ -69,6 +69,14 @@ def test_on_render_a_secret_key_is_required() -> None:
     assert "SECRET_KEY is not set" in done.stderr
 
 
+def test_the_cron_job_has_no_address_and_needs_none() -> None:
+    pushed = {**GOOD, "AIRTABLE_CHANGES": "push"}
+    assert manage("check", **pushed).returncode == 1
+    on_render = {"RENDER": "true", "RENDER_SERVICE_TYPE": "cron"}
+    done = manage("check", **pushed, **on_render, DATABASE_URL="postgres://u:p@h/d")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_empty_value_means_not_set() -> None:
     assert manage("check", CACHE_TTL_SECONDS="", TO_NUMBERS=" ", **GOOD).returncode == 0
 

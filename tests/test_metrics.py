@@ -21,7 +21,7 @@ from airtable_sync.telemetry.flush import Flusher
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
 from siftly import metrics
-from siftly.checks import metrics_token
+from siftly.security_checks import metrics_token
 from tests.asgi_client import Response, send
 from tests.cast import NUMBER
 from tests.conftest import forget_counts, use_redis, variables_of

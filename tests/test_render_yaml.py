@@ -6,26 +6,46 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from django.conf import settings
 from jsonschema import Draft202012Validator
 
+from tests.render import (
+    BLUEPRINT,
+    CRON,
+    DATABASES,
+    GROUPS,
+    NO_SECRETS,
+    SERVICES,
+    WEB,
+    variables,
+)
 from tests.server import ROOT
 from webhooks.platforms import PLATFORMS
 
 # https://render.com/schema/render.yaml.json as of October 2026; sha256 a0d4e8a3eb119a1b…
 SCHEMA = json.loads((ROOT / "tests/data/render.schema.json").read_text(encoding="utf-8"))
-BLUEPRINT: dict[str, Any] = yaml.safe_load((ROOT / "render.yaml").read_text(encoding="utf-8"))
-SERVICES = {service["name"]: service for service in BLUEPRINT["services"]}
-DATABASES = {database["name"]: database for database in BLUEPRINT["databases"]}
-GROUPS = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
-WEB, CRON = SERVICES["siftly"], SERVICES["siftly-refresh"]
+# What the settings read, and render.yaml leaves to whoever wants it, or to Render.
+LEFT_OUT = {
+    "DEBUG": "for development only",
+    "AIRTABLE_API_URL": "for development only",
+    "TELNYX_SIGNING_KEY": "for development only",
+    "PORT": "Render's",
+    "RENDER_EXTERNAL_HOSTNAME": "Render's",
+    "RENDER_EXTERNAL_URL": "Render's",
+    "PUBLIC_URL": "Render's address, unless there is one of one's own",
+    "ALLOWED_HOSTS": "Render's and PUBLIC_URL's",
+    "AIRTABLE_MAPPING": "the linked layout, unless said",
+    "TO_NUMBERS": "all, unless said",
+    "AIRTABLE_PLAN": "nobody knows it here",
+    "AIRTABLE_POLL_SECONDS": "follows from the plan",
+    "LOOKUP_DEADLINE_SECONDS": "each platform's own",
+}
+SECRET = re.compile("KEY|SECRET|TOKEN|URL|PASSWORD|DSN")
 
 
-def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    groups = [each["fromGroup"] for each in service["envVars"] if "fromGroup" in each]
-    shared = [each for group in groups for each in GROUPS[group]["envVars"]]
-    own = [each for each in service["envVars"] if "key" in each]
-    return {each["key"]: each for each in [*shared, *own]}
+def read_by_the_settings() -> set[str]:
+    source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
+    return set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
 
 
 def test_it_is_valid_by_renders_schema() -> None:
@@ -34,6 +54,7 @@ def test_it_is_valid_by_renders_schema() -> None:
 
 def test_cron_refreshes_every_three_hours() -> None:
     assert CRON["schedule"] == "0 */3 * * *"
+    assert settings.CACHE_TTL_SECONDS == 3 * 3600
     assert CRON["startCommand"] == "python manage.py refresh_airtable_cache"
 
 
@@ -41,7 +62,20 @@ def test_the_web_service_starts_as_the_readme_says_and_is_probed_without_io() ->
     assert WEB["startCommand"] == "gunicorn siftly.asgi"
     assert WEB["healthCheckPath"] == "/healthz"
     assert WEB["preDeployCommand"] == "python manage.py migrate --no-input"
-    assert WEB["maxShutdownDelaySeconds"] >= 30
+
+
+def test_the_server_ends_before_render_ends_it() -> None:
+    conf = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
+    graceful = re.search(r"^graceful_timeout = (\d+)", conf, re.M)
+    assert graceful
+    assert int(graceful[1]) + 5 <= WEB["maxShutdownDelaySeconds"] <= 300
+
+
+def test_there_are_processes_to_recycle_and_their_copies_fit() -> None:
+    processes = int(variables(WEB)["WEB_CONCURRENCY"]["value"])
+    assert processes >= 2
+    copies = processes * int(variables(WEB)["REPLICA_MAX_BYTES"]["value"])
+    assert (WEB["plan"], copies < 0.5 * 512e6) == ("starter", True)
 
 
 @pytest.mark.parametrize("service", [WEB, CRON], ids=["web", "cron"])
@@ -61,15 +95,41 @@ def test_web_and_cron_have_the_same_variables() -> None:
     assert set(variables(WEB)) - {"WEB_CONCURRENCY"} == set(variables(CRON))
 
 
+def test_every_variable_that_the_settings_read_is_there_or_left_out_for_a_reason() -> None:
+    there = set(variables(WEB)) - {"PYTHON_VERSION"}
+    assert there.isdisjoint(LEFT_OUT)
+    assert there | set(LEFT_OUT) == read_by_the_settings()
+
+
+def test_values_in_the_file_are_the_settings_own_defaults() -> None:
+    ours = {"WEB_CONCURRENCY", "PYTHON_VERSION", "REPLICA_MAX_BYTES"}
+    for key, each in variables(WEB).items():
+        if "value" in each and key not in ours:
+            assert isinstance(each["value"], str)
+            default = getattr(settings, key)
+            shown = json.dumps(default) if isinstance(default, dict) else str(default)
+            assert (key, each["value"]) == (key, shown)
+
+
 def test_a_secret_is_asked_for_once_and_stands_nowhere() -> None:
+    of_platforms = {platform.secrets_setting for platform in PLATFORMS.values()}
     asked = {key for key, each in variables(WEB).items() if each.get("sync") is False}
-    platforms = {platform.secrets_setting for platform in PLATFORMS.values()}
-    theirs = {"VAPI_ASSISTANT_ID", "TWILIO_CONNECT_URL"}
-    assert asked == {"AIRTABLE_API_KEY", "AIRTABLE_BASE_ID"} | platforms | theirs
-    values = {key for key, each in variables(WEB).items() if "value" in each}
-    assert not [key for key in values if re.search("KEY|SECRET|TOKEN|URL|PASSWORD", key)]
+    assert asked == {"AIRTABLE_API_KEY", *NO_SECRETS, *of_platforms}
+    for service in (WEB, CRON):
+        for key, each in variables(service).items():
+            assert not SECRET.search(key) or "value" not in each, key
+    assert not [key for key, each in variables(CRON).items() if "sync" in each]
+    assert not [key for key, each in variables(CRON).items() if "generateValue" in each]
     for group in GROUPS.values():
         assert all("value" in each for each in group["envVars"])  # others are ignored there
+
+
+def test_both_have_the_same_key_database_and_cache() -> None:
+    for key in ("DATABASE_URL", "REDIS_URL"):
+        assert variables(WEB)[key] == variables(CRON)[key]
+    for key in ("SECRET_KEY", "METRICS_TOKEN"):
+        source = {"type": "web", "name": "siftly", "envVarKey": key}
+        assert variables(CRON)[key] == {"key": key, "fromService": source}
 
 
 def test_everything_is_in_one_region() -> None:
@@ -80,6 +140,13 @@ def test_everything_is_in_one_region() -> None:
 def test_the_cache_is_closed_to_the_outside_and_evicts_nothing() -> None:
     cache = SERVICES["siftly-cache"]
     assert (cache["ipAllowList"], cache["maxmemoryPolicy"]) == ([], "noeviction")
+
+
+@pytest.mark.parametrize("service", [WEB, CRON], ids=["web", "cron"])
+def test_only_the_web_service_has_what_only_it_can_have(service: dict[str, Any]) -> None:
+    for name in ("healthCheckPath", "preDeployCommand", "maxShutdownDelaySeconds"):
+        assert (name in service) == (service is WEB)
+    assert service["buildCommand"] == "./build.sh"
 
 
 def test_the_build_installs_by_hash() -> None:

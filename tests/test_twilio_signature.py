@@ -82,7 +82,7 @@ class TestTwilio:
     ) -> None:
         from twilio.request_validator import RequestValidator
 
-        settings.PUBLIC_URL = public_url
+        settings.GIVEN_PUBLIC_URL = public_url
         signature = RequestValidator("12345").compute_signature(signed, QueryDict(self.VECTOR))
         proto = signed.partition(":")[0]
         assert self.accepts(signature, X_Forwarded_Proto=proto, **headers)

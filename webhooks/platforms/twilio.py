@@ -105,7 +105,8 @@ def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, alg
 
 def _public_address(request: Request) -> str:
     """What Twilio was told to call: not where the proxy in front of us sent it."""
-    base = settings.PUBLIC_URL or f"{request.scheme}://{request.headers.get('Host', '')}"
+    # Render's own name is no more than one of those that the service may have.
+    base = settings.GIVEN_PUBLIC_URL or f"{request.scheme}://{request.headers.get('Host', '')}"
     query = request.query
     return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
 

@@ -47,7 +47,8 @@ def _send(platform: Platform, number: str, url: str) -> tuple[requests.Response,
         raise CommandError(f"{platform.signing_setting} is not set: the call can't be signed.")
     path = f"/webhooks/{platform.name}/"
     try:
-        call = platform.place(number, secrets[0], (settings.PUBLIC_URL or url).rstrip("/") + path)
+        signed_for = (settings.GIVEN_PUBLIC_URL or url).rstrip("/") + path
+        call = platform.place(number, secrets[0], signed_for)
     except ValueError as error:
         raise CommandError(f"{platform.signing_setting} can't sign the call: {error}.") from error
     address = url.rstrip("/") + path
