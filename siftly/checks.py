@@ -80,6 +80,16 @@ def metrics_token(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def alerts(**_: Any) -> list[CheckMessage]:
+    if not settings.ALERT_EMAIL or os.environ.get("EMAIL_URL"):
+        return []
+    sentence = (
+        "ALERT_EMAIL is set, and EMAIL_URL is not: alerts are handed to this machine's port 25."
+    )
+    return [Warning(sentence, hint="submission://user:…@host", id="siftly.W011")]
+
+
+@register()
 def mapping(**_: Any) -> list[CheckMessage]:
     try:
         region = current().region
