@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 SHUTDOWN_SECONDS = 2.0
+LOGGERS = ("", "uvicorn.error", "gunicorn.error")  # the servers' do not reach the root
 LONGEST_SENTENCE = 300
 LEAST_SECRET = 4  # letters; a shorter one would be found everywhere
+CHECK_IN = ("type", "monitor_slug", "check_in_id", "status", "duration", "monitor_config")
 KEPT = ("event_id", "timestamp", "platform", "level", "logger", "release", "environment", "sdk")
 KEPT_OF_A_FRAME = ("filename", "abs_path", "function", "module", "lineno", "context_line", "in_app")
 # Their sentences are our own; those of other errors may quote what was being worked on.
@@ -40,7 +42,6 @@ def start() -> None:
         dsn=settings.SENTRY_DSN,
         release=os.environ.get("RENDER_GIT_COMMIT"),
         before_send=scrubbed,
-        send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
         max_breadcrumbs=0,
@@ -50,13 +51,13 @@ def start() -> None:
         send_client_reports=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
-    for name in ("", "uvicorn.error", "gunicorn.error"):  # the servers' do not reach the root
+    for name in LOGGERS:
         logging.getLogger(name).addHandler(EventHandler(level=logging.ERROR))
 
 
 def scrubbed(event: Any, _hint: Any = None) -> Any:
     """The event without anything that is not named above."""
-    kept = {name: event[name] for name in KEPT if name in event}
+    kept = {name: event[name] for name in (*KEPT, *CHECK_IN) if name in event}
     if message := event.get("logentry", {}).get("message"):  # without what is filled in
         kept["logentry"] = {"message": _masked(message)}
     if exceptions := event.get("exception", {}).get("values"):
