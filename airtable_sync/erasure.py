@@ -94,4 +94,4 @@ def _without(run: Run, number: str) -> bool:
 def _is_about(row: Any, number: str) -> bool:
     if isinstance(row, str):
         return number in row
-    return row.get("number") == number or row.get("reason", "").startswith(f"{number}:")
+    return bool(row.get("number") == number or row.get("reason", "").startswith(f"{number}:"))
