@@ -25,7 +25,7 @@ CALLERS = 4
 STORM_SECONDS, CALM_SECONDS = 40.0, 60.0
 REFRESH_SECONDS, EDIT_SECONDS, TELL_SECONDS = 45.0, 2.0, 10.0
 WELL_SECONDS = 90.0  # where nobody calls, Airtable is tried once a minute
-EDITED = "customer_name"
+TABLE, EDITED = "dynamic_variables", "customer_name"
 UNKNOWN = [f"+3247099{each:04}" for each in range(20)]
 CONSOLE = Console()
 
@@ -91,7 +91,7 @@ class Soak:
         self.seen.edits += 1
         name = f"Customer {self.seen.edits}"
         self.names[number].set(name, time.monotonic())
-        self.airtable.base().table("dynamic_variables").update(self.rows[number], {EDITED: name})
+        self.airtable.base().table(TABLE).update(self.rows[number], {EDITED: name})
         time.sleep(self.random.uniform(0.5, 1.5) * EDIT_SECONDS)
 
     def refresh(self) -> None:
@@ -175,15 +175,11 @@ class Soak:
         return self.siftly.cached() == expected
 
     def _rows(self) -> dict[str, str]:
-        """number -> the record that holds its name."""
-        records = {}
-        for number in self.configs:
-            explained = json.loads(self.siftly.manage("show_config", number).stdout)
-            table = "dynamic_variables/"
-            row = next(each for each in explained["records"] if each.startswith(table))
-            records[number] = row.removeprefix(table)
-        shared = Counter(records.values())
-        return {number: row for number, row in records.items() if shared[row] == 1}
+        """number -> the record that holds its name, where no other has the same."""
+        table = self.airtable.base().table(TABLE)
+        by_name = {str(table.values(row).get(EDITED)): row for row in table.records}
+        shared = Counter(config[EDITED] for config in self.configs.values())
+        return {n: by_name[c[EDITED]] for n, c in self.configs.items() if shared[c[EDITED]] == 1}
 
 
 def _interrupt(*_: object) -> None:

@@ -39,7 +39,7 @@ from tests.server import free_port, manage, serving
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WELL = Facts(
-    now=NOW,
+    at=NOW,
     up_since=NOW - timedelta(days=1),
     runs_known=True,
     last_run=LastRun("published", NOW - timedelta(hours=1)),
@@ -114,7 +114,7 @@ class World:
         self.processes = [Rounds(lambda: self.facts) for _ in range(3)]
 
     def round(self, minutes: float = 0.0, **changed: Any) -> None:
-        self.facts = replace(self.facts, now=self.facts.now + timedelta(minutes=minutes), **changed)
+        self.facts = replace(self.facts, at=self.facts.at + timedelta(minutes=minutes), **changed)
         for each in self.processes:
             each.round()
 

@@ -30,7 +30,7 @@ class Observer:
 
     def facts(self) -> Facts:
         """It may wait for the database and for Redis, and raises nothing of theirs."""
-        known = replace(self._asked_redis(), now=timezone.now())
+        known = replace(self._asked_redis(), at=timezone.now())
         known = replace(known, redis_away_seconds=self._redis_away())
         try:
             return replace(self._with_the_database(known), database_away_seconds=0.0)

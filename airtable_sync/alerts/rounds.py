@@ -27,7 +27,7 @@ class Rounds:
 
     def round(self) -> None:
         facts = self._facts()
-        for change in self._told.changes(troubles(facts), facts.now):
+        for change in self._told.changes(troubles(facts), facts.at):
             self._outbox.put(_sentence(change))
         self._outbox.send()
 

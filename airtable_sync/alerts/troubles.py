@@ -35,7 +35,7 @@ class LastRun:
 class Facts:
     """None is what can't be said at the moment."""
 
-    now: datetime
+    at: datetime
     up_since: datetime
     runs_known: bool = False
     last_run: LastRun | None = None
@@ -78,7 +78,7 @@ def _was(status: str) -> str:
 
 def _cron(facts: Facts) -> str:
     last = facts.last_run.ended_at if facts.last_run else facts.up_since
-    if facts.now - last <= CRON_LATE:
+    if facts.at - last <= CRON_LATE:
         return ""
     since = f"since {last:%Y-%m-%d %H:%M} UTC" if facts.last_run else "yet"
     return f"No refresh has run {since}: the cron job runs every three hours."
