@@ -33,7 +33,7 @@ def start() -> None:
     from sentry_sdk.integrations.atexit import AtexitIntegration  # noqa: PLC0415
     from sentry_sdk.integrations.dedupe import DedupeIntegration  # noqa: PLC0415
     from sentry_sdk.integrations.excepthook import ExcepthookIntegration  # noqa: PLC0415
-    from sentry_sdk.integrations.logging import EventHandler  # noqa: PLC0415
+    from sentry_sdk.integrations.logging import EventHandler, ignore_logger  # noqa: PLC0415
 
     # Not the default integrations: they look at requests, arguments and every line of the log,
     # and would do so on each call.
@@ -51,6 +51,7 @@ def start() -> None:
         send_client_reports=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
+    ignore_logger("django.security.DisallowedHost")  # scanners, all day long
     for name in LOGGERS:
         logging.getLogger(name).addHandler(EventHandler(level=logging.ERROR))
 
