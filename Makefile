@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-quick test-postgres lint format types bench lock clean
+.PHONY: help run test test-quick test-postgres lint format types bench soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ format: .venv/installed ## format the code
 
 bench: .venv/installed ## measure; every figure in the README comes from here
 	@exec $(BIN)/python -m benchmarks
+
+soak: .venv/installed ## run everything for MINUTES (30) with load, edits and faults, and judge
+	@exec $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 lock: .venv/installed ## make requirements*.txt anew from requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements.in -o requirements.txt

@@ -14,7 +14,7 @@ from pyairtable import Api, formulas
 from pyairtable.formulas import Formula
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from airtable_sync import budget
+from airtable_sync import access, budget
 from airtable_sync.airtable_errors import (
     AirtableError,
     IteratorLost,
@@ -190,11 +190,14 @@ class Airtable:
 
     def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
         try:
-            return self._send(method, url, **arguments)
+            answer = self._send(method, url, **arguments)
         except (requests.RequestException, ValueError, RecursionError) as error:
             reason = error_of(error)
             budget.block(reason)
+            access.note(reason)
             raise reason from error
+        access.note(None)
+        return answer
 
     def _send(self, method: str, url: str, *, again: bool = False, **arguments: Any) -> Any:
         # Before it has a place in the budget: what Airtable counts is when a request arrives.

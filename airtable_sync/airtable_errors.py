@@ -14,6 +14,10 @@ class NotFound(AirtableError):
     """There is no such thing."""
 
 
+class AccessRefused(AirtableError):
+    """The token is not known, or may not see this."""
+
+
 class Unavailable(AirtableError):
     """Nothing usable came back: worth another try."""
 
@@ -57,6 +61,8 @@ def _class_of(status: int, kind: str) -> type[AirtableError]:
         return IteratorLost
     if status == 404:
         return NotFound
+    if status in (401, 403):
+        return AccessRefused
     return Unavailable if status >= 500 or status == 408 else AirtableError
 
 

@@ -185,6 +185,12 @@ def unblock() -> None:
     _block("", 0)
 
 
+def is_quota_used_up() -> bool:
+    """Raises StoreUnavailable."""
+    (reason,) = CALLS.ask(("GET", _BLOCKED))
+    return bool(reason == QuotaExceeded.__name__.encode())
+
+
 def _block(reason: str, seconds: float) -> None:
     with host_budget(STARTS) as host:
         host["blocked_by"], host["blocked_until"] = reason, time.time() + seconds

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 
 from airtable_sync.entries import Entry, from_json
@@ -62,6 +63,23 @@ def entries_of(good_set: LastGoodSet) -> Iterator[Entry]:
     for line in zlib.decompress(good_set.content).splitlines():
         value = json.loads(line)
         yield from_json(value.pop("number"), value)
+
+
+def erase(number: str) -> None:
+    """Take a number out of all sets. The newest is kept anew: that is how those who follow the
+    database hear of it. Raises DatabaseError."""
+    latest = newest()
+    for good_set in LastGoodSet.objects.iterator(chunk_size=1):
+        entries = [each for each in entries_of(good_set) if each.number != number]
+        if len(entries) == good_set.numbers:
+            continue
+        good_set.numbers, good_set.digest = len(entries), _digest(entries)
+        good_set.content = _compressed(entries)
+        with transaction.atomic():
+            if latest and good_set.pk == latest.pk:
+                good_set.delete()
+                good_set.pk, good_set.asked_at = None, good_set.asked_at + 1
+            good_set.save()
 
 
 def _compressed(entries: Iterable[Entry]) -> bytes:

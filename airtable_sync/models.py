@@ -76,6 +76,18 @@ class Lease(models.Model):
         return f"{self.name} until {self.until:%H:%M:%S}"
 
 
+class Trouble(models.Model):
+    """One that somebody was told of, until it is over."""
+
+    kind = models.CharField(max_length=20, primary_key=True)
+    sentence = models.TextField()
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="by whichever process, last")
+
+    def __str__(self) -> str:
+        return f"{self.kind} since {self.began_at:%Y-%m-%d %H:%M}"
+
+
 class ChangeFeed(models.Model):
     """The hook that a base has for us, and how far its feed was read. Moments are in milliseconds
     since the epoch, by Redis' clock."""

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
+from airtable_sync import access
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.gate import Refused
@@ -29,6 +30,7 @@ PROGRESS_SECONDS = 1.0
 COUNTS = ("numbers", "added", "changed", "removed", "unchanged", "airtable_requests")
 COUNTED = ("numbers", "added", "changed", "removed", "airtable_requests")
 COPIED = (*COUNTS, "records")
+GOOD = ("published", "unchanged")
 
 
 @contextmanager
@@ -89,6 +91,8 @@ def end(run: Run, report: Report, sentence: str = "") -> None:
         setattr(run, name, getattr(report, name))
     run.details = _details(report)
     _count(run, report)
+    if report.status in GOOD:
+        access.granted()
     with forgiven():
         run.save()
         _prune()

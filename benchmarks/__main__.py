@@ -4,7 +4,7 @@ here; machines differ, so ratios are what to look at."""
 import argparse
 import sys
 
-from benchmarks import counting, far, hits, processes, refresh, storms
+from benchmarks import commands, counting, far, hits, processes, refresh, storms
 from benchmarks.results import CONSOLE, Report
 
 PARTS = {
@@ -14,6 +14,7 @@ PARTS = {
     "storms": storms.run,
     "counting": counting.run,
     "refresh": refresh.run,
+    "commands": commands.run,
 }
 
 

@@ -1,6 +1,7 @@
 """What is wrong with the settings, all at once: in `manage.py check`, and when the server starts.
 No message holds a value, for some values are secrets."""
 
+import os
 import sys
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,6 +60,16 @@ def platform_secrets(**_: Any) -> list[CheckMessage]:
         for secret in getattr(settings, platform.secrets_setting)
         if (problem := platform.problem_with(secret))
     ]
+
+
+@register()
+def alerts(**_: Any) -> list[CheckMessage]:
+    if not settings.ALERT_EMAIL or os.environ.get("EMAIL_URL"):
+        return []
+    sentence = (
+        "ALERT_EMAIL is set, and EMAIL_URL is not: alerts are handed to this machine's port 25."
+    )
+    return [Warning(sentence, hint="submission://user:…@host", id="siftly.W011")]
 
 
 @register()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import dj_email_url
 import redis
 from environs import Env, EnvError, EnvValidationError
 
@@ -60,6 +61,30 @@ def _redis(url: str | None) -> str | None:
     except (ValueError, TypeError):
         raise EnvError("An option behind the ? is not known to redis-py, or malformed.") from None
     return str(address)
+
+
+@env.parser_for("dsn")
+def _dsn(url: str | None) -> str | None:
+    """https://docs.sentry.io/concepts/key-terms/dsn-explainer/"""
+    address = _address(url, ("https", "http"))
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    if not parts.username or not parts.path.rpartition("/")[2].isdigit():
+        raise EnvError("Not a DSN such as https://…@….ingest.sentry.io/1.")
+    return str(address)
+
+
+@env.parser_for("email")
+def _email(url: str | None) -> dict[str, Any]:
+    """Django's EMAIL_… settings."""
+    if url is None:
+        return {}
+    _address(url, ("smtp", "submission"))
+    try:
+        return dict(dj_email_url.parse(url))
+    except ValueError:
+        raise EnvError("Its timeout is no number of seconds.") from None
 
 
 @env.parser_for("token")

@@ -15,6 +15,7 @@ from interlock import CircuitOpenError, State
 from airtable_sync import answers, breakers, counters, database_copy, fields, lookups
 from airtable_sync.airtable import FOR_A_CHANGE, Airtable
 from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.alerts import rounds
 from airtable_sync.feed import Feed
 from airtable_sync.lookup import AIRTABLE, probe
 from airtable_sync.pings import PINGS
@@ -118,7 +119,7 @@ async def _background() -> AsyncIterator[None]:
     work = (_first_load(subscription), _upkeep(), _recovery())
     tasks = [asyncio.create_task(each) for each in work]
     try:
-        async with flush.in_background():
+        async with flush.in_background(), rounds.in_background():
             yield
     finally:
         for task in tasks:

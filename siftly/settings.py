@@ -198,6 +198,19 @@ STANDARD_WEBHOOK_SECRET = comma_separated("STANDARD_WEBHOOK_SECRET")
 # --- Who looks after it -----------------------------------------------------------------------
 
 METRICS_TOKEN = env.token("METRICS_TOKEN", None)
+SENTRY_DSN = env.dsn("SENTRY_DSN", None)
+ALERT_EMAIL = comma_separated("ALERT_EMAIL")
+ALERT_WEBHOOK_URL = env.address("ALERT_WEBHOOK_URL", None, schemes=("https", "http"))
+_email = env.email("EMAIL_URL", None) or {}
+EMAIL_BACKEND = _email.get("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = _email.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = _email.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = _email.get("EMAIL_TIMEOUT") or 10
+DEFAULT_FROM_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or next(iter(ALERT_EMAIL), "siftly@localhost")
 
 # --- Logs: one line an event, on standard error, so that a command's output stays clean ----------
 

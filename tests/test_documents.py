@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import requests
@@ -54,13 +55,16 @@ def test_make_alone_lists_every_target_it_has() -> None:
 
 
 @contextlib.contextmanager
-def running(port: int, run_dir: Path) -> Iterator[str]:
+def running(
+    port: int, run_dir: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
     """`make run`, until its welcome; afterwards Ctrl-C."""
     env = {
         "PATH": os.environ["PATH"],
         "PORT": str(port),
         "ENV_FILE": os.devnull,
         "RUN_DIR": str(run_dir),
+        **variables,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox"],
@@ -121,8 +125,8 @@ def place_calls(env: Path, port: int, platforms: list[str]) -> None:
         assert "200 in " in output
 
 
-def shell(script: str) -> str:
-    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull}
+def shell(script: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **variables}
     done = subprocess.run(
         ["sh", "-ec", script],
         cwd=ROOT,

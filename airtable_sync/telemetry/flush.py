@@ -44,6 +44,11 @@ class Flusher:
             for _ in range(1 + self._unsure + len(waiting) // ANSWERS_PER_REQUEST):
                 self._send()
 
+    @property
+    def arrives(self) -> bool:
+        """Whether what was sent last arrived."""
+        return not self._unsure
+
     def end(self) -> None:
         """The last flush. Raises StoreUnavailable."""
         self.flush()

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from airtable_sync import budget, fields, good_sets
+from airtable_sync import access, budget, fields, good_sets
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable, Schema
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.mapping import MappingError, current
@@ -120,7 +120,9 @@ def _airtable_checks() -> list[Check]:
         budget.unblock()
         # A page of records: after the month's quota the schema alone is still answered.
         table = current().root.table
-        return f"{len(next(airtable.all(table)))} records on the first page of {table}{_spent()}"
+        records = next(airtable.all(table))
+        access.granted()
+        return f"{len(records)} records on the first page of {table}{_spent()}"
 
     def read_schema() -> str:
         schemas.append(fields.renew(PATIENT, airtable))

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync import console, forecast, rollback, runs
+from airtable_sync import console, cron, forecast, rollback, runs
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.alone import Busy
@@ -64,6 +64,9 @@ class Command(BaseCommand):
         if options["rollback"] is not None:
             run_id = options["rollback"] or None
             self._do(lambda: rollback.roll_back(run_id, who, options["user"], self.airtable))
+        elif who == Run.By.CRON and not options["dry_run"]:
+            with cron.monitored():
+                self._do(lambda: self._refresh(who, options))
         else:
             self._do(lambda: self._refresh(who, options))
 

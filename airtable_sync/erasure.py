@@ -1,0 +1,97 @@
+"""Erases a number wherever Siftly keeps it: for who has the right to be forgotten."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from airtable_sync import good_sets
+from airtable_sync.entries import Entry
+from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.store import COMPLETE_NUMBERS, PATIENT
+from airtable_sync.telemetry import answer_log, unknown
+
+ERASED = "[erased]"
+
+
+@dataclass(frozen=True)
+class Place:
+    """`count` says how often a number stands there, `erase` ends that. Both raise StoreUnavailable
+    or DatabaseError."""
+
+    name: str
+    count: Callable[[str], int]
+    erase: Callable[[str], object]
+
+
+def places() -> list[Place]:
+    database = [
+        Place("past sets", _sets_with, good_sets.erase),
+        Place("runs' details", _runs_with, _erase_in_runs),
+    ]
+    if not settings.REDIS_URL:
+        return database
+    return [
+        Place("cached entries", _entries, _erase_entry),
+        Place("answers", lambda number: len(_answers(number)), answer_log.erase),
+        Place("unknown numbers", _unknown, unknown.erase),
+        *database,
+    ]
+
+
+def _entries(number: str) -> int:
+    entry = PATIENT.read(number)
+    return int(entry is not None and entry.known)
+
+
+def _erase_entry(number: str) -> None:
+    """Every process hears of an entry that says "unknown", and ends by itself; one that was merely
+    gone would be given back. Stamped as a rollback's, for which a rollback lets it pass."""
+    gone = Entry(number, None, PATIENT.now(), "rollback")
+    outcomes = PATIENT.write([gone], announce_unchanged=True)
+    if outcomes[number] == "removed":
+        script = 'if redis.call("EXISTS", KEYS[1]) == 1 then redis.call("DECR", KEYS[1]) end'
+        PATIENT.run(script, [COMPLETE_NUMBERS], [])
+
+
+def _answers(number: str) -> list[answer_log.LoggedAnswer]:
+    return answer_log.search(number, limit=answer_log.KEPT)
+
+
+def _unknown(number: str) -> int:
+    return sum(each.number == number for each in unknown.called())
+
+
+def _sets_with(number: str) -> int:
+    return sum(
+        any(entry.number == number for entry in good_sets.entries_of(each))
+        for each in LastGoodSet.objects.iterator(chunk_size=1)
+    )
+
+
+def _runs_with(number: str) -> int:
+    return sum(_without(run, number) for run in Run.objects.iterator(chunk_size=10))
+
+
+def _erase_in_runs(number: str) -> None:
+    for run in Run.objects.iterator(chunk_size=10):
+        if _without(run, number):
+            run.save(update_fields=["details", "sentence"])
+
+
+def _without(run: Run, number: str) -> bool:
+    """Take a number out of a run's details, in memory. Whether it was there."""
+    before = (run.sentence, run.details)
+    run.sentence = run.sentence.replace(number, ERASED)
+    run.details = {
+        kind: [each for each in rows if not _is_about(each, number)]
+        for kind, rows in run.details.items()
+    }
+    return before != (run.sentence, run.details)
+
+
+def _is_about(row: Any, number: str) -> bool:
+    if isinstance(row, str):
+        return number in row
+    return bool(row.get("number") == number or row.get("reason", "").startswith(f"{number}:"))
