@@ -254,10 +254,11 @@ class Store:
           redis.call("SET", KEYS[2], ARGV[2])
         end
         redis.call("SET", KEYS[4], ARGV[1])
-        redis.call("PUBLISH", ARGV[3], redis.call("INCR", KEYS[3]))
+        local epoch, sequence = redis.call("GET", KEYS[6]) or "", redis.call("INCR", KEYS[3])
+        redis.call("PUBLISH", ARGV[3], epoch .. ":" .. sequence)
         return 1
         """
-        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT, PUBLICATION]
+        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT, PUBLICATION, "epoch"]
         kept = self._cache.client.encode(mark)
         return bool(self.run(script, names, [asked_at, numbers, self.raw(CHANNEL), kept]))
 
