@@ -39,25 +39,31 @@ class Counted:
         return sum(count for name, count in self.sent.items() if name not in NOT_BILLED)
 
 
+Row = tuple[str, float, Counted]  # what, how often a month, what it took
+
+
 def run(_report: Report, _rounds: int, _seconds: float) -> None:
     """What happens once a minute or half minute needs more than seconds to be counted."""
     seconds = COUNTED_SECONDS
-    rows: list[tuple[str, float, Counted]] = []
+    rows: list[Row] = []
     for changes in ("off", "push"):
         with stage(linked_base(), requests_per_second=None):
             os.environ.update(AIRTABLE_CHANGES=changes, PUBLIC_URL="http://127.0.0.1:9")
             rows.append((f"a refresh, changes {changes}", REFRESHES_A_MONTH, _counted(refresh)))
-            with serving() as port:
-                time.sleep(SETTLE_SECONDS)
-                idle = _counted(lambda: time.sleep(seconds))
-                rows.append((f"a process, idle, changes {changes}", _times(idle), idle))
-                if changes == "off":
-                    busy = _counted(lambda port=port: _call_for(port, seconds))  # type: ignore[misc]
-                    name = f"a process, {CALLS_A_SECOND} calls a second"
-                    rows.append((name, _times(busy), busy))
-                    cold = _counted(lambda port=port: _call_once(port, "+32470123456"))  # type: ignore[misc]
-                    rows.append(("a number nobody knows", 1, cold))
+            with serving() as served:
+                rows += _of_a_process(served.port, seconds, changes)
     _tell(rows, seconds)
+
+
+def _of_a_process(port: int, seconds: float, changes: str) -> Iterator[Row]:
+    time.sleep(SETTLE_SECONDS)
+    idle = _counted(lambda: time.sleep(seconds))
+    yield f"a process, idle, changes {changes}", _times(idle), idle
+    if changes != "off":
+        return
+    busy = _counted(lambda: _call_for(port, seconds))
+    yield f"a process, {CALLS_A_SECOND} calls a second", _times(busy), busy
+    yield "a number nobody knows", 1, _counted(lambda: _call_once(port, "+32470123456"))
 
 
 def _times(counted: Counted) -> float:
@@ -66,9 +72,11 @@ def _times(counted: Counted) -> float:
 
 def _counted(work: Callable[[], object]) -> Counted:
     client = redis.Redis.from_url(os.environ["REDIS_URL"])
+    client.ping()
     counted = Counted()
-    client.config_resetstat()
-    with _watching(client, counted):
+    with _watching(counted):
+        client.config_resetstat()
+        counted.sent.clear()
         started = time.monotonic()
         work()
         counted.seconds = time.monotonic() - started
@@ -80,8 +88,9 @@ def _counted(work: Callable[[], object]) -> Counted:
 
 
 @contextmanager
-def _watching(client: redis.Redis, counted: Counted) -> Iterator[None]:
+def _watching(counted: Counted) -> Iterator[None]:
     """MONITOR tells what clients sent; INFO's statistics count what scripts did, too."""
+    client = redis.Redis.from_url(os.environ["REDIS_URL"])
     ended = threading.Event()
 
     def watch() -> None:
@@ -95,11 +104,11 @@ def _watching(client: redis.Redis, counted: Counted) -> Iterator[None]:
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     time.sleep(0.3)
-    counted.sent.clear()
     yield
     ended.set()
     client.ping()
     thread.join(5)
+    client.close()
 
 
 def _call_for(port: int, seconds: float) -> None:
@@ -119,7 +128,7 @@ def _call_once(port: int, number: str) -> None:
     connection.close()
 
 
-def _tell(rows: list[tuple[str, float, Counted]], seconds: float) -> None:
+def _tell(rows: list[Row], seconds: float) -> None:
     table = Table(title=f"Redis commands a month, from {seconds:.0f} s each")
     for column in ("what", "counted", "a month", "with those in scripts", "the most frequent"):
         table.add_column(column, justify="left" if column == "what" else "right")
