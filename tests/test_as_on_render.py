@@ -71,15 +71,16 @@ def _wait_until_healthy(server: Server) -> None:
     raise AssertionError(server.log.read_text())
 
 
-def call(server: Server, render: Render, name: str) -> requests.Response:
+def call(server: Server, render: Render, name: str, host: str = "") -> requests.Response:
     platform = PLATFORMS[name]
+    host = host or BROWSER["Host"]
     path = f"/webhooks/{name}/"
     secret = render.asked[platform.signing_setting]
-    sent = platform.place(NUMBER, secret, f"https://siftly.onrender.com{path}")
+    sent = platform.place(NUMBER, secret, f"https://{host}{path}")
     return requests.post(
         server.url + path,
         data=sent.body,
-        headers={**sent.headers, **BROWSER},
+        headers={**sent.headers, **BROWSER, "Host": host},
         timeout=15,
         allow_redirects=False,
     )
@@ -98,6 +99,8 @@ def test_a_deploy_is_healthy_answers_every_platform_refreshes_and_ends_in_time(
             assert (answer.status_code, name) == (200, name)
             assert answer.headers["X-Siftly-Source"] in ("memory", "redis")
             assert "John Doe" in answer.text
+        # A domain of one's own, which Twilio was told and PUBLIC_URL was not.
+        assert call(server, render, "twilio", "calls.example.com").status_code == 200
         page = requests.get(f"{server.url}/admin/login/", headers=BROWSER, timeout=10)
         assert page.ok
         assert "Secure" in page.headers["Set-Cookie"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -137,5 +138,12 @@ def test_a_name_is_locked_after_ten_wrong_passwords_and_no_other_name(
     assert browser.log_in("alice", PASSWORD).status_code == 302
     log = server.log.read_text()
     assert not [each for each in (PASSWORD, "wrong-") if each in log]
+    kept = b"".join(file.read_bytes() for file in _database(variables).parent.iterdir())
+    assert b"axes_accessattempt" in kept
+    assert not [each for each in (PASSWORD, "wrong-") if each.encode() in kept]
     assert manage("axes_reset_username", "bob", **variables).returncode == 0
     assert browser.log_in("bob", PASSWORD).status_code == 302
+
+
+def _database(variables: dict[str, str]) -> Path:
+    return Path(variables["DATABASE_URL"].removeprefix("sqlite:///"))
