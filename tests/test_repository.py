@@ -28,6 +28,7 @@ MADE_UP = {
     "hunter2",
     "siftly",
     "only-here",
+    "pa%2Fss",
     "key_test_0123456789abcdef",
     # https://github.com/standard-webhooks/standard-webhooks: the example of its libraries' tests
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",

@@ -62,7 +62,7 @@ def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     before = {name: list(logging.getLogger(name).handlers) for name in sentry.LOGGERS}
     sentry.start()
     yield kept
-    init()  # no client any more
+    init(default_integrations=False)  # no client any more
     for name, handlers in before.items():
         logging.getLogger(name).handlers = handlers
 

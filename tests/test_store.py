@@ -141,7 +141,8 @@ def test_every_change_nudges_once_a_write(valkey: ValkeyServer) -> None:
         write(known(2))  # unchanged: nobody needs to know
         write(known(3, "Jane"))
         heard = [changes.get_message(timeout=1)["data"] for _ in range(2)]
-        assert heard == [b"1", b"2"]
+        epoch = client.get("siftly:1:epoch")
+        assert heard == [epoch + b":1", epoch + b":2"]
         assert changes.get_message(timeout=0.1) is None
 
 
