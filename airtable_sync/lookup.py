@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from collections.abc import Mapping as AbstractMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from airtable_sync import fields
 from airtable_sync.airtable import FOR_A_CALL, FOR_A_PROBE, Airtable, Record
 from airtable_sync.cells import links_of
 from airtable_sync.entries import Entry
-from airtable_sync.join import Config, claimed, join
+from airtable_sync.join import Config, Invalid, claimed, join
 from airtable_sync.mapping import Mapping, Node, current
 from airtable_sync.numbers import e164, last_digits
 from airtable_sync.store import CALLS, asked_now
@@ -47,19 +48,36 @@ def _normalised(texts: tuple[str, ...], region: str) -> frozenset[str]:
 def look_up(
     numbers: Collection[str],
     airtable: Airtable = AIRTABLE,
-    likely: AbstractMapping[str, Collection[str]] = NOTHING,
 ) -> dict[str, Entry]:
-    """An entry for every number, "unknown" for those that Airtable does not have. `likely` are
-    records by table that they were made of before: these are read at the same time, since most
-    edits leave the links as they are."""
+    """An entry for every number, "unknown" for those that Airtable does not have."""
+    return looked_up(numbers, airtable).entries
+
+
+@dataclass
+class LookedUp:
+    """`invalid` are the records that claim one of the numbers and make no config."""
+
+    entries: dict[str, Entry]
+    invalid: list[Invalid]
+    asked_at: int
+
+
+def looked_up(
+    numbers: Collection[str],
+    airtable: Airtable = AIRTABLE,
+    likely: AbstractMapping[str, Collection[str]] = NOTHING,
+) -> LookedUp:
+    """`likely` are records by table that the numbers were made of before: these are read at the
+    same time, since most edits leave the links as they are."""
     mapping = current()
     asked_at, started = asked_now(CALLS), time.monotonic()
     try:
         tables = _read(mapping, numbers, airtable, likely)
     finally:
         logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
-    configs = join(mapping, tables, fields.known(CALLS)).configs
-    return {number: _entry(number, configs.get(number), asked_at) for number in numbers}
+    joined = join(mapping, tables, fields.known(CALLS))
+    entries = {number: _entry(number, joined.configs.get(number), asked_at) for number in numbers}
+    return LookedUp(entries, joined.invalid, asked_at)
 
 
 def probe() -> None:

@@ -22,11 +22,11 @@ class Dirty:
     not_understood: int = 0
     broken: str = ""  # the code by which Airtable says that this hook tells nothing any more
 
-    def count(self) -> int:
-        return sum(map(len, self.records.values())) + sum(map(len, self.destroyed.values()))
+    def touched(self, table: str) -> set[str]:
+        return self.records.get(table, set()) | self.destroyed.get(table, set())
 
     def __bool__(self) -> bool:
-        return bool(self.count() or self.shapes or self.not_understood)
+        return bool(self.records or self.destroyed or self.shapes or self.not_understood)
 
     def add(self, payload: Any) -> None:
         """Take one payload; of whatever shape, it raises nothing."""
