@@ -7,11 +7,11 @@ from collections import Counter
 
 from airtable_sync import feed_marks, fields, pace
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
-from airtable_sync.airtable_errors import NotFound
-from airtable_sync.alone import Busy
+from airtable_sync.airtable_errors import AirtableError, NotFound
 from airtable_sync.changes import Changes
+from airtable_sync.gate import Refused
 from airtable_sync.hook import Hook, Lost
-from airtable_sync.mapping import current
+from airtable_sync.mapping import MappingError, current
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.payloads import Dirty
 from airtable_sync.refresh import Options, refresh
@@ -67,7 +67,7 @@ class Feed:
         names = self._tables(state, dirty, marks)
         if _is_whole(state, marks):
             found = self.changes.affected(dirty, names)
-            if len(found.numbers) * 10 <= marks.numbers:
+            if found.count() * 10 <= marks.numbers:
                 return self.changes.apply(found)
             state.change(whole_since=marks.now)
         return self._read_everything(state)
@@ -92,13 +92,11 @@ class Feed:
         make more of it in two seconds."""
         if time.time() < state.refresh_again_at:
             return None
-        state.change(refresh_again_at=time.time() + pace.REFRESH_AGAIN_SECONDS)
         try:
             refresh(Airtable(FOR_A_REFRESH), lambda *_: None, Options(by=Run.By.FEED, full=True))
-        except Busy:  # that one may do as well
-            state.change(refresh_again_at=0.0)
-            return None
-        state.change(refresh_again_at=0.0)
+        except (AirtableError, MappingError, Refused):
+            state.change(refresh_again_at=time.time() + pace.REFRESH_AGAIN_SECONDS)
+            raise
         return Counter()
 
 

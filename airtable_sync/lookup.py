@@ -65,14 +65,15 @@ class LookedUp:
 def looked_up(
     numbers: Collection[str],
     airtable: Airtable = AIRTABLE,
+    roots: Collection[str] = (),
     likely: AbstractMapping[str, Collection[str]] = NOTHING,
 ) -> LookedUp:
-    """`likely` are records by table that the numbers were made of before: these are read at the
-    same time, since most edits leave the links as they are."""
+    """Also the numbers that these records, `roots`, claim. `likely` are records by table that all
+    these may be made of: they are read at the same time, which saves the way along the links."""
     mapping = current()
     asked_at, started = asked_now(CALLS), time.monotonic()
     try:
-        tables = _read(mapping, numbers, airtable, likely)
+        tables, numbers = _read(mapping, numbers, airtable, roots, likely)
     finally:
         logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
     joined = join(mapping, tables, fields.known(CALLS))
@@ -103,20 +104,16 @@ def _read(
     mapping: Mapping,
     numbers: Collection[str],
     airtable: Airtable,
+    roots: Collection[str],
     likely: AbstractMapping[str, Collection[str]],
-) -> dict[str, dict[str, Record]]:
-    """The numbers' records and all they link to, level by level."""
+) -> tuple[dict[str, dict[str, Record]], Collection[str]]:
+    """The numbers' records and all they link to, level by level; and which numbers these are."""
     root = mapping.root
     tables = _Tables(mapping, airtable)
     early = [_BRANCHES.submit(tables.read, table, likely[table]) for table in likely]
-    candidates = airtable.matching(
-        root.table,
-        _hold_the_digits_of(numbers, mapping.number_field),
-        mapping.wanted_fields(root.table),
-    )
+    claims, numbers = _claims(mapping, numbers, airtable, roots)
     for each in early:
         each.result()
-    claims = claimed(mapping, candidates)
     found = [record for number in numbers for record in claims.get(number, ())]
     tables.add(root.table, found)
     level = [(child, found) for child in root.children]
@@ -127,7 +124,29 @@ def _read(
             for node, parents in level
             for child in node.children
         ]
-    return tables.records
+    return tables.records, numbers
+
+
+def _claims(
+    mapping: Mapping, numbers: Collection[str], airtable: Airtable, roots: Collection[str]
+) -> tuple[dict[str, list[Record]], Collection[str]]:
+    """The records that claim the numbers, and those that the roots claim: mostly one request."""
+    table = mapping.root.table
+    fields_ = mapping.wanted_fields(table)
+    wanted = [*_hold_the_digits_of(numbers, mapping.number_field)]
+    wanted += [formulas.EQ(formulas.RECORD_ID(), each) for each in roots]
+    records = airtable.matching(table, formulas.OR(*wanted), fields_)
+    claims = claimed(mapping, records)
+    more = {
+        number
+        for number, claiming in claims.items()
+        if number not in numbers and any(record["id"] in roots for record in claiming)
+    }
+    if more:  # others may claim them, too
+        others = formulas.OR(*_hold_the_digits_of(more, mapping.number_field))
+        again = airtable.matching(table, others, fields_)
+        claims = claimed(mapping, {each["id"]: each for each in [*records, *again]}.values())
+    return claims, [*numbers, *filter(is_served, sorted(more))]
 
 
 class _Tables:
@@ -152,7 +171,7 @@ class _Tables:
         return [self.records[table][each] for each in ids if each in self.records[table]]
 
 
-def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas.Formula:
+def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> list[formulas.Formula]:
     """Records that hold the same last digits, however the number is written and whatever follows
     it (`;ext=5`, `@host`); which of them really are the number is decided in Python, by the same
     function as in the refresh."""
@@ -160,7 +179,7 @@ def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas
         formulas.CONCATENATE(formulas.Field(number_field), ""), "[^0-9]+", ""
     )
     endings = sorted({last_digits(number) for number in numbers})
-    return formulas.OR(*(formulas.FIND(ending, digits) for ending in endings))
+    return [formulas.FIND(ending, digits) for ending in endings]
 
 
 def _ids(node: Node, parents: list[Record]) -> list[str]:

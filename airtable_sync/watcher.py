@@ -2,6 +2,7 @@
 become. One thread, started after the server has forked."""
 
 import logging
+import os
 import random
 import secrets
 import threading
@@ -38,7 +39,7 @@ class Watcher:
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
         self.leads = False
-        self._token = secrets.token_hex(8)
+        self._token = f"{os.getpid()}:{secrets.token_hex(8)}"
         self._stirred = threading.Event()
         self._wanted = False  # a ping came, and nobody has read the feed since, as far as we know
         self._untold = False  # Redis could not be told of it
