@@ -42,7 +42,9 @@ def _measure(report: Report, changes: str, latency: float, times: int) -> None:
     what = f"p99 of {times} edits, {changes}, Airtable at {latency} s"
     bound = POLL_SECONDS + 1 if changes == "poll" else 2.0
     report.add(Goal(what, "until live", at_most=bound, unit="s"), [_at(every, 0.99)])
-    print(f"{what}: {_at(every, 0.99):.2f} s, median {_at(every, 0.5):.2f}, {refused} refused (429)")
+    print(
+        f"{what}: {_at(every, 0.99):.2f} s, median {_at(every, 0.5):.2f}, {refused} refused (429)"
+    )
     slowest = sorted(taken, key=lambda kind: -max(taken[kind]))[:4]
     print("  slowest: " + ", ".join(f"{kind} {max(taken[kind]):.2f} s" for kind in slowest))
 
