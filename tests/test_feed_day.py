@@ -1,7 +1,6 @@
 """A day of the change feed in seconds: random edits, random faults on both sides, and at the end
 the cache equals Airtable."""
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,7 +27,7 @@ from sandbox.airtable.tables import Table
 
 pytestmark = pytest.mark.django_db
 
-SEEDS, STEPS = int(os.environ.get("SEEDS", "20")), int(os.environ.get("STEPS", "50"))
+SEEDS, STEPS = 20, 50
 QUICK = Patience(1.0, 0.3, 0.5, (0.0,), 0.0, 5.0, is_call=True)
 
 
