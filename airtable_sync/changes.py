@@ -1,29 +1,48 @@
 """What the change feed says has changed is read again, by the ordinary mapping, and written."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
-from airtable_sync.airtable import Airtable
+from airtable_sync import unusable
+from airtable_sync.airtable import IDS_PER_REQUEST, Airtable
 from airtable_sync.entries import Entry
-from airtable_sync.join import claimed
-from airtable_sync.lookup import is_served, look_up
+from airtable_sync.lookup import is_served, looked_up
 from airtable_sync.mapping import current
+from airtable_sync.numbers import e164
 from airtable_sync.payloads import Dirty
 from airtable_sync.replica import Replica
 from airtable_sync.store import Store
 
-NUMBERS_AT_ONCE = 100
-UNUSABLE = "unusable"  # the name of: ids of numbers' records that make no config
+AT_ONCE = 100
 
 
 @dataclass
 class Affected:
-    """The numbers that changes concern, and the records that their entries were made of so far."""
+    """The numbers whose entries were made of what changed, and the records of the numbers' table
+    that may claim others. The rest are hints, by which all is read in one round of requests."""
 
-    numbers: set[str] = field(default_factory=set)
-    records: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     roots: set[str] = field(default_factory=set)
+    hinted: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)  # table/record
+
+    def count(self) -> int:
+        """At the most so many numbers."""
+        return len(self.made_of) + len(self.roots)
+
+    def likely(self, numbers: Iterable[str]) -> dict[str, list[str]]:
+        """By table, the records that these numbers will probably be made of."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        before = {each for number in numbers for each in self.made_of.get(number, ())}
+        for record in sorted(before | self.beside):
+            table, _, record_id = record.rpartition("/")
+            found[table].append(record_id)
+        # The records of the numbers themselves are found by the numbers.
+        tables = current().tables()[1:]
+        return {table: found[table][:IDS_PER_REQUEST] for table in tables if table in found}
 
 
 class Changes:
@@ -35,49 +54,54 @@ class Changes:
     def affected(self, dirty: Dirty, names: Mapping[str, str]) -> Affected:
         """`names` tells the name behind a table's id, for the mapping's tables."""
         mapping, found = current(), Affected()
-        touched = {
-            name: dirty.records.get(table, set()) | dirty.destroyed.get(table, set())
-            for table, name in names.items()
-        }
-        root = mapping.root.table
-        reread = set().union(
-            *(dirty.records.get(t, ()) for t, name in names.items() if name == root)
-        )
-        others = set().union(*(ids for name, ids in touched.items() if name != root))
-        for entry in self._made_of(set().union(*touched.values())):
-            found.numbers.add(entry.number)
-            for record in entry.records:
-                table, _, record_id = record.rpartition("/")
-                found.records[table].add(record_id)
-        if others - set().union(*found.records.values()):
-            reread |= set(self._store.recall(UNUSABLE) or ())  # one of these may be usable now
-        found.roots = reread | found.records.pop(root, set())
-        if reread:
-            records = self._airtable.by_ids(root, sorted(reread), mapping.wanted_fields(root))
-            found.numbers.update(claimed(mapping, records))
-        found.numbers = {number for number in found.numbers if is_served(number)}
+        touched = {each for table in names for each in dirty.touched(table)}
+        if not touched:
+            return found
+        for entry in self._made_of(touched | dirty.links):
+            if touched.isdisjoint(_ids(entry.records)) or not is_served(entry.number):
+                found.beside.update(entry.records)
+            else:
+                found.made_of[entry.number] = entry.records
+        for table, name in names.items():
+            if name == mapping.root.table:
+                found.roots |= dirty.records.get(table, set())
+            found.beside |= {f"{name}/{each}" for each in dirty.records.get(table, ())}
+        found.roots |= unusable.made_of(self._store, touched)
+        numbers = (e164(text, mapping.region) for text in dirty.texts)
+        found.hinted = {number for number in numbers if number and is_served(number)}
         return found
 
     def apply(self, found: Affected) -> Counter[str]:
         """Read the numbers again and write what is there now. Returns how many were added, changed,
         removed, …"""
         outcomes: Counter[str] = Counter()
-        numbers = sorted(found.numbers)
-        for start in range(0, len(numbers), NUMBERS_AT_ONCE):
-            some = numbers[start : start + NUMBERS_AT_ONCE]
-            entries = look_up(some, self._airtable, likely=found.records)
-            changes = [replace(entry, by="change") for entry in entries.values()]
-            if any(not each.known for each in changes):
-                self._remember_unusable(found.roots)
-            outcomes.update(self._store.write(changes, announce_unchanged=False).values())
+        numbers, roots = iter(sorted(found.made_of)), iter(sorted(found.roots))
+        while any(some := (list(islice(numbers, AT_ONCE)), list(islice(roots, AT_ONCE)))):
+            outcomes.update(self._apply_to(*some, found))
         return outcomes
 
-    def _made_of(self, ids: Collection[str]) -> Iterable[Entry]:
+    def _apply_to(self, numbers: list[str], roots: list[str], found: Affected) -> list[str]:
+        hinted = sorted(found.hinted.difference(numbers))[:AT_ONCE] if roots else []
+        now = looked_up([*numbers, *hinted], self._airtable, roots, found.likely(numbers))
+        unusable.add(self._store, now.invalid, now.asked_at)
+        entries = {
+            number: replace(entry, by="change")
+            for number, entry in now.entries.items()
+            if entry.known or number not in hinted or self._replica.get(number)
+        }
+        written = self._store.write(entries.values(), announce_unchanged=False)
+        for number, outcome in written.items():
+            if outcome != "older":
+                # The next changes may concern what this one has linked, before Redis tells of it.
+                self._replica.keep(entries[number], saved=True)
+        return list(written.values())
+
+    def _made_of(self, ids: AbstractSet[str]) -> Iterable[Entry]:
         if self._replica.complete and self._replica.in_step:
             return self._replica.made_of(ids)
         entries = self._store.read_many(self._store.numbers())
-        return (e for e in entries if any(r.rpartition("/")[2] in ids for r in e.records))
+        return (entry for entry in entries if not ids.isdisjoint(_ids(entry.records)))
 
-    def _remember_unusable(self, roots: Iterable[str]) -> None:
-        known = self._store.recall(UNUSABLE) or []
-        self._store.remember(UNUSABLE, list(dict.fromkeys([*roots, *known]))[:1000], None)
+
+def _ids(records: Iterable[str]) -> Iterable[str]:
+    return (record.rpartition("/")[2] for record in records)

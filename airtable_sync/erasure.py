@@ -9,7 +9,7 @@ from django.conf import settings
 from airtable_sync import good_sets
 from airtable_sync.entries import Entry
 from airtable_sync.models import LastGoodSet, Run
-from airtable_sync.store import COMPLETE_NUMBERS, PATIENT
+from airtable_sync.store import PATIENT
 from airtable_sync.telemetry import answer_log, unknown
 
 ERASED = "[erased]"
@@ -49,10 +49,7 @@ def _erase_entry(number: str) -> None:
     """Every process hears of an entry that says "unknown", and ends by itself; one that was merely
     gone would be given back. Stamped as a rollback's, for which a rollback lets it pass."""
     gone = Entry(number, None, PATIENT.now(), "rollback")
-    outcomes = PATIENT.write([gone], announce_unchanged=True)
-    if outcomes[number] == "removed":
-        script = 'if redis.call("EXISTS", KEYS[1]) == 1 then redis.call("DECR", KEYS[1]) end'
-        PATIENT.run(script, [COMPLETE_NUMBERS], [])
+    PATIENT.write([gone], announce_unchanged=True)
 
 
 def _answers(number: str) -> list[answer_log.LoggedAnswer]:

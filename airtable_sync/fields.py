@@ -54,11 +54,12 @@ def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[s
 
 def missing(mapping: Mapping, schema: Schema) -> list[str]:
     """What the mapping names and the base does not have, a clause each."""
-    clauses = [
-        f"{table} has no field {name}" if table in schema.fields else f"there is no table {table}"
+    clauses = [f"there is no table {t}" for t in mapping.tables() if t not in schema.fields]
+    clauses += [
+        f"{table} has no field {name}"
         for table in mapping.tables()
         for name in mapping.named_fields(table)
-        if name not in schema.fields.get(table, ())
+        if name not in schema.fields.get(table, [name])
     ]
     return list(dict.fromkeys(clauses))
 

@@ -31,6 +31,9 @@ class Listed:
     expires_at: datetime | None
     last_ping: str
 
+    def is_alive(self, now: datetime) -> bool:
+        return self.enabled and not (self.expires_at and self.expires_at <= now)
+
 
 @dataclass(frozen=True)
 class Page:

@@ -39,10 +39,12 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Invalid:
-    """A record of the numbers' table that serves nobody, and why."""
+    """A record of the numbers' table that serves nobody, and why; `records` are those it was
+    followed to, itself first."""
 
     record: str
     reason: str
+    records: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.record}: {self.reason}"
@@ -67,10 +69,13 @@ def join(mapping: Mapping, tables: Tables, known: KnownFields) -> Joined:
     for number, claims in sorted(claimed(mapping, tables[root].values(), joined).items()):
         usable = []
         for claim in claims:
+            walk = _Join(tables, known, mapping)
             try:
-                usable.append(_Join(tables, known, mapping).config_of(claim))
+                usable.append(walk.config_of(claim))
             except _Unusable as error:
-                joined.invalid.append(Invalid(f"{root}/{claim['id']}", f"{number}: {error}"))
+                followed = tuple(walk.config.records)
+                reason = f"{number}: {error}"
+                joined.invalid.append(Invalid(f"{root}/{claim['id']}", reason, followed))
         if usable:
             joined.configs[number] = usable[0]
         if len(usable) > 1:

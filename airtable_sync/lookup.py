@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from collections.abc import Mapping as AbstractMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from airtable_sync import fields
 from airtable_sync.airtable import FOR_A_CALL, FOR_A_PROBE, Airtable, Record
 from airtable_sync.cells import links_of
 from airtable_sync.entries import Entry
-from airtable_sync.join import Config, claimed, join
+from airtable_sync.join import Config, Invalid, claimed, join
 from airtable_sync.mapping import Mapping, Node, current
 from airtable_sync.numbers import e164, last_digits
 from airtable_sync.store import CALLS, asked_now
@@ -47,19 +48,37 @@ def _normalised(texts: tuple[str, ...], region: str) -> frozenset[str]:
 def look_up(
     numbers: Collection[str],
     airtable: Airtable = AIRTABLE,
-    likely: AbstractMapping[str, Collection[str]] = NOTHING,
 ) -> dict[str, Entry]:
-    """An entry for every number, "unknown" for those that Airtable does not have. `likely` are
-    records by table that they were made of before: these are read at the same time, since most
-    edits leave the links as they are."""
+    """An entry for every number, "unknown" for those that Airtable does not have."""
+    return looked_up(numbers, airtable).entries
+
+
+@dataclass
+class LookedUp:
+    """`invalid` are the records that claim one of the numbers and make no config."""
+
+    entries: dict[str, Entry]
+    invalid: list[Invalid]
+    asked_at: int
+
+
+def looked_up(
+    numbers: Collection[str],
+    airtable: Airtable = AIRTABLE,
+    roots: Collection[str] = (),
+    likely: AbstractMapping[str, Collection[str]] = NOTHING,
+) -> LookedUp:
+    """Also the numbers that these records, `roots`, claim. `likely` are records by table that all
+    these may be made of: they are read at the same time, which saves the way along the links."""
     mapping = current()
     asked_at, started = asked_now(CALLS), time.monotonic()
     try:
-        tables = _read(mapping, numbers, airtable, likely)
+        tables, numbers = _read(mapping, numbers, airtable, roots, likely)
     finally:
         logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
-    configs = join(mapping, tables, fields.known(CALLS)).configs
-    return {number: _entry(number, configs.get(number), asked_at) for number in numbers}
+    joined = join(mapping, tables, fields.known(CALLS))
+    entries = {number: _entry(number, joined.configs.get(number), asked_at) for number in numbers}
+    return LookedUp(entries, joined.invalid, asked_at)
 
 
 def probe() -> None:
@@ -85,20 +104,16 @@ def _read(
     mapping: Mapping,
     numbers: Collection[str],
     airtable: Airtable,
+    roots: Collection[str],
     likely: AbstractMapping[str, Collection[str]],
-) -> dict[str, dict[str, Record]]:
-    """The numbers' records and all they link to, level by level."""
+) -> tuple[dict[str, dict[str, Record]], Collection[str]]:
+    """The numbers' records and all they link to, level by level; and which numbers these are."""
     root = mapping.root
     tables = _Tables(mapping, airtable)
     early = [_BRANCHES.submit(tables.read, table, likely[table]) for table in likely]
-    candidates = airtable.matching(
-        root.table,
-        _hold_the_digits_of(numbers, mapping.number_field),
-        mapping.wanted_fields(root.table),
-    )
+    claims, numbers = _claims(mapping, numbers, airtable, roots)
     for each in early:
         each.result()
-    claims = claimed(mapping, candidates)
     found = [record for number in numbers for record in claims.get(number, ())]
     tables.add(root.table, found)
     level = [(child, found) for child in root.children]
@@ -109,7 +124,29 @@ def _read(
             for node, parents in level
             for child in node.children
         ]
-    return tables.records
+    return tables.records, numbers
+
+
+def _claims(
+    mapping: Mapping, numbers: Collection[str], airtable: Airtable, roots: Collection[str]
+) -> tuple[dict[str, list[Record]], Collection[str]]:
+    """The records that claim the numbers, and those that the roots claim: mostly one request."""
+    table = mapping.root.table
+    fields_ = mapping.wanted_fields(table)
+    wanted = [*_hold_the_digits_of(numbers, mapping.number_field)]
+    wanted += [formulas.EQ(formulas.RECORD_ID(), each) for each in roots]
+    records = airtable.matching(table, formulas.OR(*wanted), fields_)
+    claims = claimed(mapping, records)
+    more = {
+        number
+        for number, claiming in claims.items()
+        if number not in numbers and any(record["id"] in roots for record in claiming)
+    }
+    if more:  # others may claim them, too
+        others = formulas.OR(*_hold_the_digits_of(more, mapping.number_field))
+        again = airtable.matching(table, others, fields_)
+        claims = claimed(mapping, {each["id"]: each for each in [*records, *again]}.values())
+    return claims, [*numbers, *filter(is_served, sorted(more))]
 
 
 class _Tables:
@@ -134,7 +171,7 @@ class _Tables:
         return [self.records[table][each] for each in ids if each in self.records[table]]
 
 
-def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas.Formula:
+def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> list[formulas.Formula]:
     """Records that hold the same last digits, however the number is written and whatever follows
     it (`;ext=5`, `@host`); which of them really are the number is decided in Python, by the same
     function as in the refresh."""
@@ -142,7 +179,7 @@ def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> formulas
         formulas.CONCATENATE(formulas.Field(number_field), ""), "[^0-9]+", ""
     )
     endings = sorted({last_digits(number) for number in numbers})
-    return formulas.OR(*(formulas.FIND(ending, digits) for ending in endings))
+    return [formulas.FIND(ending, digits) for ending in endings]
 
 
 def _ids(node: Node, parents: list[Record]) -> list[str]:

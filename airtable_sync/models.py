@@ -1,4 +1,6 @@
-"""What the database keeps: the history of runs, and the last good sets."""
+"""What the database keeps: the history of runs, the last good sets, and the change feed's place."""
+
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -117,6 +119,13 @@ class ChangeFeed(models.Model):
         base = settings.AIRTABLE_BASE_ID or ""
         return cls.objects.get_or_create(base=base)[0]
 
+    def change(self, **values: Any) -> bool:
+        """Keep this; unless the hook is another one by now, or an operator has removed it."""
+        changed = ChangeFeed.objects.filter(pk=self.pk, hook=self.hook).update(**values)
+        for name, value in values.items():
+            setattr(self, name, value)
+        return changed == 1
+
     def note(self, trouble: str) -> None:
-        if trouble:
-            self.trouble, self.troubled_at = trouble, timezone.now()
+        if trouble and trouble != self.trouble:
+            self.change(trouble=trouble, troubled_at=timezone.now())

@@ -13,6 +13,7 @@ FASTEST_SECONDS, SLOWEST_SECONDS = 2.0, 6 * 3600.0
 SHARE_OF_THE_REST = 0.5  # of the month's remaining requests
 WITH_PINGS_SECONDS = 300.0  # pings may be lost
 REFRESH_AGAIN_SECONDS = 300.0  # after one that did not succeed
+REFUSED_AGAIN_SECONDS = 6 * 3600  # after Airtable said that it grants no hook
 MARGIN_SECONDS = 60.0
 
 

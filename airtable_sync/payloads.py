@@ -1,5 +1,5 @@
-"""The change feed's payloads, as a list of what to read again. Their cells are not used: they come
-in another format than records do.
+"""The change feed's payloads, as a list of what to read again. Their cells are hints at most: they
+come in another format than records do.
 https://airtable.com/developers/web/api/list-webhook-payloads"""
 
 from collections import defaultdict
@@ -18,15 +18,18 @@ class Dirty:
     records: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     destroyed: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     shapes: set[str] = field(default_factory=set)  # tables whose fields, or name, changed
+    # What cells say now, in Airtable's other format: hints of what else to read, never more.
+    texts: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
     edited_at: list[float] = field(default_factory=list)  # seconds since the epoch
     not_understood: int = 0
     broken: str = ""  # the code by which Airtable says that this hook tells nothing any more
 
-    def count(self) -> int:
-        return sum(map(len, self.records.values())) + sum(map(len, self.destroyed.values()))
+    def touched(self, table: str) -> set[str]:
+        return self.records.get(table, set()) | self.destroyed.get(table, set())
 
     def __bool__(self) -> bool:
-        return bool(self.count() or self.shapes or self.not_understood)
+        return bool(self.records or self.destroyed or self.shapes or self.not_understood)
 
     def add(self, payload: Any) -> None:
         """Take one payload; of whatever shape, it raises nothing."""
@@ -55,11 +58,25 @@ class Dirty:
         )
         if touched := _ids(created) | _ids(changed):
             self.records[table] |= touched
+            for each in (
+                *created.values(),
+                *(record.get("current") for record in changed.values()),
+            ):
+                self._take_hints(each)
         if gone := _ids(changes.get("destroyedRecordIds", [])):
             self.destroyed[table] |= gone
         names = ("createdFieldsById", "changedFieldsById", "destroyedFieldIds", "changedMetadata")
         if any(changes.get(name) for name in names):
             self.shapes.add(table)
+
+    def _take_hints(self, cells: Any) -> None:
+        for value in (cells or {}).get("cellValuesByFieldId", {}).values():
+            if isinstance(value, str):
+                self.texts.add(value[:100])
+            elif isinstance(value, list):
+                self.links |= {
+                    str(each["id"]) for each in value if isinstance(each, dict) and "id" in each
+                }
 
 
 def _ids(container: Any) -> set[str]:

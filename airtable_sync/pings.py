@@ -9,7 +9,6 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
@@ -18,6 +17,7 @@ from django.db import DatabaseError, connection
 from airtable_sync import feed_marks
 from airtable_sync.models import ChangeFeed
 from airtable_sync.store import PATIENT, StoreUnavailable
+from airtable_sync.watcher import Watcher
 from siftly.http import Request, Response, json_response
 
 logger = logging.getLogger(__name__)
@@ -29,12 +29,13 @@ _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ping")
 
 
 class Pings:
-    """Of this process. `wake` is told of each that is authentic and new."""
+    """Of this process."""
 
     def __init__(self) -> None:
-        self.wake: Callable[[], None] = lambda: None
+        self.watcher: Watcher | None = None  # of this process; told of each authentic, new ping
         self._secret = b""
         self._looked_at = float("-inf")
+        self._looking: asyncio.Future[bytes] | None = None
 
     async def received(self, request: Request, body: bytes) -> Response:
         """POST /airtable/changes/."""
@@ -61,20 +62,31 @@ class Pings:
             return False
         if _fits(self._secret, mac, body):
             return True
-        if time.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
+        if not self._is_being_read() and time.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
             return False
-        self._looked_at = time.monotonic()
-        reading = asyncio.get_running_loop().run_in_executor(_THREADS, _secret)
-        self._secret = await asyncio.wait_for(reading, DATABASE_SECONDS)
+        self._secret = await asyncio.wait_for(self._reading(), DATABASE_SECONDS)
         return _fits(self._secret, mac, body)
+
+    def _is_being_read(self) -> bool:
+        return self._looking is not None and not self._looking.done()
+
+    def _reading(self) -> asyncio.Future[bytes]:
+        """One for all pings that wait for the secret."""
+        if self._looking is None or self._looking.done():
+            self._looked_at = time.monotonic()
+            self._looking = asyncio.get_running_loop().run_in_executor(_THREADS, _secret)
+        return asyncio.shield(self._looking)
 
     def _follow(self, mac: str) -> None:
         try:
             if not feed_marks.pinged(PATIENT, hashlib.sha256(mac.encode()).hexdigest()[:32]):
                 return  # it was here before
+            untold = False
         except StoreUnavailable as error:
-            logger.warning("The ping can't be passed on: %s", error)
-        self.wake()
+            logger.warning("The ping can't be passed on yet: %s", error)
+            untold = True
+        if self.watcher:
+            self.watcher.wake(untold=untold)
 
 
 def _secret() -> bytes:

@@ -6,14 +6,15 @@
 -- once. All of it happens at one instant: nobody sees an entry
 -- without its place in the index.
 --
--- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, complete_at, then a key per entry
+-- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, whole (when all of Airtable was
+--       read), known (set of the numbers that have a config), then a key per entry
 -- ARGV: channel ("" for no nudge), an epoch for an empty Redis, "1" if unchanged entries shall be
 --       announced too, then per entry: number, value, asked_at (ms), digest, "1" if known, life (ms),
 --       by whom it was read
 -- Returns per entry a word (added, changed, unchanged, removed, unknown, older) and, where that is
 -- changed or removed, the value there was before
 
-local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 5, 3, 7
+local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 6, 3, 7
 local index, sequence_key, epoch_key = KEYS[1], KEYS[2], KEYS[3]
 local channel, announce_all = ARGV[1], ARGV[3] == "1"
 local held = redis.call("EXISTS", KEYS[4]) == 1
@@ -21,8 +22,11 @@ local held = redis.call("EXISTS", KEYS[4]) == 1
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local complete_at = tonumber(redis.call("GET", KEYS[5]) or 0)
-if complete_at > now + 5000 then complete_at = 0 end -- by a clock that was ahead, as below
+-- Not `complete_at`: the change feed moves that on, while a refresh that began before gives back what
+-- Redis has lost.
+local whole = redis.call("GET", KEYS[5])
+local whole_at = whole and cjson.decode(whole)[1] or 0
+if whole_at > now + 5000 then whole_at = 0 end -- by a clock that was ahead, as below
 
 local function stored(key) -- nil for one of a foreign format: as good as absent
   local value = redis.pcall("GET", key)
@@ -38,7 +42,7 @@ local function outcome(old, asked_at, digest, known, by)
   if old and old.asked_at > asked_at then return "older" end
   local was_known = old and old.config ~= cjson.null and old.config ~= nil
   if was_known and held and old.by == "rollback" and by ~= "rollback" then return "older" end
-  if known and not was_known then return asked_at < complete_at and "older" or "added" end
+  if known and not was_known then return asked_at < whole_at and "older" or "added" end
   if known then return old.digest == digest and "unchanged" or "changed" end
   if was_known then return "removed" end
   return old and "unchanged" or "unknown"
@@ -58,6 +62,7 @@ for i = 1, #KEYS - FIXED_KEYS do
   local word = outcome(old, asked_at, ARGV[at + 4], ARGV[at + 5] == "1", ARGV[at + 7])
   if word ~= "older" then
     redis.call("SET", key, value, "PX", ARGV[at + 6])
+    redis.call(ARGV[at + 5] == "1" and "SADD" or "SREM", KEYS[6], number)
     if word ~= "unchanged" or announce_all or not redis.call("ZSCORE", index, number) then
       sequence = sequence or redis.call("INCR", sequence_key)
       redis.call("ZADD", index, sequence, number)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from airtable_sync import confirm, fields, gate, good_sets, rollback, runs
+from airtable_sync import confirm, fields, gate, good_sets, rollback, runs, unusable
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import (
     AirtableError,
@@ -78,6 +78,8 @@ class _Refresh:
             runs.end(run, report)
             return report
         publication, report = self._read()
+        if settings.REDIS_URL:
+            unusable.replace(PATIENT, report.invalid, publication.asked_at)
         report.count(self._published(publication))
         with runs.forgiven():
             good_sets.save(run, publication.entries, publication.asked_at)

@@ -11,11 +11,10 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
 from django.utils import timezone
 
-from airtable_sync import good_sets
+from airtable_sync import good_sets, whole
 from airtable_sync.entries import Entry, Reader
 from airtable_sync.models import Lease
 from airtable_sync.store import (
-    COMPLETE_NUMBERS,
     HOLD,
     PATIENT,
     Store,
@@ -87,7 +86,7 @@ class InRedis:
         self.renew, self.release = store.renew, store.release
 
     def last_numbers(self) -> int:
-        return int(self.store.recall(COMPLETE_NUMBERS) or 0)
+        return self.store.count()
 
     def compare(self, publication: Publication) -> Iterator[Written]:
         gone, _ = self._gone(publication)
@@ -101,7 +100,7 @@ class InRedis:
         gone, ended = self._gone(publication)
         yield from self.store.publish(publication.entries)
         yield from self.store.publish(publication.removals(gone))
-        if not self.store.completed(publication.asked_at, len(publication.entries), mark):
+        if not self.store.completed(publication.asked_at, mark, _reader(publication)):
             self._publish_again(publication)
         # A replica may have given an emptied Redis back a number that Airtable no longer has, while
         # this publication went on: from `completed` on, none does.
@@ -115,7 +114,7 @@ class InRedis:
         mark = self.store.begin()
         gone, _ = self._gone(publication)
         _drain(self.store.publish([*publication.entries, *publication.removals(gone)]))
-        if not self.store.completed(publication.asked_at, len(publication.entries), mark):
+        if not self.store.completed(publication.asked_at, mark, _reader(publication)):
             raise StoreUnavailable("Redis is emptied again and again while the set is published.")
 
     def hold(self, run: int) -> None:
@@ -134,6 +133,10 @@ class InRedis:
         existing = {entry.number: entry for entry in self.store.read_many(others)}
         gone = [entry for entry in existing.values() if entry.known]
         return gone, [number for number in others if number not in existing]
+
+
+def _reader(publication: Publication) -> str:
+    return whole.reader() if publication.by == "refresh" else ""
 
 
 class InDatabase:

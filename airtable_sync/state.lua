@@ -1,6 +1,6 @@
 -- What a replica has to know to be in step, at one instant.
 --
--- KEYS: index, epoch, complete_at, hold, in step until, complete numbers
+-- KEYS: index, epoch, complete_at, hold, in step until, known
 -- ARGV: the epoch and the sequence the replica has
 -- Returns the epoch ("" for an emptied Redis), complete_at, the time (ms), 1 if a rollback holds,
 -- until when the change feed is in step (ms), how many numbers there are, "1" if everything there is
@@ -16,5 +16,5 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local complete_at = redis.call("GET", KEYS[3]) or "0"
 local changed = redis.call("ZRANGEBYSCORE", KEYS[1], since, "+inf", "WITHSCORES")
 local held = redis.call("EXISTS", KEYS[4])
-local until_, numbers = redis.call("GET", KEYS[5]) or "0", redis.call("GET", KEYS[6]) or "0"
+local until_, numbers = redis.call("GET", KEYS[5]) or "0", redis.call("SCARD", KEYS[6])
 return {epoch, complete_at, now, held, until_, numbers, same and "0" or "1", changed}

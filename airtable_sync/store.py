@@ -49,8 +49,11 @@ _PUBLISH, _STATE = _script("publish.lua"), _script("state.lua")
 _CLAIM, _UNCLAIM = _script("claim.lua"), _script("unclaim.lua")
 
 _FORGET = """
-for i = 2, #KEYS do
-  if redis.call("EXISTS", KEYS[i]) == 0 then redis.call("ZREM", KEYS[1], ARGV[i - 1]) end
+for i = 3, #KEYS do
+  if redis.call("EXISTS", KEYS[i]) == 0 then
+    redis.call("ZREM", KEYS[1], ARGV[i - 2])
+    redis.call("SREM", KEYS[2], ARGV[i - 2])
+  end
 end
 """
 _IF_OURS = """
@@ -66,14 +69,15 @@ REQUESTS_AT_ONCE = 2  # in one pipeline: fewer round trips, and still no megabyt
 # Only one refresh runs at a time, and nobody gives anything back to Redis meanwhile.
 REFRESH_LEASE = "refresh_lease"
 COMPLETE_AT = "complete_at"  # when the last reading of all of Airtable was asked for, ms
-FULL_AT = "full_at"  # the same, not moved by the change feed's word that nothing changed
-COMPLETE_NUMBERS = "complete_numbers"  # how many numbers it had
+WHOLE = "whole"  # the same, not moved by the change feed's word, and by which mapping (`whole`)
+KNOWN = "known"  # the numbers that have a config
 IN_STEP_UNTIL = "feed_in_step_until"  # until when the change feed's last word can be relied on, ms
 PUBLICATION = "publication"  # the mark of the one under way, or the last
 HOLD = "hold"  # the run of a rollback that nothing replaces until it is released
 # Where replicas are nudged: with the epoch and the sequence of a change, with "failed:" and the
-# number of a lookup that others wait for, or because Airtable says that something changed.
-CHANNEL, FAILED, PINGED = "changes", "failed:", "pinged"
+# number of a lookup that others wait for, because Airtable says that something changed, or because
+# nobody reads the change feed any more.
+CHANNEL, FAILED, PINGED, LEADERLESS = "changes", "failed:", "pinged", "leaderless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class State:
     now: int
     held: bool  # a rollback holds what it published
     in_step_until: int  # by the change feed
-    numbers: int  # that the last publication had, with the changes since
+    numbers: int  # that have a config
     whole: bool  # `changed` is all there is
     changed: list[str]  # numbers
     sequence: int  # of the newest change
@@ -168,7 +172,7 @@ class Store:
 
     def state(self, epoch: str, sequence: int) -> State:
         """What changed since an epoch's sequence; everything, if Redis has another past."""
-        names = ["index", "epoch", COMPLETE_AT, HOLD, IN_STEP_UNTIL, COMPLETE_NUMBERS]
+        names = ["index", "epoch", COMPLETE_AT, HOLD, IN_STEP_UNTIL, KNOWN]
         found, complete_at, now, held, until, numbers, whole, changed = self.run(
             _STATE, names, [epoch, sequence]
         )
@@ -232,6 +236,10 @@ class Store:
             subscription.subscribe(self.raw(CHANNEL))
             return subscription
 
+    def count(self) -> int:
+        """How many numbers have a config."""
+        return int(self.ask(("SCARD", KNOWN))[0])
+
     def numbers(self) -> list[str]:
         """Every number in the index: also removed ones, and ones known to be unknown."""
         with self._translated():
@@ -243,24 +251,28 @@ class Store:
         self.remember(PUBLICATION, mark, TOMBSTONE_SECONDS)
         return mark
 
-    def completed(self, asked_at: int, numbers: int, mark: str) -> bool:
+    def completed(self, asked_at: int, mark: str, reader: str = "") -> bool:
         """Everything was read, as of `asked_at` at the latest, and published since `begin` gave the
         mark: what is cached is fresh again, and the replicas are nudged. False, and none of it, if
-        Redis has lost the mark: they would take what was lost with it for removed."""
+        Redis has lost the mark: they would take what was lost with it for removed. Without a
+        `reader` (see `whole`) it is another set than Airtable's."""
         script = """
         if redis.call("GET", KEYS[5]) ~= ARGV[4] then return 0 end
         if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
           redis.call("SET", KEYS[1], ARGV[1])
-          redis.call("SET", KEYS[2], ARGV[2])
         end
-        redis.call("SET", KEYS[4], ARGV[1])
-        local epoch, sequence = redis.call("GET", KEYS[6]) or "", redis.call("INCR", KEYS[3])
+        if ARGV[2] == "" then
+          redis.call("DEL", KEYS[3], KEYS[4])
+        else
+          redis.call("SET", KEYS[3], cjson.encode({tonumber(ARGV[1]), ARGV[2]}))
+        end
+        local epoch, sequence = redis.call("GET", KEYS[6]) or "", redis.call("INCR", KEYS[2])
         redis.call("PUBLISH", ARGV[3], epoch .. ":" .. sequence)
         return 1
         """
-        names = [COMPLETE_AT, COMPLETE_NUMBERS, "sequence", FULL_AT, PUBLICATION, "epoch"]
+        names = [COMPLETE_AT, "sequence", WHOLE, IN_STEP_UNTIL, PUBLICATION, "epoch"]
         kept = self._cache.client.encode(mark)
-        return bool(self.run(script, names, [asked_at, numbers, self.raw(CHANNEL), kept]))
+        return bool(self.run(script, names, [asked_at, reader, self.raw(CHANNEL), kept]))
 
     def confirmed(self, asked_at: int) -> None:
         """Nothing changed up to `asked_at` in the set that Redis has, if it has it still. Nobody is
@@ -293,7 +305,7 @@ class Store:
     def forget(self, numbers: Iterable[str]) -> None:
         """Take numbers out of the index whose entries have ended: unless they are back by now."""
         for chunk in _chunks(list(numbers)):
-            self.run(_FORGET, ["index", *(_key(number) for number in chunk)], chunk)
+            self.run(_FORGET, ["index", KNOWN, *(_key(number) for number in chunk)], chunk)
 
     def remember(self, name: str, value: Any, seconds: float | None = None) -> None:
         """Keep one more thing beside the entries, under a name of its own."""
@@ -376,7 +388,7 @@ class Store:
             yield chunk
 
     def _publishing(self, chunk: "EncodedChunk", channel: str, announce: bool) -> "ScriptCall":
-        names = ["index", "sequence", "epoch", HOLD, COMPLETE_AT]
+        names = ["index", "sequence", "epoch", HOLD, WHOLE, KNOWN]
         names += [_key(entry.number) for entry, *_ in chunk]
         arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce else "0"]
         for entry, value, digest in chunk:

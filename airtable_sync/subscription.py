@@ -17,7 +17,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from airtable_sync.replica import Replica
-from airtable_sync.store import FAILED, PINGED, StoreUnavailable
+from airtable_sync.store import FAILED, LEADERLESS, PINGED, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,10 @@ class Subscription:
         replica: Replica,
         on_failed: Callable[[Collection[str]], None] = lambda _: None,
         on_ping: Callable[[], None] = lambda: None,
+        on_leaderless: Callable[[], None] = lambda: None,
     ) -> None:
         self.replica = replica
-        self.on_failed, self.on_ping = on_failed, on_ping
+        self.on_failed, self.on_ping, self.on_leaderless = on_failed, on_ping, on_leaderless
         self.first_load_ended = threading.Event()
         self.connected = False
         self._stopping = threading.Event()
@@ -83,6 +84,8 @@ class Subscription:
                 self.on_failed(text.removeprefix(FAILED).split(","))
             elif kind == "message" and text == PINGED:
                 self.on_ping()
+            elif kind == "message" and text == LEADERLESS:
+                self.on_leaderless()
             elif kind == "message" and self._is_news(text):
                 self._compare()
             elif kind == "subscribe" or now >= compare_at:

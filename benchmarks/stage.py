@@ -118,7 +118,7 @@ def starting(
     cores: set[int] = SERVER,
     variables: Mapping[str, str] = NOTHING_ELSE,
 ) -> Iterator[Served]:
-    port = _free_port()
+    port = int(variables.get("PORT", 0)) or free_port()
     place = ("--port", str(port)) if "uvicorn" in command else ("--bind", f"127.0.0.1:{port}")
     arguments = [*command, *place]
     with tempfile.TemporaryFile() as log:
@@ -137,7 +137,7 @@ def starting(
             process.wait(20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -109,9 +109,11 @@ async def lifespan(receive: Receive, send: Send) -> None:
 async def _background() -> AsyncIterator[None]:
     waiting = lookups.of_this_loop()
     watcher = Watcher(Feed(PATIENT, of_this_process(), Airtable(FOR_A_CHANGE)))
-    PINGS.wake = watcher.wake
+    PINGS.watcher = watcher
     answers.last_resort = database_copy.LastResort(of_this_process())
-    subscription = Subscription(of_this_process(), waiting.failed_elsewhere, watcher.wake)
+    subscription = Subscription(
+        of_this_process(), waiting.failed_elsewhere, watcher.wake, watcher.look
+    )
     if settings.REDIS_URL:
         subscription.start()
         if settings.AIRTABLE_CHANGES != "off" and settings.AIRTABLE_API_KEY:

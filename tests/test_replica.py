@@ -125,14 +125,14 @@ def test_a_complete_reading_makes_unchanged_entries_fresh_again(replica: Replica
     held = replica.get(NUMBER)
     assert held
     assert not replica.is_fresh(held)
-    CALLS.completed(now() - 1000, 1, CALLS.begin())
+    CALLS.completed(now() - 1000, CALLS.begin(), "tests")
     replica.sync()
     assert replica.is_fresh(held)
 
 
 def test_a_complete_reading_does_not_prolong_an_unknown_number(replica: Replica) -> None:
     write(entry(name=None, asked_at=now() - 70_000))
-    CALLS.completed(now(), 1, CALLS.begin())
+    CALLS.completed(now(), CALLS.begin(), "tests")
     replica.sync()
     held = replica.get(NUMBER)
     assert held
@@ -282,7 +282,7 @@ def test_scenario_18_what_airtable_no_longer_has_is_not_given_back_to_an_emptied
     REPLICA._redis.flushall()
     asked_at = now() - 1000  # a refresh that did not find OTHER
     write(entry(asked_at=asked_at))
-    CALLS.completed(asked_at, 1, CALLS.begin())
+    CALLS.completed(asked_at, CALLS.begin(), "tests")
     replica.sync()
     replica.sync()
     assert names(replica) == ["John", None]
@@ -326,7 +326,7 @@ def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
     asked_at = now() - 1000
     write(entry(asked_at=asked_at), entry(OTHER, "Janet", asked_at=asked_at))
     if refreshed:
-        CALLS.completed(asked_at, 2, CALLS.begin())
+        CALLS.completed(asked_at, CALLS.begin(), "tests")
     store.empties = 1
     with pytest.raises(StoreUnavailable, match="emptied while it was read"):
         replica.sync(whole=whole)
@@ -339,7 +339,7 @@ def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
 @pytest.mark.parametrize("found", [None, b"nonsense"])
 def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: bytes | None) -> None:
     write(entry(asked_at=now() - 9000))
-    CALLS.completed(now() - 5000, 1, CALLS.begin())
+    CALLS.completed(now() - 5000, CALLS.begin(), "tests")
     replica.sync()
     REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
     if found:
@@ -369,13 +369,13 @@ def test_what_redis_loses_while_a_set_is_published_is_not_taken_for_removed(
 def test_a_set_whose_mark_redis_has_lost_is_not_complete(replica: Replica) -> None:
     mark = CALLS.begin()
     REPLICA._redis.flushall()
-    assert not CALLS.completed(now(), 1, mark)
+    assert not CALLS.completed(now(), mark, "tests")
     assert CALLS.recall("complete_at") is None
 
 
 def test_a_set_that_redis_has_lost_is_not_confirmed(replica: Replica) -> None:
     write(entry(asked_at=now() - 9000))
-    CALLS.completed(now() - 9000, 1, CALLS.begin())
+    CALLS.completed(now() - 9000, CALLS.begin(), "tests")
     replica.sync()
     CALLS.confirmed(now() - 5000)
     replica.sync()
@@ -391,7 +391,7 @@ def test_a_number_whose_removal_was_missed_and_forgotten_is_no_lost_one(replica:
     replica.sync()
     write(entry(OTHER, None, asked_at=now() - 5000))
     REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # its place in the index outlives it
-    CALLS.completed(now(), 1, CALLS.begin())
+    CALLS.completed(now(), CALLS.begin(), "tests")
     replica.sync(whole=True)
     assert names(replica) == ["John", None]
     assert not replica._unsaved
@@ -403,7 +403,7 @@ def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Re
     write(entry(OTHER, None, asked_at=now() - 5000))
     REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # the tombstone's time is over
     CALLS.forget([OTHER])
-    CALLS.completed(now(), 1, CALLS.begin())
+    CALLS.completed(now(), CALLS.begin(), "tests")
     replica.sync(whole=True)
     assert names(replica) == ["John", None]
 

