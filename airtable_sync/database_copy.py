@@ -88,7 +88,7 @@ class Follower:
         """Numbers whose pin was ended get back what the set says of them."""
         pinned = {each.number for each in pins.active()}
         if ended := self._pins - pinned:
-            self.replica.end_pins(ended)
+            self.replica.forget(ended)
             entries = good_sets.entries_of(newest) if newest else ()
             for entry in entries:
                 if entry.number in ended:

@@ -178,7 +178,7 @@ class Replica:
                     self._drop(number)
         self._tell(numbers)
 
-    def end_pins(self, numbers: Collection[str]) -> None:
+    def forget(self, numbers: Collection[str]) -> None:
         """Forget these entries, which are served no longer."""
         with self._writing:
             for number in numbers:

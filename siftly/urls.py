@@ -1,10 +1,11 @@
 """What Django's own handler serves. Calls and probes do not come this way: see `asgi`."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/cache/", include("airtable_sync.status.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airtable_sync.counts import Counts
+from airtable_sync.histogram import FEED_LAG, Histogram
 from airtable_sync.models import ChangeFeed, LastGoodSet, Pin, Run
 from airtable_sync.telemetry.history import History
 from airtable_sync.telemetry.state import State
@@ -55,6 +56,10 @@ class RedisFacts:
     drained_at: int
     blocked_by: str  # why Airtable is not asked: "", RateLimited or QuotaExceeded
     blocked_seconds: float
+
+    @property
+    def drained_seconds(self) -> float:
+        return self.drained_at / 1000
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,44 @@ class Facts:
         """The newest that ended."""
         runs = self.database.runs if self.database else []
         return next((each for each in runs if each.ended_at), None)
+
+    @property
+    def next_refresh(self) -> datetime | None:
+        """Reckoned from the last one: the schedule itself is cron's."""
+        last = self.last_run
+        return last.started_at + timedelta(seconds=self.setup.ttl_seconds) if last else None
+
+    @property
+    def lag(self) -> Histogram:
+        """From an edit to its being live: within the shown time or, without edits, ever."""
+        if not self.redis:
+            return Histogram(FEED_LAG)
+        shown = self.redis.history.total.feed_lag
+        return shown if shown.count else self.redis.state.counts.feed_lag
+
+    @property
+    def lag_median(self) -> float | None:
+        return self.lag.quantile(0.5)
+
+    @property
+    def lag_most(self) -> float | None:
+        return self.lag.quantile(0.95)
+
+    @property
+    def breaker_words(self) -> dict[str, str]:
+        """What people read of each breaker."""
+        return {
+            name: "closed: it is asked as usual"
+            if not self.is_open(name)
+            else f"{' and '.join(sorted(states))}: it is left alone, and tried now and then".replace(
+                "_", " "
+            )
+            for name, states in self.breakers.items()
+        }
+
+    def is_open(self, breaker: str) -> bool:
+        """Whether any process leaves this one alone."""
+        return bool(self.breakers.get(breaker, set()) - {"closed"})
 
     @property
     def breakers(self) -> dict[str, set[str]]:
