@@ -15,7 +15,7 @@ admin.site.site_header = admin.site.site_title = "Siftly"
 admin.site.index_template = "admin/cache/index.html"
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return False
 
