@@ -144,6 +144,7 @@ def visiting(browser: Browser, at: Site, user: str = "ada", **options: Any) -> I
             complaints.append(message.text)
 
     page.on("console", heard)
+    page.on("response", lambda r: complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(at.url)
     page.fill("#id_username", user)

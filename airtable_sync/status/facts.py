@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airtable_sync.counts import Counts
+from airtable_sync.forecast import PLANS
 from airtable_sync.histogram import FEED_LAG, Histogram
 from airtable_sync.models import ChangeFeed, LastGoodSet, Pin, Run
 from airtable_sync.telemetry.history import History
@@ -135,6 +136,11 @@ class Facts:
         """The newest that ended."""
         runs = self.database.runs if self.database else []
         return next((each for each in runs if each.ended_at), None)
+
+    @property
+    def allowed(self) -> int | None:
+        """Requests a month; None if there is no limit, or the plan is not known."""
+        return PLANS.get(self.setup.plan)
 
     @property
     def next_refresh(self) -> datetime | None:

@@ -37,7 +37,7 @@ def failed_lookups(facts: Facts) -> Iterator[Finding]:
 def quota(facts: Facts) -> Iterator[Finding]:
     if facts.redis is None:
         return
-    month, allowed = facts.redis.state.month, facts.redis.state.allowed
+    month, allowed = facts.redis.state.month, facts.allowed
     if facts.redis.blocked_by == "QuotaExceeded":
         sentence = "The month's requests to Airtable are used up: only what is cached is served."
         step = "Raise the plan, then run `manage.py check_cache`; or wait for the month to end."

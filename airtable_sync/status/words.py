@@ -11,11 +11,11 @@ def count(number: int, thing: str, things: str = "") -> str:
 
 
 def lasting(span: timedelta | float) -> str:
-    """In the largest unit that fits: "12 minutes", "3 hours"; 47 hours are still hours."""
+    """In the largest unit that fits, rounded: "12 minutes", "3 hours"; 47 hours are still hours."""
     seconds = span.total_seconds() if isinstance(span, timedelta) else span
     for size, unit in _UNITS:
         if seconds >= (2 * size if unit == "day" else size):
-            return count(int(seconds // size), unit)
+            return count(round(seconds / size), unit)
     return count(max(0, int(seconds)), "second")
 
 

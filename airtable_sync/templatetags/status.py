@@ -1,11 +1,12 @@
 """How the status page writes moments, durations and figures."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from airtable_sync.models import Run
 from airtable_sync.status import words
 
 register = template.Library()
@@ -35,16 +36,13 @@ def number(value: float | None) -> str:
 
 
 @register.filter
-def ms(value: int) -> float:
-    """Milliseconds as seconds."""
-    return value / 1000
+def differences(run: Run) -> str:
+    """Of a run, in words."""
+    counted = {"added": run.added, "changed": run.changed, "removed": run.removed}
+    return ", ".join(f"{count:,} {what}" for what, count in counted.items() if count) or "none"
 
 
 @register.filter
-def duration(run: object) -> str:
+def duration(run: Run) -> str:
     """Of a run."""
-    started, ended = getattr(run, "started_at", None), getattr(run, "ended_at", None)
-    if not started or not ended:
-        return "–"
-    span: timedelta = ended - started
-    return words.short(span.total_seconds())
+    return words.short((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "–"
