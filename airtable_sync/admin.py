@@ -16,13 +16,13 @@ admin.site.index_template = "admin/cache/index.html"
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+    def has_add_permission(self, *_: Any) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
+    def has_change_permission(self, *_: Any) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:
+    def has_delete_permission(self, *_: Any) -> bool:
         return False
 
 
@@ -38,7 +38,8 @@ class RunAdmin(ReadOnly):
         return super().get_queryset(request).defer("details")
 
     def record(self, run: Run) -> SafeString:
-        return format_html('<a href="{}">Differences, conflicts</a>', reverse("cache:run", args=[run.pk]))
+        address = reverse("cache:run", args=[run.pk])
+        return format_html('<a href="{}">Differences, conflicts</a>', address)
 
 
 @admin.register(LastGoodSet)

@@ -280,9 +280,10 @@ class Replica:
     def _end_pin(self, entry: Entry) -> None:
         """A pin that Redis has not any more, and did not lose, was ended by an operator."""
         before = self._held.get(entry.number)
-        if before and before.held_until > self.now() >= entry.held_until and self._same_life:
-            if entry.number not in self._unsaved:
-                self._drop(entry.number)
+        if not before or not self._same_life or entry.number in self._unsaved:
+            return
+        if before.held_until > self.now() >= entry.held_until:
+            self._drop(entry.number)
 
     def _put(self, number: str, held: Held) -> bool:
         before = self._held.get(number)

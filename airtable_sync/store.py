@@ -280,7 +280,8 @@ class Store:
           local value = redis.pcall("GET", KEYS[i])
           local ok, entry = pcall(cjson.decode, type(value) == "string" and value or "")
           if ok and type(entry) == "table" and type(entry.config) == "table" then
-            redis.call("PEXPIRE", KEYS[i], math.max(ARGV[1], redis.call("PTTL", KEYS[i]))) -- a pin's
+            local left = redis.call("PTTL", KEYS[i]) -- of a pin, more
+            redis.call("PEXPIRE", KEYS[i], math.max(ARGV[1], left))
             known = known + 1
           end
         end

@@ -1,4 +1,4 @@
-"""A real Chromium that looks at a real Siftly: gunicorn, Valkey, an Airtable sandbox, a database."""
+"""A real Chromium that looks at a real Siftly: gunicorn, Valkey, the Airtable sandbox."""
 
 import contextlib
 import json
@@ -126,10 +126,10 @@ class Visitor:
             for each in found["violations"]
             if each["impact"] in ("serious", "critical", "moderate")
         ]
-        assert grave == []
+        assert not grave, grave
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(wider) <= 0
-        assert self.complaints == []
+        assert not self.complaints, self.complaints
 
 
 @contextlib.contextmanager
@@ -144,7 +144,9 @@ def visiting(browser: Browser, at: Site, user: str = "ada", **options: Any) -> I
             complaints.append(message.text)
 
     page.on("console", heard)
-    page.on("response", lambda r: complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.on(
+        "response", lambda r: complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(at.url)
     page.fill("#id_username", user)

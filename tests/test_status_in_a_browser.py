@@ -135,7 +135,7 @@ def test_a_second_press_starts_no_second_run(browser: Browser, own: Site) -> Non
         token = second.page.locator("#part-verdict [name=csrfmiddlewaretoken]").first
         if token.count():  # it has not heard of the run yet
             second.page.locator("#refresh-now").click()
-            second.shows("ada is refreshing since")
+            second.shows("A refresh is running already: ada started it")
         expect(first.page.locator(".progress")).to_have_count(0, timeout=20_000)
         assert first.page.locator("#part-runs tbody tr").count() == 2
 
@@ -185,7 +185,7 @@ def test_the_months_quota_is_named_with_what_to_do(browser: Browser, well: Site)
 def test_cron_that_has_not_run_is_noticed(browser: Browser, well: Site) -> None:
     well.python(
         "from datetime import timedelta; from django.db.models import F\n"
-        "from airtable_sync.models import Run; from airtable_sync.store import PATIENT, COMPLETE_AT\n"
+        "from airtable_sync.models import Run\n"
         "Run.objects.update(started_at=F('started_at') - timedelta(hours=7),"
         " ended_at=F('ended_at') - timedelta(hours=7))"
     )
@@ -334,13 +334,13 @@ def test_a_run_tells_its_differences(browser: Browser, well: Site) -> None:
     try:
         well.refresh("--full")
     finally:
-        numbers.delete(double)
-        numbers.delete(lost)
+        numbers.delete(double.id)
+        numbers.delete(lost.id)
     with visiting(browser, well) as visitor:
         visitor.page.locator("#part-runs tbody a").first.click()
         for text in ("customer_name", "John Doe", "All wrong", "Conflicts", "Invalid rows"):
             visitor.shows(text)
-        assert visitor.page.locator(f'a[href$="{double}"]').count() == 1
+        assert visitor.page.locator(f'a[href$="{double.id}"]').count() == 1
         shot(visitor, "differences")
         visitor.has_no_fault()
 

@@ -40,7 +40,7 @@ def allowed(request: HttpRequest) -> dict[str, bool]:
 def log(request: HttpRequest, what: str, about: str, model: type[Model], key: Any = None) -> None:
     """In the admin's log: `what` was done to `about`."""
     LogEntry.objects.create(
-        user_id=request.user.pk,
+        user_id=int(request.user.pk or 0),
         content_type=ContentType.objects.get_for_model(model),
         object_id=None if key is None else str(key),
         object_repr=about[:200],

@@ -4,13 +4,13 @@ log. What takes something away is asked about first."""
 import time
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
-from django.conf import settings
 from interlock import CircuitOpenError
 
 from airtable_sync import breakers, pins, rollback
@@ -29,13 +29,18 @@ from airtable_sync.status.words import ago, short
 from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
 
 CONFIRM = "admin/cache/confirm.html"
+HOLDS = (
+    "It holds: refreshes and edits in Airtable change nothing until you press “Release” on the "
+    "status page."
+)
+LATER = " Other processes follow within half a minute, or when Redis is back."
 
 
 @require_POST
 @needs(action("refresh"))
 def refresh(request: HttpRequest) -> HttpResponse:
-    if running := _running(request):
-        messages.warning(request, f"{_who(running)} is refreshing since {ago(running.started_at)}.")
+    if running := _running():
+        messages.warning(request, _busy(running))
     else:
         runner.start("--full", user=request.user.get_username())
         log(request, "Started a refresh.", "Refresh", Run)
@@ -50,18 +55,13 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "GET":
         context = {
             "title": f"Roll back to the set of run {pk}?",
-            "paragraphs": [
-                f"Callers will be told what run {pk} published on "
-                f"{good_set.run.started_at:%Y-%m-%d at %H:%M} UTC: {good_set.numbers:,} numbers.",
-                "It holds: refreshes and edits in Airtable change nothing until you press "
-                "“Release” on the status page.",
-            ],
+            "paragraphs": [_offer(good_set), HOLDS],
             "button": "Roll back",
             "back": reverse("cache:run", args=[pk]),
         }
         return render(request, CONFIRM, {**admin.site.each_context(request), **context})
-    if running := _running(request):
-        messages.warning(request, f"{_who(running)} is refreshing. Try again when that has ended.")
+    if running := _running():
+        messages.warning(request, _busy(running))
     else:
         runner.start("--rollback", str(pk), user=request.user.get_username())
         log(request, f"Rolled back to the set of run {pk}.", str(good_set.run), Run, pk)
@@ -147,7 +147,7 @@ def pin(request: HttpRequest) -> HttpResponse:
     before = shown.entry or Entry(number, None, 0, "lookup")
     made, everywhere = pins.pin(before, form.variables(), form.why(), request.user.get_username())
     log(request, f"Pinned: {made.reason}", str(made), Pin, made.pk)
-    when = "" if everywhere else " Other processes follow within half a minute, or when Redis is back."
+    when = "" if everywhere else LATER
     messages.success(request, f"{number} is pinned until {made.ends_at:%Y-%m-%d %H:%M} UTC.{when}")
     return _back_to(number)
 
@@ -197,7 +197,7 @@ def _news(before: Entry | None, entry: Entry) -> str:
     return "nothing changed" if before.digest() == entry.digest() else "it has changed"
 
 
-def _running(request: HttpRequest) -> Run | None:
+def _running() -> Run | None:
     """Who can't be asked does not keep anybody from starting: the command itself knows."""
     try:
         return runner.who_runs()
@@ -205,8 +205,16 @@ def _running(request: HttpRequest) -> Run | None:
         return None
 
 
-def _who(run: Run) -> str:
-    return run.user or {"cron": "The cron job", "feed": "The change feed"}.get(run.by, "A command")
+def _offer(good_set: LastGoodSet) -> str:
+    return (
+        f"Callers will be told what run {good_set.run_id} published: {good_set.numbers:,} numbers, "
+        f"as of {good_set.run.started_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _busy(run: Run) -> str:
+    who = run.user or {"cron": "the cron job", "feed": "the change feed"}.get(run.by, "a command")
+    return f"A refresh is running already: {who} started it {ago(run.started_at)}."
 
 
 def _number(request: HttpRequest) -> str | None:

@@ -4,7 +4,7 @@ in a table beside it."""
 from dataclasses import dataclass
 from datetime import datetime
 
-from airtable_sync.status.words import short
+from airtable_sync.status.words import NONE, short
 from airtable_sync.telemetry.history import History
 
 SOURCES = ("memory", "redis", "stale", "airtable", "default")  # from the best to the worst
@@ -71,7 +71,7 @@ def of(history: History) -> Chart:
 def _row(history: History, source: str, path: str, answers: int) -> Row:
     latency, count = history.total.latency, history.total.by_source.get(source, 0)
     quantiles = [
-        short(latency[source].quantile(each)) if source in latency else "–"
+        short(latency[source].quantile(each)) if source in latency else NONE
         for each in (0.5, 0.95, 0.99)
     ]
     return Row(source, path, count, count / answers if answers else None, *quantiles)

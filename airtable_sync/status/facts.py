@@ -168,11 +168,8 @@ class Facts:
     def breaker_words(self) -> dict[str, str]:
         """What people read of each breaker."""
         return {
-            name: "closed: it is asked as usual"
-            if not self.is_open(name)
-            else f"{' and '.join(sorted(states))}: it is left alone, and tried now and then".replace(
-                "_", " "
-            )
+            name: f"{', '.join(sorted(states)).replace('_', ' ')}: "
+            + ("tried now and then" if self.is_open(name) else "asked as usual")
             for name, states in self.breakers.items()
         }
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from airtable_sync.status import health_of_airtable, health_of_cache
 from airtable_sync.status.facts import Facts
-from airtable_sync.status.finding import RANK, Finding, Level
+from airtable_sync.status.finding import RANK, Finding
 from airtable_sync.status.words import ago, count, short
 
 WORDS = {"well": "All is well", "attention": "Needs attention", "bad": "Calls are at risk"}
@@ -34,14 +34,15 @@ def verdict(facts: Facts) -> Verdict:
     if not found or found[0].level == "note":
         return Verdict("well", _well(facts), "", tuple(found))
     gravest, *others = found
-    level: Level = gravest.level
-    assert level != "note"
+    level: Literal["attention", "bad"] = "bad" if gravest.level == "bad" else "attention"
     return Verdict(level, gravest.sentence, gravest.step, tuple(others))
 
 
 def _well(facts: Facts) -> str:
     numbers = facts.numbers or 0
-    cached = "The 1 number is cached" if numbers == 1 else f"All {count(numbers, 'number')} are cached"
+    cached = (
+        "The 1 number is cached" if numbers == 1 else f"All {count(numbers, 'number')} are cached"
+    )
     refreshed = ago(facts.complete_at, facts.at) if facts.complete_at else "never"
     return f"{cached}; last refreshed {refreshed}; {_edits(facts)}."
 

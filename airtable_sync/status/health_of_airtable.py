@@ -21,7 +21,9 @@ def outage(facts: Facts) -> Iterator[Finding]:
             "Airtable does not answer: known numbers are served from the cache, unknown ones get "
             "the defaults."
         )
-        yield Finding("attention", sentence, "Look at status.airtable.com; Siftly tries it by itself.")
+        yield Finding(
+            "attention", sentence, "Look at status.airtable.com; Siftly tries it by itself."
+        )
 
 
 def failed_lookups(facts: Facts) -> Iterator[Finding]:
@@ -31,7 +33,9 @@ def failed_lookups(facts: Facts) -> Iterator[Finding]:
             f"{count(failed, 'call')} within the last hour could not be looked up in Airtable and "
             "got the defaults."
         )
-        yield Finding("attention", sentence, "Look at the service's log for “Airtable can't be asked”.")
+        yield Finding(
+            "attention", sentence, "Look at the service's log for “Airtable can't be asked”."
+        )
 
 
 def quota(facts: Facts) -> Iterator[Finding]:
@@ -53,8 +57,9 @@ def quota(facts: Facts) -> Iterator[Finding]:
 
 def rate_limit(facts: Facts) -> Iterator[Finding]:
     if facts.redis and facts.redis.blocked_by == "RateLimited":
-        sentence = f"Airtable was asked too often and answers again in {facts.redis.blocked_seconds:.0f} s."
-        step = "Look for other tools that use this base: Siftly itself keeps to five requests a second."
+        seconds = facts.redis.blocked_seconds
+        sentence = f"Airtable was asked too often and answers again in {seconds:.0f} s."
+        step = "Look for other tools that use this base: Siftly itself keeps to five a second."
         yield Finding("attention", sentence, step)
 
 

@@ -69,7 +69,9 @@ def cron(facts: Facts) -> Iterator[Finding]:
         return
     due = timedelta(seconds=2 * facts.setup.ttl_seconds)
     if facts.at - last.ended_at > due:
-        sentence = f"The cron job has not run: the last refresh ended {ago(last.ended_at, facts.at)}."
+        sentence = (
+            f"The cron job has not run: the last refresh ended {ago(last.ended_at, facts.at)}."
+        )
         step = "Look at the cron job of refresh_airtable_cache; meanwhile press “Refresh now”."
         yield Finding("attention", sentence, step)
 
@@ -152,14 +154,16 @@ _STEPS = (
     (" 401 ", "Check AIRTABLE_API_KEY: the token is wrong, expired or was revoked."),
     (" 403 ", "Check the token's scopes and its access to AIRTABLE_BASE_ID."),
     ("NOT_FOUND", "Check AIRTABLE_BASE_ID, and that the token has access to the base."),
-    ("does not fit the base", "Give the field or table its name back in Airtable, or change the "
-     "mapping (docs/mapping.md); then press “Refresh now”."),
+    (
+        "does not fit the base",
+        "Give the field or table its name back in Airtable, or change the mapping.",
+    ),
     ("no record has", "Look in Airtable whether the field is gone or only empty."),
     ("REFRESH_", "Look at the run: if the change is meant, refresh with --force."),
     ("no number in Airtable", "Look at the numbers' table in Airtable: was it emptied or renamed?"),
-    ("used up", "Raise the Airtable plan, or wait for the month to end; then `manage.py check_cache`."),
+    ("used up", "Raise the plan, or wait for the month to end; then `manage.py check_cache`."),
     ("BILLING_LIMIT", "Raise the Airtable plan, or wait for the month to end."),
-    ("did not answer", "Airtable is slow or away (status.airtable.com); the next refresh tries again."),
+    ("did not answer", "Look at status.airtable.com; the next refresh tries again."),
     ("can't be reached", "Look at the network and AIRTABLE_API_URL; the next refresh tries again."),
     ("killed", "Press “Refresh now”; if it is killed again, give the job more memory or time."),
     ("Redis", "Look at the Redis service, then press “Refresh now”."),

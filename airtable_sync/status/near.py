@@ -13,7 +13,7 @@ _sequence = -1
 
 def nearest_known(numbers: Iterable[str]) -> dict[str, str | None]:
     """For those that there was time for. A number that is known by now is its own nearest."""
-    global _sequence, _found  # noqa: PLW0603 - what was found for these entries
+    global _sequence, _found
     replica = of_this_process()
     if replica.sequence != _sequence or len(_found) > 1000:
         _sequence, _found = replica.sequence, {}

@@ -19,7 +19,7 @@ from airtable_sync.status.access import allowed, needs
 from airtable_sync.status.facts import Facts
 from airtable_sync.status.gather import STATUS, gather
 from airtable_sync.status.health import verdict
-from airtable_sync.status.masking import is_secret, masked, MASK
+from airtable_sync.status.masking import MASK, is_secret, masked
 from airtable_sync.status.pin_form import PinForm
 from airtable_sync.status.progress import steps
 from airtable_sync.store import StoreUnavailable
@@ -34,7 +34,9 @@ ANSWERS_SHOWN = 50
 @needs()
 def status(request: HttpRequest) -> HttpResponse:
     """The page; with `?live`, only what changes while it is open."""
-    span = cast("Span", request.GET.get("span") if request.GET.get("span") in charts.SPANS else "hour")
+    span = cast(
+        "Span", request.GET.get("span") if request.GET.get("span") in charts.SPANS else "hour"
+    )
     facts = gather(span)
     context = {
         **_common(request, "Cache status"),

@@ -9,7 +9,14 @@ from django.utils import timezone
 
 from airtable_sync.status.masking import is_secret
 
-HOURS = {"1": "1 hour", "4": "4 hours", "24": "1 day", "72": "3 days", "168": "1 week", "720": "30 days"}
+HOURS = {
+    "1": "1 hour",
+    "4": "4 hours",
+    "24": "1 day",
+    "72": "3 days",
+    "168": "1 week",
+    "720": "30 days",
+}
 
 
 class PinForm(forms.Form):

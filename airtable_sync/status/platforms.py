@@ -20,9 +20,7 @@ class _Registered:
     show: Callable[[Answer], list[Shown]] = staticmethod(lambda _: [])
 
 
-def register(
-    set_up: Callable[[], tuple[str, ...]], show: Callable[[Answer], list[Shown]]
-) -> None:
+def register(set_up: Callable[[], tuple[str, ...]], show: Callable[[Answer], list[Shown]]) -> None:
     """`set_up` names the platforms that have a secret, `show` phrases an answer for each."""
     _Registered.set_up, _Registered.show = staticmethod(set_up), staticmethod(show)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+NONE = "\u2013"
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -29,7 +30,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 def short(seconds: float | None) -> str:
     """A duration that is measured: "0.21 ms", "85 ms", "1.2 s"."""
     if seconds is None:
-        return "–"
+        return NONE
     if seconds < 0.001:
         return f"{seconds * 1000:.2f} ms"
     if seconds < 0.01:
@@ -45,13 +46,15 @@ def size(number: int) -> str:
     value, place = float(number), 0
     while value >= 1024 and place < len(units) - 1:
         value, place = value / 1024, place + 1
-    return f"{value:.0f} {units[place]}" if value >= 10 or not place else f"{value:.1f} {units[place]}"
+    return (
+        f"{value:.0f} {units[place]}" if value >= 10 or not place else f"{value:.1f} {units[place]}"
+    )
 
 
 def share(part: float | None) -> str:
     """A share of one: never rounded up to all, nor down to nothing."""
     if part is None:
-        return "–"
+        return NONE
     if 0.999 <= part < 1:
         return "99.9 %"
     return f"{part * 100:.1f} %".replace(".0 %", " %")

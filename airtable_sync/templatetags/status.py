@@ -32,7 +32,7 @@ def moment(value: datetime | int | float | None, now: datetime | None = None) ->
 
 @register.filter
 def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,}"
+    return words.NONE if value is None else f"{value:,}"
 
 
 @register.filter
@@ -45,4 +45,6 @@ def differences(run: Run) -> str:
 @register.filter
 def duration(run: Run) -> str:
     """Of a run."""
-    return words.short((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "–"
+    return (
+        words.short((run.ended_at - run.started_at).total_seconds()) if run.ended_at else words.NONE
+    )
