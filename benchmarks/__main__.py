@@ -4,7 +4,7 @@ here; machines differ, so ratios are what to look at."""
 import argparse
 import sys
 
-from benchmarks import commands, counting, far, hits, processes, refresh, storms
+from benchmarks import commands, counting, far, hits, page, processes, refresh, storms
 from benchmarks.results import CONSOLE, Report
 
 PARTS = {
@@ -15,6 +15,7 @@ PARTS = {
     "counting": counting.run,
     "refresh": refresh.run,
     "commands": commands.run,
+    "page": page.run,
 }
 
 

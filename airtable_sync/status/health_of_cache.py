@@ -8,6 +8,7 @@ from airtable_sync.status.facts import Facts
 from airtable_sync.status.finding import Finding
 from airtable_sync.status.words import ago, count, lasting
 
+STARTING = timedelta(minutes=1)  # a process says that it is in step a little later
 OFTEN = 3  # calls of an unknown number within a day
 
 
@@ -87,7 +88,8 @@ def numbers(facts: Facts) -> Iterator[Finding]:
 
 def replicas(facts: Facts) -> Iterator[Finding]:
     processes = facts.redis.state.processes if facts.redis else []
-    behind = [each for each in processes if not each.in_step]
+    settled = [each for each in processes if facts.at - each.started_at > STARTING]
+    behind = [each for each in settled if not each.in_step]
     if behind:
         who = ", ".join(f"{each.host} ({each.pid})" for each in behind[:3])
         there = count(len(processes), "process", "processes")

@@ -1,5 +1,6 @@
 """How the status page writes moments, durations and figures."""
 
+import re
 from datetime import UTC, datetime
 
 from django import template
@@ -31,6 +32,14 @@ def moment(value: datetime | int | float | None, now: datetime | None = None) ->
 
 
 @register.filter
+def commands(sentence: str) -> SafeString:
+    """What stands between backticks is to be typed."""
+    parts = re.split(r"`([^`]+)`", sentence)
+    pieces = [("<code>{}</code>" if place % 2 else "{}", part) for place, part in enumerate(parts)]
+    return format_html("".join(piece for piece, _ in pieces), *(part for _, part in pieces))
+
+
+@register.filter
 def number(value: float | None) -> str:
     return words.NONE if value is None else f"{value:,}"
 
@@ -38,6 +47,8 @@ def number(value: float | None) -> str:
 @register.filter
 def differences(run: Run) -> str:
     """Of a run, in words."""
+    if run.status in (Run.Status.RUNNING, Run.Status.FAILED, Run.Status.REFUSED):
+        return ""
     counted = {"added": run.added, "changed": run.changed, "removed": run.removed}
     return ", ".join(f"{count:,} {what}" for what, count in counted.items() if count) or "none"
 

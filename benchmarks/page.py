@@ -1,0 +1,116 @@
+"""What the status page takes on the server, with 50,000 numbers and a year of runs; and what it
+costs the calls that are answered meanwhile."""
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+
+from benchmarks.load import measure
+from benchmarks.stage import ROOT, call, serving, spread, stage
+from sandbox.airtable.sample import linked_base
+
+NUMBERS, RUNS = 50_000, 365 * 8
+SPANS = ("hour", "day", "week")
+_FILL = f"""
+import json, time
+from datetime import timedelta
+from django.contrib.auth.models import User
+from django.utils import timezone
+from airtable_sync.entries import Entry
+from airtable_sync.models import Run
+from airtable_sync.store import PATIENT
+from airtable_sync.telemetry.counting import minutes_name, quarters_name
+User.objects.create_superuser("ada", password="bench")
+config = {{"customer_name": "John Doe", "preferred_language": "Dutch", "account_type": "premium"}}
+now, moment = PATIENT.now(), timezone.now()
+numbers = [f"+3246{{place:07}}" for place in range({NUMBERS} - 1)] + ["+32460234291"]
+list(PATIENT.publish([Entry(each, config, now, "refresh") for each in numbers]))
+PATIENT.completed(now, len(numbers))
+differences = [{{"number": numbers[0], "what": "changed", "fields": {{}}}}] * 200
+Run.objects.bulk_create(
+    Run(started_at=moment - timedelta(hours=3 * place), by="cron", status="published",
+        ended_at=moment - timedelta(hours=3 * place), numbers=len(numbers),
+        records={{"customers": len(numbers)}}, details={{"differences": differences}})
+    for place in range({RUNS})
+)
+tally = {{f"{{kind}}|{{source}}{{more}}": 7 for kind, more in (("answers|retell", ""), ("latency", "|3"))
+         for source in ("memory", "redis", "stale", "airtable", "default")}}
+minute, said = int(time.time()) // 60, json.dumps(tally)
+redis = PATIENT._redis
+for each in range(minute - 60, minute + 1):
+    redis.hset(PATIENT.raw(minutes_name(each // 60)), each % 60, said)
+for each in range(minute - 8 * 1440, minute + 1, 15):
+    redis.hset(PATIENT.raw(quarters_name(each // 1440)), each % 1440 // 15, said)
+unknown = {{f"+33{{place:09}}": place for place in range(1000)}}
+redis.zadd(PATIENT.raw("unknown_called"), {{each: now for each in unknown}})
+redis.hset(PATIENT.raw("unknown_times"), mapping=unknown)
+"""
+
+
+def run(rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, stage(linked_base()):
+        os.environ["DATABASE_URL"] = f"sqlite:///{Path(folder) / 'db.sqlite3'}"
+        for arguments in (["migrate"], ["shell", "--no-imports", "-c", _FILL]):
+            command = [sys.executable, "manage.py", *arguments]
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        with serving(processes=1) as port:
+            _measure(port, rounds)
+        del os.environ["DATABASE_URL"]
+
+
+def _measure(port: int, rounds: int) -> None:
+    session, page = requests.Session(), f"http://127.0.0.1:{port}/admin/cache/"
+    _log_in(session, page)
+    for span in SPANS:
+        first = _milliseconds(session, f"{page}?span={span}")
+        taken = [_milliseconds(session, f"{page}?span={span}") for _ in range(4 * rounds)]
+        print(f"Status page, {NUMBERS} numbers, {RUNS} runs, {span}: {spread(taken, 0)} ms", end="")
+        print(f", the first {first:.0f}")
+    alone, beside = [], []
+    for _ in range(rounds):
+        alone.append(asyncio.run(measure(port, call(), 4, 2.0)).p99_ms)
+        with _open_page(session, page):
+            beside.append(asyncio.run(measure(port, call(), 4, 2.0)).p99_ms)
+    print(f"A hit's p99: {spread(alone, 2)} ms, while the page is open {spread(beside, 2)} ms")
+
+
+def _log_in(session: requests.Session, page: str) -> None:
+    form = session.get(page, timeout=10)
+    token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', form.text)
+    data = {"username": "ada", "password": "bench", "csrfmiddlewaretoken": token[1] if token else ""}
+    session.post(form.url, data=data, timeout=10).raise_for_status()
+
+
+def _milliseconds(session: requests.Session, page: str) -> float:
+    started = time.perf_counter()
+    response = session.get(page, timeout=10)
+    taken = (time.perf_counter() - started) * 1000
+    if "verdict-title" not in response.text:
+        raise SystemExit("That was not the status page.")
+    return taken
+
+
+@contextlib.contextmanager
+def _open_page(session: requests.Session, page: str) -> Iterator[None]:
+    """As a browser does that shows it: once a second while a refresh runs."""
+    closed = threading.Event()
+
+    def ask() -> None:
+        while not closed.wait(1.0):
+            session.get(f"{page}?live", timeout=10)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    yield
+    closed.set()
+    thread.join()
