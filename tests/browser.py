@@ -20,7 +20,12 @@ from tests.server import Server, manage, serving
 from tests.valkeys import start_valkey
 
 AXE = Path(__file__).parent / "data" / "axe" / "axe.min.js"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 PASSWORD = "open-sesame"
 PHONE = {"width": 390, "height": 844}
 

@@ -74,8 +74,13 @@ class DatabaseFacts:
     expected: dict[str, int]  # records a table, the last time
 
     @property
+    def newest_sets(self) -> list[LastGoodSet]:
+        """Newest first."""
+        return sorted(self.sets.values(), key=lambda each: -each.pk)
+
+    @property
     def newest_set(self) -> LastGoodSet | None:
-        return max(self.sets.values(), key=lambda each: each.pk, default=None)
+        return next(iter(self.newest_sets), None)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,10 @@ class Explanation:
         return self.entry is not None and self.entry.known
 
     @property
+    def can_drop(self) -> bool:
+        return bool(settings.REDIS_URL) and self.entry is not None and self.pin is None
+
+    @property
     def read_by(self) -> str:
         return _READ_BY.get(self.entry.by, self.entry.by) if self.entry else ""
 
