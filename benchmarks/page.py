@@ -88,12 +88,9 @@ def _measure(port: int, rounds: int) -> None:
 def _log_in(session: requests.Session, page: str) -> None:
     form = session.get(page, timeout=10)
     token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', form.text)
-    data = {
-        "username": "ada",
-        "password": "bench",
-        "csrfmiddlewaretoken": token[1] if token else "",
-    }
-    session.post(form.url, data=data, timeout=10).raise_for_status()
+    login = {"username": "ada", "password": "bench"}
+    sent = {**login, "csrfmiddlewaretoken": token[1] if token else ""}
+    session.post(form.url, data=sent, timeout=10).raise_for_status()
 
 
 def _milliseconds(session: requests.Session, page: str) -> float:

@@ -197,6 +197,7 @@ def test_cron_that_has_not_run_is_noticed(browser: Browser, well: Site) -> None:
 
 def test_without_redis_the_page_opens_in_time_and_says_so(browser: Browser, own: Site) -> None:
     with visiting(browser, own) as visitor:
+        port = own.valkey.port
         own.valkey.terminate()
         started = time.monotonic()
         visitor.page.goto(own.url)
@@ -217,10 +218,11 @@ def test_without_redis_the_page_opens_in_time_and_says_so(browser: Browser, own:
         assert "Calls are at risk" in verdict(visitor)
         shot(visitor, "both-away")
         visitor.has_no_fault()
-        start_valkey(own.valkey.port)
+        revived = start_valkey(port)
         visitor.page.wait_for_function(
             "!document.body.innerText.includes('Redis and Airtable do not answer')", timeout=20_000
         )
+        revived.terminate()
 
 
 def test_without_airtable_the_page_opens_in_time_and_says_so(browser: Browser, own: Site) -> None:

@@ -334,6 +334,16 @@ def test_dropping_takes_it_from_the_replicas_too(
     assert of_this_process().get(NUMBER) is None
 
 
+def test_what_is_pinned_can_not_be_dropped(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    refresh()
+    admin.post(f"{PAGE}number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"})
+    said = admin.post(f"{PAGE}number/drop/", {"q": NUMBER}, follow=True).content.decode()
+    assert "it is pinned" in said
+    assert CALLS.read(NUMBER)
+
+
 def test_reading_again_brings_what_airtable_has(
     valkey: ValkeyServer, airtable: Sandbox, admin: Client
 ) -> None:

@@ -110,6 +110,9 @@ def drop(request: HttpRequest) -> HttpResponse:
     number = _number(request)
     if not number:
         return redirect("cache:number")
+    if not one_number.explain(number, may_see=False).can_drop:
+        messages.error(request, f"{number} can't be dropped: it is pinned, or not in Redis.")
+        return _back_to(number)
     if request.method == "GET":
         context = {
             "title": f"Drop {number} from the cache?",
