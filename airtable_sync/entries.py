@@ -43,6 +43,11 @@ class Entry:
         return self.config is not None
 
     @property
+    def is_dropped(self) -> bool:
+        """An operator wants Airtable to be asked."""
+        return self.by == "pin" and not self.known
+
+    @property
     def fresh_seconds(self) -> float:
         """How long it is fresh. Unknown numbers that were asked for together (a scan, a campaign)
         do not expire together: a tenth more or less, by the number."""

@@ -66,6 +66,14 @@ def end(number: str) -> None:
     ended.delete()
 
 
+def drop(number: str) -> None:
+    """Let the next call of a number ask Airtable. An entry that was merely gone would be given back
+    by the replicas: this one says nothing, and is never fresh. Raises StoreUnavailable."""
+    PATIENT.write(
+        [Entry(number, None, PATIENT.now(), "pin", held_until=1)], announce_unchanged=True
+    )
+
+
 def restore(store: Store) -> None:
     """Give Redis the pins that it has lost. Raises StoreUnavailable."""
     entries: Sequence[Entry] = ()

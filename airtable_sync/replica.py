@@ -39,7 +39,7 @@ class Held:
 
     @property
     def is_pin(self) -> bool:
-        return self.held_until > 0
+        return self.known and self.held_until > 0
 
     @property
     def size(self) -> int:
@@ -253,6 +253,9 @@ class Replica:
         with self._writing:
             for number, held in [(n, self._held[n]) for n in numbers if n in self._held]:
                 confirmed_at = max(held.asked_at, self.complete_at)
+                if held.held_until > self.now():  # Airtable has no say in it
+                    self._unsaved.add(number)
+                    continue
                 is_gone = held.known and confirmed_at < state.complete_at
                 if is_gone or held.is_over(self.now(), confirmed_at):
                     self._drop(number)

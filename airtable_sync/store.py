@@ -301,16 +301,6 @@ class Store:
         with self._translated():
             self._cache.set(name, value, seconds)
 
-    def drop_entry(self, number: str) -> None:
-        """Take a number's entry away, here and from the replicas, which are nudged."""
-        script = """
-        redis.call("DEL", KEYS[3])
-        local sequence = redis.call("INCR", KEYS[2])
-        redis.call("ZADD", KEYS[1], sequence, ARGV[1])
-        redis.call("PUBLISH", ARGV[2], sequence)
-        """
-        self.run(script, ["index", "sequence", _key(number)], [number, self.raw(CHANNEL)])
-
     def drop(self, name: str) -> None:
         with self._translated():
             self._cache.delete(name)

@@ -16,7 +16,8 @@ from pathlib import Path
 import requests
 
 from benchmarks.load import measure
-from benchmarks.stage import ROOT, call, serving, spread, stage
+from benchmarks.results import CONSOLE, Goal, Report, spread
+from benchmarks.stage import ROOT, call, serving, stage
 from sandbox.airtable.sample import linked_base
 
 NUMBERS, RUNS = 50_000, 365 * 8
@@ -58,31 +59,34 @@ redis.hset(PATIENT.raw("unknown_times"), mapping=unknown)
 """
 
 
-def run(rounds: int) -> None:
+def run(report: Report, rounds: int, _: float) -> None:
     with tempfile.TemporaryDirectory() as folder, stage(linked_base()):
         os.environ["DATABASE_URL"] = f"sqlite:///{Path(folder) / 'db.sqlite3'}"
         for arguments in (["migrate"], ["shell", "--no-imports", "-c", _FILL]):
             command = [sys.executable, "manage.py", *arguments]
             subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
         with serving(processes=1) as port:
-            _measure(port, rounds)
+            _measure(report, port, rounds)
         del os.environ["DATABASE_URL"]
 
 
-def _measure(port: int, rounds: int) -> None:
+def _measure(report: Report, port: int, rounds: int) -> None:
     session, page = requests.Session(), f"http://127.0.0.1:{port}/admin/cache/"
     _log_in(session, page)
     for span in SPANS:
         first = _milliseconds(session, f"{page}?span={span}")
         taken = [_milliseconds(session, f"{page}?span={span}") for _ in range(4 * rounds)]
-        print(f"Status page, {NUMBERS} numbers, {RUNS} runs, {span}: {spread(taken, 0)} ms", end="")
-        print(f", the first {first:.0f}")
+        what = f"status page, {NUMBERS} numbers, {RUNS} runs, chart of the {span}"
+        report.add(Goal(what, "server time", at_most=300, unit="ms"), taken)
+        CONSOLE.print(f"The first page of the {span}: {first:.0f} ms")
     alone, beside = [], []
     for _ in range(rounds):
         alone.append(asyncio.run(measure(port, call(), 4, 2.0)).p99_ms)
         with _open_page(session, page):
             beside.append(asyncio.run(measure(port, call(), 4, 2.0)).p99_ms)
-    print(f"A hit's p99: {spread(alone, 2)} ms, while the page is open {spread(beside, 2)} ms")
+    CONSOLE.print(
+        f"A hit's p99: {spread(alone, 2)} ms, while the page is open {spread(beside, 2)} ms"
+    )
 
 
 def _log_in(session: requests.Session, page: str) -> None:

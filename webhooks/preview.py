@@ -24,7 +24,7 @@ def show(answer: Answer) -> list[Shown]:
 def _shown(platform: Platform, answer: Answer) -> Shown:
     call = platform.call_in(platform.body(answer.number or ""))
     response = platform.response(call, platform.permitted(answer))
-    return Shown(platform.name, _readable(response.content.decode()))
+    return Shown(platform.name, _readable(response.body.decode()))
 
 
 def _readable(body: str) -> str:

@@ -26,7 +26,7 @@ from airtable_sync.status import one_number, runner
 from airtable_sync.status.access import action, allowed, log, needs
 from airtable_sync.status.pin_form import PinForm
 from airtable_sync.status.words import ago, short
-from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
+from airtable_sync.store import CALLS, StoreUnavailable
 
 CONFIRM = "admin/cache/confirm.html"
 HOLDS = (
@@ -123,11 +123,10 @@ def drop(request: HttpRequest) -> HttpResponse:
         }
         return render(request, CONFIRM, {**admin.site.each_context(request), **context})
     try:
-        PATIENT.drop_entry(number)
+        pins.drop(number)
     except StoreUnavailable as error:
         messages.error(request, f"It could not be dropped: {error}")
     else:
-        of_this_process().forget([number])
         log(request, "Dropped from the cache.", number, Run)
         messages.success(request, f"{number} was dropped. The next call of it asks Airtable.")
     return _back_to(number)

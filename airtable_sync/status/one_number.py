@@ -85,10 +85,14 @@ def read(number: str) -> tuple[Entry | None, str]:
     """What is cached, and in which copy."""
     if settings.REDIS_URL:
         try:
-            return STATUS.read(number), "Redis"
+            return _unless_dropped(STATUS.read(number)), "Redis"
         except StoreUnavailable:
             pass
-    return of_this_process().get(number), "this process's memory"
+    return _unless_dropped(of_this_process().get(number)), "this process's memory"
+
+
+def _unless_dropped(entry: Entry | None) -> Entry | None:
+    return None if entry and entry.is_dropped else entry
 
 
 def _left(entry: Entry | None, now: int, age: float) -> tuple[float, float]:

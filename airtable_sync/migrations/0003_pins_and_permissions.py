@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('airtable_sync', '0001_initial'),
+        ('airtable_sync', '0002_trouble'),
     ]
 
     operations = [
