@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from django.db import DatabaseError, connection
 
-from airtable_sync import good_sets
+from airtable_sync import good_sets, pins
 from airtable_sync.models import LastGoodSet
 from airtable_sync.replica import Replica
 from airtable_sync.store import StoreUnavailable
@@ -25,6 +25,7 @@ def start_from_it(replica: Replica) -> None:
         newest = good_sets.newest()
         if newest:
             replica.start_from(good_sets.entries_of(newest), newest.confirmed_at)
+            pins.keep_all(replica)
             logger.warning("Started from the database's last good set: %s", newest)
     except DatabaseError as error:
         logger.warning("The database's last good set can't be read: %s", error)
@@ -60,12 +61,14 @@ class Follower:
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
         self._taken: tuple[int, int] | None = None  # which set, and when it was confirmed
+        self._pins: set[str] = set()  # the numbers with one
 
     def sync(self) -> None:
         try:
             newest = good_sets.newest()
             if newest and self._taken != (newest.pk, newest.confirmed_at):
                 self._take(newest)
+            self._take_pins(newest)
             self.replica.in_step = True
         except DatabaseError as error:
             if self.replica.in_step or not self._taken:
@@ -80,3 +83,15 @@ class Follower:
             logger.info("In step with the database: %s", newest)
         self.replica.complete_at = newest.confirmed_at
         self._taken = (newest.pk, newest.confirmed_at)
+
+    def _take_pins(self, newest: LastGoodSet | None) -> None:
+        """Numbers whose pin was ended get back what the set says of them."""
+        pinned = {each.number for each in pins.active()}
+        if ended := self._pins - pinned:
+            self.replica.forget(ended)
+            entries = good_sets.entries_of(newest) if newest else ()
+            for entry in entries:
+                if entry.number in ended:
+                    self.replica.keep(entry, saved=True)
+        pins.keep_all(self.replica)
+        self._pins = pinned

@@ -13,7 +13,7 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-Reader = Literal["refresh", "change", "lookup", "rollback"]
+Reader = Literal["refresh", "change", "lookup", "rollback", "pin"]
 
 # An "unknown" entry outlives its freshness, so that no older reading (a slow refresh, say) brings a
 # removed number back. Longer than the slowest refresh: 150,000 records take five minutes.
@@ -25,7 +25,8 @@ class Entry:
     """`config` is None for a number that Airtable does not have: "unknown".
 
     `asked_at` is when its data was asked for at Airtable, in milliseconds by Redis' clock: of two
-    readings the one asked for later is the newer one, whichever arrives last.
+    readings the one asked for later is the newer one, whichever arrives last. What an operator set
+    by hand, a pin, wins over all of them until `held_until` (ms; 0 for what is no pin).
     """
 
     number: str
@@ -35,15 +36,23 @@ class Entry:
     settings: dict[str, str] = field(default_factory=dict)
     records: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    held_until: int = 0
 
     @property
     def known(self) -> bool:
         return self.config is not None
 
     @property
+    def is_dropped(self) -> bool:
+        """An operator wants Airtable to be asked."""
+        return self.by == "pin" and not self.known
+
+    @property
     def fresh_seconds(self) -> float:
         """How long it is fresh. Unknown numbers that were asked for together (a scan, a campaign)
         do not expire together: a tenth more or less, by the number."""
+        if self.held_until:
+            return self._held_seconds
         if self.known:
             return float(settings.CACHE_TTL_SECONDS)
         jitter = 0.9 + 0.2 * (zlib.crc32(self.number.encode()) % 1000) / 1000
@@ -52,7 +61,11 @@ class Entry:
     @property
     def life_seconds(self) -> float:
         """How long Redis keeps it: while fresh, and while it may still be served stale."""
-        return life_seconds(known=self.known)
+        return life_seconds(known=self.known) + self._held_seconds
+
+    @property
+    def _held_seconds(self) -> float:
+        return max(0.0, (self.held_until - self.asked_at) / 1000)
 
     def age_seconds(self, now: int, complete_at: int = 0) -> float:
         """Since its data was asked for, or confirmed by a reading of all of Airtable, which was
@@ -61,10 +74,13 @@ class Entry:
         return max(0.0, (now - confirmed_at) / 1000)
 
     def is_fresh(self, now: int, complete_at: int = 0) -> bool:
+        if self.held_until:  # a reading of all of Airtable says nothing about it
+            return now < self.held_until
         return self.age_seconds(now, complete_at) < self.fresh_seconds
 
     def is_over(self, now: int, complete_at: int = 0) -> bool:
-        return is_over(self.asked_at, now, complete_at, known=self.known)
+        asked_at = max(self.asked_at, self.held_until)
+        return is_over(asked_at, now, complete_at, known=self.known)
 
     def digest(self) -> str:
         """Equal for entries that say the same, whoever read them and when."""
@@ -75,7 +91,9 @@ class Entry:
         return json.dumps(self.as_json()).encode()
 
     def as_json(self) -> dict[str, Any]:
-        """The value in the cache. The script that writes it reads config, asked_at and digest."""
+        """The value in the cache. The script that writes it reads config, asked_at, digest, by and
+        held_until."""
+        held = {"held_until": self.held_until} if self.held_until else {}
         return {
             "config": self.config,
             "settings": self.settings,
@@ -84,6 +102,7 @@ class Entry:
             "records": list(self.records),
             "warnings": list(self.warnings),
             "digest": self.digest(),
+            **held,
         }
 
 
@@ -134,6 +153,7 @@ def from_json(number: str, value: Any) -> Entry:
             settings=_strings(own),
             records=tuple(map(str, value["records"])),
             warnings=tuple(map(str, value["warnings"])),
+            held_until=int(value.get("held_until", 0)),
         )
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"it is no entry of this version ({error!r})") from error

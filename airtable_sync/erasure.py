@@ -6,9 +6,9 @@ from typing import Any
 
 from django.conf import settings
 
-from airtable_sync import good_sets
+from airtable_sync import good_sets, pins
 from airtable_sync.entries import Entry
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import LastGoodSet, Pin, Run
 from airtable_sync.store import PATIENT
 from airtable_sync.telemetry import answer_log, unknown
 
@@ -27,17 +27,23 @@ class Place:
 
 def places() -> list[Place]:
     database = [
+        Place("pins", _pins, pins.end),
         Place("past sets", _sets_with, good_sets.erase),
         Place("runs' details", _runs_with, _erase_in_runs),
     ]
     if not settings.REDIS_URL:
         return database
     return [
+        database.pop(0),  # what is pinned stays cached
         Place("cached entries", _entries, _erase_entry),
         Place("answers", lambda number: len(_answers(number)), answer_log.erase),
         Place("unknown numbers", _unknown, unknown.erase),
         *database,
     ]
+
+
+def _pins(number: str) -> int:
+    return Pin.objects.filter(number=number).count()
 
 
 def _entries(number: str) -> int:

@@ -44,6 +44,13 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-id"]
+        permissions = [
+            ("can_refresh", "Can start a refresh"),
+            ("can_roll_back", "Can roll back to an earlier set, and release it"),
+            ("can_reread", "Can read a number from Airtable again"),
+            ("can_drop", "Can drop a number from the cache"),
+            ("can_see_secrets", "Can see variables that are named like secrets"),
+        ]
 
     def __str__(self) -> str:
         return f"Run {self.pk} of {self.started_at:%Y-%m-%d %H:%M}"
@@ -65,6 +72,26 @@ class LastGoodSet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.numbers} numbers of run {self.run_id}"
+
+
+class Pin(models.Model):
+    """A number's variables as an operator set them: they win over everything until they end."""
+
+    number = models.CharField(max_length=20, unique=True, help_text="E.164")
+    variables = models.JSONField(default=dict)
+    settings = models.JSONField(default=dict, help_text="of the number, as they were cached")
+    records = models.JSONField(default=list, help_text="the Airtable records behind the number")
+    reason = models.CharField(max_length=300)
+    ends_at = models.DateTimeField(db_index=True)
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ["ends_at", "number"]
+        permissions = [("can_pin", "Can pin a number's variables, and end a pin")]
+
+    def __str__(self) -> str:
+        return f"{self.number} until {self.ends_at:%Y-%m-%d %H:%M} UTC"
 
 
 class Lease(models.Model):

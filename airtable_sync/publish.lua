@@ -2,8 +2,9 @@
 --
 -- Of two readings of a number the one asked for later stays, whichever is written last, also if the
 -- later one was of all of Airtable and did not have the number; what a rollback wrote stays until the
--- hold ends. What is new gets into the index under a new sequence number, and the replicas are nudged
--- once. All of it happens at one instant: nobody sees an entry
+-- hold ends. A pin wins over all of these until it ends, or until another pin (one that has ended, to
+-- remove it) takes its place. What is new gets into the index under a new sequence number, and the
+-- replicas are nudged once. All of it happens at one instant: nobody sees an entry
 -- without its place in the index.
 --
 -- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, whole (when all of Airtable was
@@ -38,11 +39,19 @@ local function stored(key) -- nil for one of a foreign format: as good as absent
   return entry, value
 end
 
+local function is_pinned(old)
+  return old ~= nil and type(old.held_until) == "number" and old.held_until > now
+end
+
 local function outcome(old, asked_at, digest, known, by)
-  if old and old.asked_at > asked_at then return "older" end
+  if is_pinned(old) and by ~= "pin" then return "older" end
+  local both = is_pinned(old) or by ~= "pin" -- a pin wins over what is none, also if that is newer
+  if old and both and old.asked_at > asked_at then return "older" end
   local was_known = old and old.config ~= cjson.null and old.config ~= nil
-  if was_known and held and old.by == "rollback" and by ~= "rollback" then return "older" end
-  if known and not was_known then return asked_at < whole_at and "older" or "added" end
+  local rolled_back = was_known and held and old.by == "rollback"
+  if rolled_back and by ~= "rollback" and by ~= "pin" then return "older" end
+  local is_outdated = asked_at < whole_at and by ~= "pin"
+  if known and not was_known then return is_outdated and "older" or "added" end
   if known then return old.digest == digest and "unchanged" or "changed" end
   if was_known then return "removed" end
   return old and "unchanged" or "unknown"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from airtable_sync import confirm, fields, gate, good_sets, rollback, runs, unusable
+from airtable_sync import confirm, fields, gate, good_sets, pins, rollback, runs, unusable
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import (
     AirtableError,
@@ -73,6 +73,7 @@ class _Refresh:
         started = time.monotonic()
         if self.options.force:
             rollback.release(self.copy)
+        pins.restore(PATIENT)
         rollback.refuse_if_held(self.copy)
         if not (self.options.force or self.options.full) and (report := self._confirmed(started)):
             runs.end(run, report)

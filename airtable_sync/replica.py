@@ -35,13 +35,26 @@ class Held:
     raw: bytes
     asked_at: int
     known: bool
+    held_until: int = 0  # of a pin
+
+    @property
+    def is_pin(self) -> bool:
+        return self.known and self.held_until > 0
 
     @property
     def size(self) -> int:
         return len(self.raw) + OVERHEAD_BYTES
 
     def is_over(self, now: int, complete_at: int) -> bool:
-        return is_over(self.asked_at, now, complete_at, known=self.known)
+        asked_at = max(self.asked_at, self.held_until)
+        return is_over(asked_at, now, complete_at, known=self.known)
+
+    def yields_to(self, other: "Held", now: int) -> bool:
+        """By the rules of `publish.lua`: pins win while they last, then newer readings."""
+        if (self.held_until > now) != (other.held_until > now):
+            return other.held_until > now
+        # One stamped by a clock that was ahead would win for as long as that: it counts as older.
+        return not other.asked_at < self.asked_at <= now + CLOCKS_DIFFER_MS
 
 
 class Replica:
@@ -53,10 +66,12 @@ class Replica:
         self.in_step_until = 0  # the change feed says that all of Airtable is here, until then (ms)
         self.numbers_there_are = 0  # by the last publication, and the changes since
         self._known = 0  # how many of the entries here are known
+        self._pinned = 0  # how many of these are pins, which Airtable need not have
         self.on_hold = False  # what a rollback published stays as it is
         self._held: dict[str, Held] = {}
         self._bytes = 0
         self._epoch = ""  # which life of Redis this is a copy of
+        self._same_life = False  # Redis has lost nothing since the last look
         self.sequence = 0
         self._clock_offset = 0  # Redis' clock minus ours, ms
         self._unsaved: set[str] = set()  # what Redis did not take yet
@@ -97,7 +112,7 @@ class Replica:
             and self.in_step
             and not self.on_hold
             and self.now() < self.in_step_until
-            and self._known >= self.numbers_there_are
+            and self._known - self._pinned >= self.numbers_there_are
         )
 
     def made_of(self, ids: Collection[str]) -> list[Entry]:
@@ -117,6 +132,15 @@ class Replica:
         return len(self._held)
 
     @property
+    def known(self) -> int:
+        """How many of the entries here are numbers that Airtable, or an operator, has."""
+        return self._known
+
+    def numbers(self) -> set[str]:
+        """The known ones. It takes a few milliseconds for 50,000."""
+        return {number for number, held in list(self._held.items()) if held.known}
+
+    @property
     def bytes_held(self) -> int:
         return self._bytes
 
@@ -126,7 +150,7 @@ class Replica:
         """Take an entry that a call brought in; `saved` unless Redis could not be told of it."""
         raw = entry.to_bytes()
         with self._writing:
-            if self._put(entry.number, Held(raw, entry.asked_at, entry.known)) and not saved:
+            if self._put(entry.number, _held(entry, raw)) and not saved:
                 self._unsaved.add(entry.number)
             if not self.complete:
                 self._again.add(entry.number)
@@ -154,6 +178,12 @@ class Replica:
                     self._drop(number)
         self._tell(numbers)
 
+    def forget(self, numbers: Collection[str]) -> None:
+        """Forget these entries, which are served no longer."""
+        with self._writing:
+            for number in numbers:
+                self._drop(number)
+
     # --- keeping in step: in one thread ----------------------------------------------------------
 
     def lacks(self, epoch: str, sequence: int) -> bool:
@@ -172,6 +202,7 @@ class Replica:
 
     def _sync(self, epoch: str) -> None:
         state = self.store.state(epoch, self.sequence)
+        self._same_life = state.epoch == self._epoch
         self._clock_offset = state.now - int(time.time() * 1000)
         if state.whole:
             self._take_everything(state)
@@ -222,6 +253,9 @@ class Replica:
         with self._writing:
             for number, held in [(n, self._held[n]) for n in numbers if n in self._held]:
                 confirmed_at = max(held.asked_at, self.complete_at)
+                if held.held_until > self.now():  # Airtable has no say in it
+                    self._unsaved.add(number)
+                    continue
                 is_gone = held.known and confirmed_at < state.complete_at
                 if is_gone or held.is_over(self.now(), confirmed_at):
                     self._drop(number)
@@ -241,20 +275,29 @@ class Replica:
         if not entry or not raw:
             return False
         with self._writing:
-            if self._put(number, Held(raw, entry.asked_at, entry.known)):
+            self._end_pin(entry)
+            if self._put(number, _held(entry, raw)):
                 self._unsaved.discard(number)
         return True
 
+    def _end_pin(self, entry: Entry) -> None:
+        """A pin that Redis has not any more, and did not lose, was ended by an operator."""
+        before = self._held.get(entry.number)
+        if not before or not self._same_life or entry.number in self._unsaved:
+            return
+        if before.held_until > self.now() >= entry.held_until:
+            self._drop(entry.number)
+
     def _put(self, number: str, held: Held) -> bool:
         before = self._held.get(number)
-        # One stamped by a clock that was ahead would win for as long as that: it counts as older.
-        if before and held.asked_at < before.asked_at <= self.now() + CLOCKS_DIFFER_MS:
+        if before and not before.yields_to(held, self.now()):
             self._unsaved.add(number)  # Redis has an older reading than we: it shall have ours
             return False
         growth = held.size - (before.size if before else 0)
         self._make_room(growth, number)
         self._bytes += growth
         self._known += held.known - (before.known if before else False)
+        self._pinned += held.is_pin - (before.is_pin if before else False)
         self._held[number] = held
         return True
 
@@ -263,6 +306,7 @@ class Replica:
         if before := self._held.pop(number, None):
             self._bytes -= before.size
             self._known -= before.known
+            self._pinned -= before.is_pin
 
     def _is_full_with(self, raw: bytes | None) -> bool:
         return self._bytes + len(raw or b"") + OVERHEAD_BYTES > settings.REPLICA_MAX_BYTES
@@ -352,6 +396,10 @@ class Replica:
             for number in over:
                 self._drop(number)
                 self._unsaved.discard(number)
+
+
+def _held(entry: Entry, raw: bytes) -> Held:
+    return Held(raw, entry.asked_at, entry.known, entry.held_until)
 
 
 def of_this_process() -> Replica:

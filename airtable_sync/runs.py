@@ -74,7 +74,8 @@ def noting(run: Run, progress: Progress) -> Progress:
 def last_records() -> dict[str, int]:
     """How many records each step had the last time; nothing, if that is not known."""
     try:
-        last = Run.objects.exclude(records={}).exclude(status=Run.Status.FAILED).first()
+        whole = Run.objects.exclude(status__in=[Run.Status.FAILED, Run.Status.RUNNING])
+        last = whole.exclude(records={}).defer("details").first()
     except DatabaseError:
         return {}
     if not last:

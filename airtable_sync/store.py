@@ -292,7 +292,8 @@ class Store:
           local value = redis.pcall("GET", KEYS[i])
           local ok, entry = pcall(cjson.decode, type(value) == "string" and value or "")
           if ok and type(entry) == "table" and type(entry.config) == "table" then
-            redis.call("PEXPIRE", KEYS[i], ARGV[1])
+            local left = redis.call("PTTL", KEYS[i]) -- of a pin, more
+            redis.call("PEXPIRE", KEYS[i], math.max(ARGV[1], left))
             known = known + 1
           end
         end
@@ -343,6 +344,12 @@ class Store:
         with self._translated():
             seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def memory(self) -> tuple[int, int]:
+        """The bytes that Redis uses, and may use at most (0: no limit is set)."""
+        with self._translated():
+            info = self._redis.info("memory")
+        return int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
 
     def run(self, script: str, names: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """Run a Lua script on keys of these names."""

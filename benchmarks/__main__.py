@@ -4,7 +4,7 @@ here; machines differ, so ratios are what to look at."""
 import argparse
 import sys
 
-from benchmarks import changes, commands, counting, far, hits, processes, refresh, storms
+from benchmarks import changes, commands, counting, far, hits, page, processes, refresh, storms
 from benchmarks.results import CONSOLE, Report
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
     "refresh": refresh.run,
     "commands": commands.run,
     "changes": changes.run,
+    "page": page.run,
 }
 
 

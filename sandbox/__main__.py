@@ -203,6 +203,7 @@ Siftly is running.
 
   Place a call   (. {env}; {python} manage.py place_call +32460234291 --url {url})
   Admin          {url}/admin/  login: {login}
+  Status page    {url}/admin/cache/
   Other commands in another terminal, after:  . {env}
   Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}
   Stop           Ctrl-C

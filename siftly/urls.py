@@ -1,10 +1,13 @@
 """What Django's own handler serves. Calls and probes do not come this way: see `asgi`."""
 
 from django.contrib import admin
-from django.urls import path
+from django.templatetags.static import static
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("favicon.ico", RedirectView.as_view(url=static("airtable_sync/icon.svg"))),
+    path("admin/cache/", include("airtable_sync.status.urls")),
     path("admin/", admin.site.urls),
 ]

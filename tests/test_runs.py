@@ -210,3 +210,10 @@ class TestForecast:
         status, output = run("refresh_airtable_cache", "--dry-run")
         assert status == 0
         assert f"{NUMBER} changed: customer_name: 'John Doe' → 'John D.'" in output
+
+
+def test_what_a_run_that_goes_on_has_read_is_not_what_to_expect() -> None:
+    moment = timezone.now()
+    Run.objects.create(started_at=moment, by="cron", status="published", records={"clients": 26})
+    Run.objects.create(started_at=moment + timedelta(1), by="cron", records={"clients": 3})
+    assert runs.last_records() == {"clients": 26}

@@ -1,0 +1,231 @@
+"""What an operator does: each needs its own permission, is a POST, and is written to the admin's
+log. What takes something away is asked about first."""
+
+import time
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+from interlock import CircuitOpenError
+
+from airtable_sync import breakers, pins, rollback
+from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.entries import Entry
+from airtable_sync.lookup import is_served, look_up
+from airtable_sync.mapping import current
+from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.numbers import e164
+from airtable_sync.replica import of_this_process
+from airtable_sync.shared_copy import shared_copy
+from airtable_sync.status import one_number, runner
+from airtable_sync.status.access import action, allowed, log, needs
+from airtable_sync.status.pin_form import PinForm
+from airtable_sync.status.words import ago, short
+from airtable_sync.store import CALLS, StoreUnavailable
+
+CONFIRM = "admin/cache/confirm.html"
+HOLDS = (
+    "It holds: refreshes and edits in Airtable change nothing until you press “Release” on the "
+    "status page."
+)
+LATER = " Other processes follow within half a minute, or when Redis is back."
+
+
+@require_POST
+@needs(action("refresh"))
+def refresh(request: HttpRequest) -> HttpResponse:
+    if running := _running():
+        messages.warning(request, _busy(running))
+    else:
+        runner.start("--full", user=request.user.get_username())
+        log(request, "Started a refresh.", "Refresh", Run)
+        messages.success(request, "A refresh was started. It goes on if you leave this page.")
+    return redirect("cache:status")
+
+
+@require_http_methods(["GET", "POST"])
+@needs(action("roll_back"))
+def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
+    good_set = get_object_or_404(LastGoodSet.objects.defer("content"), run=pk)
+    if request.method == "GET":
+        context = {
+            "title": f"Roll back to the set of run {pk}?",
+            "paragraphs": [_offer(good_set), HOLDS],
+            "button": "Roll back",
+            "back": reverse("cache:run", args=[pk]),
+        }
+        return render(request, CONFIRM, {**admin.site.each_context(request), **context})
+    if running := _running():
+        messages.warning(request, _busy(running))
+    else:
+        runner.start("--rollback", str(pk), user=request.user.get_username())
+        log(request, f"Rolled back to the set of run {pk}.", str(good_set.run), Run, pk)
+        messages.success(request, f"Going back to the set of run {pk}.")
+    return redirect("cache:status")
+
+
+@require_POST
+@needs(action("roll_back"))
+def release(request: HttpRequest) -> HttpResponse:
+    """The hold ends at once; what Airtable has now follows."""
+    try:
+        was_held = rollback.release(shared_copy())
+    except StoreUnavailable as error:
+        messages.error(request, f"It could not be released: {error}")
+        return redirect("cache:status")
+    if was_held:
+        log(request, "Released the rollback.", "Rollback", Run)
+        runner.start("--full", user=request.user.get_username())
+        messages.success(request, "Released. A refresh brings what Airtable has now.")
+    return redirect("cache:status")
+
+
+@require_POST
+@needs(action("reread"))
+def reread(request: HttpRequest) -> HttpResponse:
+    number = _number(request)
+    if not number:
+        return redirect("cache:number")
+    started = time.monotonic()
+    before, _ = one_number.read(number)
+    try:
+        entry = _read_again(number)
+    except (AirtableError, StoreUnavailable) as error:
+        messages.error(request, f"It could not be read again: {error}")
+    else:
+        took = short(time.monotonic() - started)
+        messages.success(request, f"Read from Airtable in {took}: {_news(before, entry)}.")
+        log(request, "Read again from Airtable.", number, Run)
+    return _back_to(number)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(action("drop"))
+def drop(request: HttpRequest) -> HttpResponse:
+    number = _number(request)
+    if not number:
+        return redirect("cache:number")
+    if not one_number.explain(number, may_see=False).can_drop:
+        messages.error(request, f"{number} can't be dropped: it is pinned, or not in Redis.")
+        return _back_to(number)
+    if request.method == "GET":
+        context = {
+            "title": f"Drop {number} from the cache?",
+            "paragraphs": ["The next call of it waits for Airtable, or gets the defaults."],
+            "button": "Drop it",
+            "hidden": {"q": number},
+            "back": f"{reverse('cache:number')}?{urlencode({'q': number})}",
+        }
+        return render(request, CONFIRM, {**admin.site.each_context(request), **context})
+    try:
+        pins.drop(number)
+    except StoreUnavailable as error:
+        messages.error(request, f"It could not be dropped: {error}")
+    else:
+        log(request, "Dropped from the cache.", number, Run)
+        messages.success(request, f"{number} was dropped. The next call of it asks Airtable.")
+    return _back_to(number)
+
+
+@require_POST
+@needs(action("pin"))
+def pin(request: HttpRequest) -> HttpResponse:
+    number = _number(request)
+    if not number or not is_served(number):
+        messages.error(request, "That number is not served.")
+        return redirect("cache:number")
+    may_see = allowed(request)["see_secrets"]
+    shown = one_number.explain(number, may_see=may_see)
+    form = PinForm(shown.variables, may_see=may_see, data=request.POST)
+    if not form.is_valid():
+        context = {**admin.site.each_context(request), "title": "One number", "form": form}
+        context |= {"may": allowed(request), "q": number, "asked": number, "shown": shown}
+        return render(request, "admin/cache/number.html", context, status=422)
+    before = shown.entry or Entry(number, None, 0, "lookup")
+    made, everywhere = pins.pin(before, form.variables(), form.why(), request.user.get_username())
+    log(request, f"Pinned: {made.reason}", str(made), Pin, made.pk)
+    when = "" if everywhere else LATER
+    messages.success(request, f"{number} is pinned until {made.ends_at:%Y-%m-%d %H:%M} UTC.{when}")
+    return _back_to(number)
+
+
+@require_POST
+@needs(action("pin"))
+def end_pin(request: HttpRequest) -> HttpResponse:
+    number = _number(request)
+    if not number:
+        return redirect("cache:number")
+    try:
+        pins.end(number)
+    except StoreUnavailable as error:
+        messages.error(request, f"The pin could not be ended: {error}")
+        return _back_to(number)
+    log(request, "Ended the pin.", number, Pin)
+    try:
+        messages.success(request, f"The pin was ended: {_news(None, _read_again(number))}.")
+    except (AirtableError, StoreUnavailable) as error:
+        messages.warning(
+            request, f"The pin was ended; until Airtable answers, callers hear it: {error}"
+        )
+    return _back_to(number)
+
+
+def _read_again(number: str) -> Entry:
+    """Raises AirtableError and StoreUnavailable."""
+    try:
+        with breakers.AIRTABLE:
+            entry = look_up([number])[number]
+    except CircuitOpenError as error:
+        raise AirtableError("Airtable has failed again and again and is left alone.") from error
+    if settings.REDIS_URL:
+        CALLS.write([entry], announce_unchanged=True)
+    else:
+        of_this_process().keep(entry, saved=True)
+    return entry
+
+
+def _news(before: Entry | None, entry: Entry) -> str:
+    if not entry.known:
+        return "Airtable does not have it"
+    if before is None or not before.known:
+        return f"{len(entry.config or {})} variables"
+    if before.by == "pin":
+        return "the pin stays in force"
+    return "nothing changed" if before.digest() == entry.digest() else "it has changed"
+
+
+def _running() -> Run | None:
+    """Who can't be asked does not keep anybody from starting: the command itself knows."""
+    try:
+        return runner.who_runs()
+    except (StoreUnavailable, DatabaseError):
+        return None
+
+
+def _offer(good_set: LastGoodSet) -> str:
+    return (
+        f"Callers will be told what run {good_set.run_id} published: {good_set.numbers:,} numbers, "
+        f"as of {good_set.run.started_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _busy(run: Run) -> str:
+    who = run.user or {"cron": "the cron job", "feed": "the change feed"}.get(run.by, "a command")
+    return f"A refresh is running already: {who} started it {ago(run.started_at)}."
+
+
+def _number(request: HttpRequest) -> str | None:
+    text = request.POST.get("q") or request.GET.get("q") or ""
+    number = e164(text, current().region)
+    if not number:
+        messages.error(request, f"“{text[:40]}” is no telephone number.")
+    return number
+
+
+def _back_to(number: str) -> HttpResponseRedirect:
+    return HttpResponseRedirect(f"{reverse('cache:number')}?{urlencode({'q': number})}")
