@@ -14,6 +14,7 @@ from pyairtable import formulas
 from airtable_sync import budget
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.airtable_errors import (
+    AccessRefused,
     AirtableError,
     IteratorLost,
     NotFound,
@@ -37,8 +38,8 @@ def read(patience: Patience = ONCE, table: str = "client") -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "kind", "sentence"),
     [
-        (Fault(status=401), AirtableError, "401"),
-        (Fault(status=403), AirtableError, "403"),
+        (Fault(status=401), AccessRefused, "401"),
+        (Fault(status=403), AccessRefused, "403"),
         (Fault(status=404, error="NOT_FOUND", shape="string"), NotFound, "404 NOT_FOUND"),
         (
             Fault(status=422, error="UNKNOWN_FIELD_NAME", message='Unknown field name: "Phone"'),
