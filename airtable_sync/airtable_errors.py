@@ -42,6 +42,10 @@ class IteratorLost(AirtableError):
     """Airtable forgot the place in a list of records: read the list from its beginning."""
 
 
+# What ends by itself, and soon.
+OUTAGES = (Unavailable, RateLimited, IteratorLost)
+
+
 def error_of(error: Exception) -> AirtableError:
     """The error behind one of requests', by status and by the three shapes of error bodies."""
     response = None if isinstance(error, requests.Timeout) else getattr(error, "response", None)

@@ -7,7 +7,7 @@ from collections import Counter
 
 from airtable_sync import feed_marks, fields, pace
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
-from airtable_sync.airtable_errors import AirtableError, NotFound
+from airtable_sync.airtable_errors import OUTAGES, AirtableError, NotFound
 from airtable_sync.changes import Changes
 from airtable_sync.gate import Refused
 from airtable_sync.hook import Hook, Lost
@@ -88,12 +88,14 @@ class Feed:
         return {ids[name]: name for name in current().tables() if name in ids}
 
     def _read_everything(self, state: ChangeFeed) -> Counter[str] | None:
-        """Not again at once if that was refused, or failed: a base that makes no sense does not
-        make more of it in two seconds."""
+        """Not again at once if that was refused: a base that makes no sense does not make more of
+        it in two seconds."""
         if time.time() < state.refresh_again_at:
             return None
         try:
             refresh(Airtable(FOR_A_REFRESH), lambda *_: None, Options(by=Run.By.FEED, full=True))
+        except OUTAGES:
+            raise  # tried again soon
         except (AirtableError, MappingError, Refused):
             state.change(refresh_again_at=time.time() + pace.REFRESH_AGAIN_SECONDS)
             raise

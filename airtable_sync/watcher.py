@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from django.db import DatabaseError, connection
 
 from airtable_sync import counters, feed_marks, pace
-from airtable_sync.airtable_errors import AirtableError
+from airtable_sync.airtable_errors import OUTAGES, AirtableError
 from airtable_sync.alone import Busy
 from airtable_sync.feed import Feed
 from airtable_sync.feed_marks import Lead
@@ -31,8 +31,10 @@ LOOK_SECONDS = 15.0  # how often a leader says that it lives
 AT_WORK_SECONDS = 1.0  # how often while it reads: others must not take it for dead then
 # People type, and Airtable saves with every key: wait until it is quiet, but not for long.
 QUIET_SECONDS, LONGEST_SECONDS = 0.3, 0.9
-BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 2.0, 300.0
-EXPECTED = (AirtableError, StoreUnavailable, DatabaseError, MappingError, Refused, Busy)
+# After failures: an outage may end at any moment, other troubles wait for a person.
+BACK_OFF_SECONDS, OUTAGE_SECONDS, LONGEST_BACK_OFF_SECONDS = 2.0, 15.0, 300.0
+OUTAGE = (*OUTAGES, StoreUnavailable, DatabaseError, Busy)
+EXPECTED = (*OUTAGE, AirtableError, MappingError, Refused)
 
 
 class Watcher:
@@ -166,7 +168,8 @@ class Watcher:
             logger.warning("The change feed can't be read: %s", error)
         self._failures += 1
         pause = BACK_OFF_SECONDS * 2.0 ** min(self._failures - 1, 20)
-        pause = min(pause, LONGEST_BACK_OFF_SECONDS)
+        is_outage = isinstance(error, OUTAGE)
+        pause = min(pause, OUTAGE_SECONDS if is_outage else LONGEST_BACK_OFF_SECONDS)
         self._due_at = time.monotonic() + pause
         return min(pause, LOOK_SECONDS)
 

@@ -107,10 +107,15 @@ class Machine(RuleBasedStateMachine):
     def roll_back(self, names: dict[str, str]) -> None:
         if PATIENT.is_held(REFRESH_LEASE):
             return
+        for replica in self.replicas:
+            replica.sync()
+        # An older reading of a number that the set does not have may come or not: a rollback is no
+        # reading of Airtable, so it does not say that the number is gone.
+        self.asked = [entry for entry in self.asked if entry.number in names]
         self.copy.hold(1)
         publication = self.everything(names, "rollback")
-        list(self.copy.publish(publication))
-        self.was_published(publication)
+        for written in self.copy.publish(publication):
+            self.was_written(written.entry)  # it says nothing of numbers that were not there
         self.held = publication.numbers()
 
     @precondition(lambda self: self.held)
