@@ -111,10 +111,13 @@ def test_values_in_the_file_are_the_settings_own_defaults() -> None:
             assert (key, each["value"]) == (key, shown)
 
 
+ALERTS = {"SENTRY_DSN", "ALERT_EMAIL", "EMAIL_URL", "ALERT_WEBHOOK_URL"}
+
+
 def test_a_secret_is_asked_for_once_and_stands_nowhere() -> None:
     of_platforms = {platform.secrets_setting for platform in PLATFORMS.values()}
     asked = {key for key, each in variables(WEB).items() if each.get("sync") is False}
-    assert asked == {"AIRTABLE_API_KEY", *NO_SECRETS, *of_platforms}
+    assert asked == {"AIRTABLE_API_KEY", *NO_SECRETS, *ALERTS, *of_platforms}
     for service in (WEB, CRON):
         for key, each in variables(service).items():
             assert not SECRET.search(key) or "value" not in each, key
