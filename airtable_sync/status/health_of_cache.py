@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from airtable_sync.cron import INTERVAL_SECONDS
 from airtable_sync.models import Run
 from airtable_sync.status.facts import Facts
 from airtable_sync.status.finding import Finding
@@ -68,7 +69,7 @@ def cron(facts: Facts) -> Iterator[Finding]:
     last = facts.last_run
     if not last or not last.ended_at or facts.running:
         return
-    due = timedelta(seconds=2 * facts.setup.ttl_seconds)
+    due = timedelta(seconds=2 * INTERVAL_SECONDS)
     if facts.at - last.ended_at > due:
         sentence = (
             f"The cron job has not run: the last refresh ended {ago(last.ended_at, facts.at)}."
