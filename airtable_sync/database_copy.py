@@ -6,9 +6,9 @@ import logging
 import time
 from contextlib import suppress
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
-from airtable_sync import good_sets, pins
+from airtable_sync import database, good_sets, pins
 from airtable_sync.models import LastGoodSet
 from airtable_sync.replica import Replica
 from airtable_sync.store import StoreUnavailable
@@ -30,7 +30,7 @@ def start_from_it(replica: Replica) -> None:
     except DatabaseError as error:
         logger.warning("The database's last good set can't be read: %s", error)
     finally:
-        connection.close()
+        database.release()
 
 
 class LastResort:
@@ -75,7 +75,7 @@ class Follower:
                 logger.warning("The database can't be read; what is here is served: %s", error)
             self.replica.in_step = False
         finally:
-            connection.close()
+            database.release()
 
     def _take(self, newest: LastGoodSet) -> None:
         if self._taken is None or self._taken[0] != newest.pk:

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync import access
+from airtable_sync import access, database
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.gate import Refused
@@ -125,7 +125,7 @@ def _bury_the_killed() -> None:
 def forgiven() -> Iterator[None]:
     """The database's failures, where Redis is the shared copy. What came since the last time may
     have cost the connection, so it is a new one."""
-    close_old_connections()
+    database.release()
     try:
         yield
     except DatabaseError as error:

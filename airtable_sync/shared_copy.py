@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Protocol
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from airtable_sync import good_sets, whole
+from airtable_sync import database, good_sets, whole
 from airtable_sync.entries import Entry, Reader
 from airtable_sync.models import Lease
 from airtable_sync.store import (
@@ -217,7 +217,7 @@ def _drain(written: Iterator[Written]) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    close_old_connections()  # a refresh takes long, and the database may have been away
+    database.release()  # a refresh takes long, and the database may have been away
     try:
         yield
     except DatabaseError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 # What no line tells is not found out: half the cost of a record (docs.python.org/howto/logging,
 # "Optimization").
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging.logThreads = logging.logMultiprocessing = False
 logging._srcfile = None  # noqa: SLF001 - the documented way
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}

