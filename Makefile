@@ -11,8 +11,8 @@ help: ## list the targets
 run: .venv/installed ## serve on 127.0.0.1:$PORT (8000), with a stand-in for what the environment does not set
 	@exec $(BIN)/python -m sandbox
 
-test: .venv/installed ## run all tests
-	@exec $(BIN)/python -m pytest
+test: .venv/installed ## run all tests, three at a time: most of them wait
+	@exec $(BIN)/python -m pytest -n 3 --dist worksteal
 
 test-quick: .venv/installed ## run the tests that take seconds
 	@exec $(BIN)/python -m pytest -m "not slow"

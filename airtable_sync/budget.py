@@ -23,7 +23,7 @@ from airtable_sync.budget_file import HostBudget, host_budget
 from airtable_sync.store import CALLS, StoreUnavailable
 
 STARTS = 5
-WINDOW_SECONDS = 1.06  # a second, and what a request's way to Airtable may vary
+WINDOW_SECONDS = 1.08  # a second, and what a request's way to Airtable may vary
 PUNCTUAL_SECONDS = 0.02  # a request that goes out later than that counts from then
 LEFT_TO_CALLS = 2  # of the five, while calls ask
 CALL_REMEMBERED_SECONDS = 5.0
