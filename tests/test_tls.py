@@ -29,7 +29,9 @@ OF_STRINGS = {"get", "set", "setex", "psetex", "mget", "incr", "incrby", "del", 
 OF_KEYS = {"expire", "pexpire", "pttl", "ping", "time", "client|setinfo", "info"}
 OF_LISTS_AND_SETS = {"lindex", "lpush", "ltrim", "zadd", "zrange", "zrangebyscore", "zrem"}
 OF_SCRIPTS = {"eval", "evalsha", "script|load", "publish", "subscribe", "zrevrange", "zscore"}
-UPSTASH_HAS = OF_STRINGS | OF_KEYS | OF_LISTS_AND_SETS | OF_SCRIPTS
+OF_HASHES = {"hget", "hset", "hdel", "hgetall", "hincrby", "hmget"}
+OF_MORE = {"sadd", "srem", "scard", "smembers", "zcard", "lrem"}
+UPSTASH_HAS = OF_STRINGS | OF_KEYS | OF_LISTS_AND_SETS | OF_SCRIPTS | OF_HASHES | OF_MORE
 
 
 def entry(name: str) -> Entry:
