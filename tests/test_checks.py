@@ -82,7 +82,14 @@ def test_what_is_right_raises_nothing(changes: dict[str, Any], settings: Any) ->
     assert set(found()) <= before
 
 
-@pytest.mark.parametrize("key", ["", "key", "a" * 60, "django-insecure-" + secrets.token_hex(24)])
+MADE_BY_STARTPROJECT = "django-insecure-" + secrets.token_hex(24)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "key", "a" * 60, MADE_BY_STARTPROJECT],
+    ids=["none", "short", "monotonous", "startproject's"],
+)
 def test_a_secret_key_that_can_be_guessed_is_an_error_in_production_alone(
     key: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
