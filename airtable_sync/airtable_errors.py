@@ -42,8 +42,10 @@ class IteratorLost(AirtableError):
     """Airtable forgot the place in a list of records: read the list from its beginning."""
 
 
-# What ends by itself, and soon.
+# What ends by itself, and soon; and what does not need a person, though it may take until the month
+# turns. Neither says anything about the base.
 OUTAGES = (Unavailable, RateLimited, IteratorLost)
+PASSING = (*OUTAGES, QuotaExceeded)
 
 
 def error_of(error: Exception) -> AirtableError:

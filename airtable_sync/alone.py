@@ -5,8 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from django.db import connections
-
+from airtable_sync import database
 from airtable_sync.shared_copy import SharedCopy, shared_copy
 from airtable_sync.store import REFRESH_LEASE, StoreUnavailable
 
@@ -29,7 +28,7 @@ def alone() -> Iterator[SharedCopy]:
         while not ended.wait(LEASE_SECONDS / 4):
             with suppress(StoreUnavailable):
                 copy.renew(REFRESH_LEASE, token, LEASE_SECONDS)
-        connections.close_all()
+        database.release()
 
     thread = threading.Thread(target=renew, name="refresh-lease", daemon=True)
     thread.start()

@@ -10,13 +10,7 @@ from django.conf import settings
 
 from airtable_sync import feed_marks, pace
 from airtable_sync.airtable import Airtable
-from airtable_sync.airtable_errors import (
-    AirtableError,
-    NotFound,
-    QuotaExceeded,
-    RateLimited,
-    Unavailable,
-)
+from airtable_sync.airtable_errors import PASSING, AirtableError, NotFound
 from airtable_sync.alone import Busy
 from airtable_sync.hooks import Created, Hooks, Listed
 from airtable_sync.models import ChangeFeed
@@ -26,7 +20,6 @@ from airtable_sync.store import Store
 logger = logging.getLogger(__name__)
 
 PROLONG_BEFORE = timedelta(days=2)
-PASSING = (NotFound, Unavailable, RateLimited, QuotaExceeded)  # no person has to change anything
 
 
 class Lost(Exception):
@@ -136,7 +129,7 @@ class Hook:
         try:
             yield
         except AirtableError as error:
-            if not isinstance(error, PASSING):
+            if not isinstance(error, (NotFound, *PASSING)):
                 state.note(f"The change feed can't be followed: {error}")
                 feed_marks.refused(self._store, pace.REFUSED_AGAIN_SECONDS)
             raise

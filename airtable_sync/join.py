@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from airtable_sync.airtable import Record
 from airtable_sync.cells import has_error, links_of, text_of
+from airtable_sync.entries import Entry, Reader
 from airtable_sync.mapping import Mapping, Node
 from airtable_sync.numbers import e164
 
@@ -23,6 +24,17 @@ class Config:
     settings: dict[str, str] = field(default_factory=dict)
     records: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def entry(self, number: str, asked_at: int, by: Reader) -> Entry:
+        return Entry(
+            number,
+            self.variables,
+            asked_at,
+            by,
+            self.settings,
+            tuple(self.records),
+            tuple(self.warnings),
+        )
 
 
 @dataclass(frozen=True)

@@ -89,15 +89,7 @@ def probe() -> None:
 def _entry(number: str, config: Config | None, asked_at: int) -> Entry:
     if config is None:
         return Entry(number, None, asked_at, "lookup")
-    return Entry(
-        number,
-        config.variables,
-        asked_at,
-        "lookup",
-        config.settings,
-        tuple(config.records),
-        tuple(config.warnings),
-    )
+    return config.entry(number, asked_at, "lookup")
 
 
 def _read(

@@ -215,14 +215,19 @@ class Lookups:
                 self._enqueue(number)
 
 
-def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
-    """In a thread: the entries, and whether Redis was told of them. Raises AirtableError."""
+def asked_for(numbers: list[str]) -> list[Entry]:
+    """The entries, looked up through the breaker; they are not cached. Raises AirtableError."""
     try:
         with breakers.AIRTABLE:
             probing = breakers.AIRTABLE.state is State.HALF_OPEN
-            entries = list(look_up(numbers, PROBING if probing else AIRTABLE).values())
+            return list(look_up(numbers, PROBING if probing else AIRTABLE).values())
     except CircuitOpenError as error:
         raise Unavailable("Airtable has failed again and again and is left alone.") from error
+
+
+def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
+    """In a thread: the entries, and whether Redis was told of them. Raises AirtableError."""
+    entries = asked_for(numbers)
     if not settings.REDIS_URL:
         return entries, True  # there is nobody to tell
     try:

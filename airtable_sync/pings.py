@@ -12,9 +12,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
-from airtable_sync import feed_marks
+from airtable_sync import database, feed_marks
 from airtable_sync.models import ChangeFeed
 from airtable_sync.store import PATIENT, StoreUnavailable
 from airtable_sync.watcher import Watcher
@@ -95,7 +95,7 @@ def _secret() -> bytes:
     except binascii.Error:
         return b""
     finally:
-        connection.close()
+        database.release()
 
 
 def _fits(secret: bytes, mac: str, body: bytes) -> bool:

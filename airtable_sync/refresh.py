@@ -4,19 +4,14 @@ nothing; of a number's readings the newer one stays, whoever writes last."""
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from airtable_sync import confirm, fields, gate, good_sets, pins, rollback, runs, unusable
 from airtable_sync.airtable import Airtable
-from airtable_sync.airtable_errors import (
-    AirtableError,
-    IteratorLost,
-    QuotaExceeded,
-    RateLimited,
-    Unavailable,
-)
+from airtable_sync.airtable_errors import PASSING, AirtableError, Unavailable
 from airtable_sync.alone import alone
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
 from airtable_sync.gate import Refused, Torn
@@ -30,9 +25,6 @@ from airtable_sync.shared_copy import Publication, SharedCopy, shared_copy
 from airtable_sync.store import PATIENT, Written
 
 PROGRESS_EVERY = 1000  # numbers that are published
-
-# What says nothing about the shape of the base.
-TRANSIENT = (Unavailable, RateLimited, QuotaExceeded, IteratorLost)
 
 
 @dataclass(frozen=True)
@@ -131,20 +123,19 @@ class _Refresh:
 
     def _whole_reading(self, mapping: Mapping) -> Reading:
         """A field that is renamed while its table is read makes it necessary to begin again."""
+        with suppress(Torn):
+            return self._one_reading(mapping)
         try:
             return self._one_reading(mapping)
-        except Torn:
-            try:
-                return self._one_reading(mapping)
-            except Torn as error:
-                raise Refused(f"{error}") from error
+        except Torn as error:
+            raise Refused(f"{error}") from error
 
     def _one_reading(self, mapping: Mapping) -> Reading:
         """Raises Torn."""
         try:
             reading = read_all(mapping, self.airtable, self.progress)
         except AirtableError as error:
-            if not isinstance(error, TRANSIENT) and not self.options.force:
+            if not isinstance(error, PASSING) and not self.options.force:
                 gate.explain(error, mapping, self.airtable)
             raise
         if not self.options.force:
@@ -169,15 +160,7 @@ class _Refresh:
 def _served(mapping: Mapping, joined: Joined, asked_at: int) -> list[Entry]:
     served = served_numbers(mapping)
     return [
-        Entry(
-            number,
-            config.variables,
-            asked_at,
-            "refresh",
-            config.settings,
-            tuple(config.records),
-            tuple(config.warnings),
-        )
+        config.entry(number, asked_at, "refresh")
         for number, config in joined.configs.items()
         if not settings.TO_NUMBERS or number in served
     ]

@@ -267,7 +267,8 @@ class Replica:
     def _confirm(self, number: str, held: Held, at: int) -> None:
         """A reading of everything had it: Redis would not take it back as older than that."""
         if entry := from_bytes(number, held.raw):
-            self._put(number, Held(replace(entry, asked_at=at).to_bytes(), at, held.known))
+            confirmed = replace(entry, asked_at=at)
+            self._put(number, _held(confirmed, confirmed.to_bytes()))
 
     def _take(self, number: str, raw: bytes | None) -> bool:
         """Whether there is an entry to take."""
@@ -395,7 +396,6 @@ class Replica:
         with self._writing:
             for number in over:
                 self._drop(number)
-                self._unsaved.discard(number)
 
 
 def _held(entry: Entry, raw: bytes) -> Held:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
-from airtable_sync import counters, feed_marks, pace
+from airtable_sync import counters, database, feed_marks, pace
 from airtable_sync.airtable_errors import OUTAGES, AirtableError
 from airtable_sync.alone import Busy
 from airtable_sync.feed import Feed
@@ -89,7 +89,7 @@ class Watcher:
                 logger.exception("The change feed's thread goes on after an unforeseen error")
                 pause = self._failed(error)
             finally:
-                connection.close()
+                database.release()
 
     def _turn(self) -> float:
         """Do what is due; the seconds until the next look."""

@@ -12,7 +12,15 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from interlock import CircuitOpenError, State
 
-from airtable_sync import answers, breakers, counters, database_copy, fields, lookups
+from airtable_sync import (
+    answers,
+    breakers,
+    counters,
+    database,
+    database_copy,
+    fields,
+    lookups,
+)
 from airtable_sync.airtable import FOR_A_CHANGE, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.alerts import rounds
@@ -92,7 +100,7 @@ def _database_state() -> str:
     except DatabaseError:
         return "unavailable"
     finally:
-        connection.close()
+        database.release()
     return "available"
 
 

@@ -54,7 +54,6 @@ def redis(**different: Any) -> RedisFacts:
         max_memory_bytes=0,
         held=False,
         refresh_lease=False,
-        full_at=0,
         drained_at=int(NOW.timestamp() * 1000),
         blocked_by="",
         blocked_seconds=0.0,

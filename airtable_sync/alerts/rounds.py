@@ -6,8 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import connection
-
+from airtable_sync import database
 from airtable_sync.alerts.facts import Observer
 from airtable_sync.alerts.sending import Outbox, channels
 from airtable_sync.alerts.told import Change, Told
@@ -63,4 +62,4 @@ def _round(rounds: Rounds) -> None:
     except Exception:
         logger.exception("The alerts go on after an unforeseen error")
     finally:
-        connection.close()
+        database.release()

@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
-from interlock import CircuitOpenError
 
-from airtable_sync import breakers, pins, rollback
+from airtable_sync import pins, rollback
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.entries import Entry
-from airtable_sync.lookup import is_served, look_up
+from airtable_sync.lookup import is_served
+from airtable_sync.lookups import asked_for
 from airtable_sync.mapping import current
 from airtable_sync.models import LastGoodSet, Pin, Run
 from airtable_sync.numbers import e164
@@ -177,11 +177,7 @@ def end_pin(request: HttpRequest) -> HttpResponse:
 
 def _read_again(number: str) -> Entry:
     """Raises AirtableError and StoreUnavailable."""
-    try:
-        with breakers.AIRTABLE:
-            entry = look_up([number])[number]
-    except CircuitOpenError as error:
-        raise AirtableError("Airtable has failed again and again and is left alone.") from error
+    [entry] = asked_for([number])
     if settings.REDIS_URL:
         CALLS.write([entry], announce_unchanged=True)
     else:

@@ -54,7 +54,6 @@ class RedisFacts:
     max_memory_bytes: int  # 0: no limit
     held: bool
     refresh_lease: bool
-    full_at: int
     drained_at: int
     blocked_by: str  # why Airtable is not asked: "", RateLimited or QuotaExceeded
     blocked_seconds: float

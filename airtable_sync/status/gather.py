@@ -1,7 +1,6 @@
 """Gathers the facts: Redis in a thread with a deadline, the database beside it, Airtable never. How
 many commands and queries that takes does not depend on how much there is."""
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from airtable_sync.models import ChangeFeed, LastGoodSet, Lease, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.status import platforms
 from airtable_sync.status.facts import DatabaseFacts, Facts, Here, RedisFacts, Setup
-from airtable_sync.store import HOLD, REFRESH_LEASE, WHOLE, Store, StoreUnavailable
+from airtable_sync.store import HOLD, REFRESH_LEASE, Store, StoreUnavailable
 from airtable_sync.telemetry import history, state, unknown
 from airtable_sync.telemetry.history import Span
 
@@ -92,10 +91,9 @@ def _redis(span: Span) -> RedisFacts:
     STATUS.now()
     latency = time.monotonic() - started
     chosen = history.read(span, STATUS)
-    hold, lease, whole, drained_at, blocked_by, blocked_for = STATUS.ask(
+    hold, lease, drained_at, blocked_by, blocked_for = STATUS.ask(
         ("EXISTS", HOLD),
         ("EXISTS", REFRESH_LEASE),
-        ("GET", WHOLE),
         ("GET", feed_marks.DRAINED_AT),
         ("GET", "airtable_blocked"),
         ("PTTL", "airtable_blocked"),
@@ -111,7 +109,6 @@ def _redis(span: Span) -> RedisFacts:
         max_memory_bytes=limit,
         held=hold == 1,
         refresh_lease=lease == 1,
-        full_at=json.loads(whole)[0] if whole else 0,
         drained_at=int(drained_at or 0),
         blocked_by=(blocked_by or b"").decode(),
         blocked_seconds=max(0, blocked_for) / 1000,
