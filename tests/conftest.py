@@ -117,6 +117,13 @@ def forget_counts() -> None:
     counters.counts.__init__()  # type: ignore[misc]
 
 
+@pytest.fixture
+def polled(settings: Any) -> None:
+    """The change feed is asked for, once a second."""
+    settings.AIRTABLE_CHANGES = "poll"
+    settings.AIRTABLE_POLL_SECONDS = 1.0
+
+
 def use_airtable(settings: Any, sandbox: Sandbox) -> None:
     settings.AIRTABLE_API_URL = sandbox.url
     settings.AIRTABLE_API_KEY = sandbox.token

