@@ -25,7 +25,7 @@ def start_from_it(replica: Replica) -> None:
         newest = good_sets.newest()
         if newest:
             replica.start_from(good_sets.entries_of(newest), newest.confirmed_at)
-            pins.keep_all(replica)
+            pins.keep(replica, pins.active())
             logger.warning("Started from the database's last good set: %s", newest)
     except DatabaseError as error:
         logger.warning("The database's last good set can't be read: %s", error)
@@ -86,12 +86,13 @@ class Follower:
 
     def _take_pins(self, newest: LastGoodSet | None) -> None:
         """Numbers whose pin was ended get back what the set says of them."""
-        pinned = {each.number for each in pins.active()}
+        active = pins.active()
+        pinned = {each.number for each in active}
         if ended := self._pins - pinned:
             self.replica.forget(ended)
             entries = good_sets.entries_of(newest) if newest else ()
             for entry in entries:
                 if entry.number in ended:
                     self.replica.keep(entry, saved=True)
-        pins.keep_all(self.replica)
+        pins.keep(self.replica, active)
         self._pins = pinned

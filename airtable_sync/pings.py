@@ -18,7 +18,7 @@ from airtable_sync import database, feed_marks
 from airtable_sync.models import ChangeFeed
 from airtable_sync.store import PATIENT, StoreUnavailable
 from airtable_sync.watcher import Watcher
-from siftly.http import Request, Response, json_response
+from siftly.http import Request, Response, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +40,20 @@ class Pings:
     async def received(self, request: Request, body: bytes) -> Response:
         """POST /airtable/changes/."""
         if settings.AIRTABLE_CHANGES != "push":
-            return _refused(404, "Changes are not pushed here.")
+            return refusal(404, "Changes are not pushed here.")
         if request.method != "POST":
-            refusal = _refused(405, "Airtable pings with POST.")
-            refusal.headers.append((b"allow", b"POST"))
-            return refusal
+            refused = refusal(405, "Airtable pings with POST.")
+            refused.headers.append((b"allow", b"POST"))
+            return refused
         mac = request.headers.get("X-Airtable-Content-MAC", "")
         try:
             if not await self._is_authentic(mac, body):
-                return _refused(401, "The MAC is missing or wrong.")
+                return refusal(401, "The MAC is missing or wrong.")
         except (DatabaseError, TimeoutError) as error:
             logger.warning("The hook's secret can't be read: %s", error or "it takes too long")
-            return _refused(503, "Try again.")  # Airtable does, for a day
+            return refusal(503, "Try again.")  # Airtable does, for a day
         if not _is_ping(body):
-            return _refused(400, "The body is not what Airtable sends.")
+            return refusal(400, "The body is not what Airtable sends.")
         asyncio.get_running_loop().run_in_executor(_THREADS, self._follow, mac)
         return Response(status=204)
 
@@ -110,10 +110,6 @@ def _is_ping(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(ping, dict) and isinstance(ping.get("webhook"), dict)
-
-
-def _refused(status: int, sentence: str) -> Response:
-    return json_response({"error": sentence}, status)
 
 
 PINGS = Pings()

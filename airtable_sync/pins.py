@@ -1,7 +1,7 @@
 """Pins: an operator sets a number's variables by hand, with a reason and an end. The database holds
 them; Redis and the replicas serve them as entries that nothing else replaces until they end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,10 +86,9 @@ def restore(store: Store) -> None:
     store.write(lost, announce_unchanged=True)
 
 
-def keep_all(replica: Replica) -> None:
-    """Let a replica serve the pins, where it starts from the database or follows it. Raises
-    DatabaseError."""
-    for each in active():
+def keep(replica: Replica, pins: Iterable[Pin]) -> None:
+    """Let a replica serve these, where it starts from the database or follows it."""
+    for each in pins:
         replica.keep(entry_of(each), saved=not settings.REDIS_URL)
 
 

@@ -14,7 +14,7 @@ django = get_asgi_application()
 
 from airtable_sync.pings import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
-from siftly.http import Receive, Request, Response, Scope, Send, json_response  # noqa: E402
+from siftly.http import Receive, Request, Response, Scope, Send, refusal  # noqa: E402
 from siftly.metrics import metrics  # noqa: E402
 from webhooks.views import webhook  # noqa: E402
 
@@ -56,9 +56,9 @@ async def _call(scope: Scope, receive: Receive, send: Send, view: View) -> None:
     except _Gone:
         return
     except _TooLarge:
-        response = _error(413, "The body is larger than 64 KiB.")
+        response = refusal(413, "The body is larger than 64 KiB.")
     except UnicodeDecodeError:
-        response = _error(400, "The address is not UTF-8.")
+        response = refusal(400, "The address is not UTF-8.")
     await response.send(send)
 
 
@@ -73,7 +73,3 @@ async def _body(receive: Receive) -> bytes:
             raise _TooLarge
         if not message.get("more_body"):
             return body
-
-
-def _error(status: int, sentence: str) -> Response:
-    return json_response({"error": sentence}, status)

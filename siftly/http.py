@@ -68,3 +68,8 @@ class Response:
 
 def json_response(value: Any, status: int = 200) -> Response:
     return Response(json.dumps(value).encode(), status, b"application/json")
+
+
+def refusal(status: int, sentence: str) -> Response:
+    """What is wrong, in one sentence."""
+    return json_response({"error": sentence}, status)

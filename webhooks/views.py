@@ -9,7 +9,7 @@ from airtable_sync import telemetry
 from airtable_sync.answers import Source, answer
 from airtable_sync.mapping import current
 from airtable_sync.numbers import e164
-from siftly.http import Request, Response, json_response
+from siftly.http import Request, Response, refusal
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import MalformedCall, NotACall
 
@@ -25,9 +25,9 @@ async def webhook(request: Request, body: bytes, platform: str) -> Response:
     if not adapter or not secrets:
         return _refused(404, f"{platform} is not a platform that is set up here.")
     if request.method != "POST":
-        refusal = _refused(405, "Calls are sent with POST.")
-        refusal.headers.append((b"allow", b"POST"))
-        return refusal
+        refused = _refused(405, "Calls are sent with POST.")
+        refused.headers.append((b"allow", b"POST"))
+        return refused
     if not adapter.is_authentic(request, body, secrets):
         return _refused(401, "The signature is missing, wrong or expired.")
     try:
@@ -47,7 +47,7 @@ async def webhook(request: Request, body: bytes, platform: str) -> Response:
 
 def _refused(status: int, sentence: str) -> Response:
     logger.warning("Refused with %d: %s", status, sentence)
-    return json_response({"error": sentence}, status)
+    return refusal(status, sentence)
 
 
 def _told(response: Response, source: Source, spent: dict[str, float], seconds: float) -> Response:
