@@ -15,9 +15,10 @@ def answered(platform: str, source: str, seconds: float, spent: dict[str, float]
     that was asked for it."""
     counts.answers[platform, source] += 1
     counts.latency[source].observe(seconds)
-    for tier, each in spent.items():
-        counts.asked[tier] += 1
-        counts.tier_seconds[tier] += each
+    if spent:
+        for tier, each in spent.items():
+            counts.asked[tier] += 1
+            counts.tier_seconds[tier] += each
 
 
 def failed(tier: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Literal, cast
 
 from django.conf import settings
 
+from siftly.constant import constant
+
 logger = logging.getLogger(__name__)
 
 Reader = Literal["refresh", "change", "lookup", "rollback", "pin"]
@@ -74,9 +76,9 @@ class Entry:
         return max(0.0, (now - confirmed_at) / 1000)
 
     def is_fresh(self, now: int, complete_at: int = 0) -> bool:
-        if self.held_until:  # a reading of all of Airtable says nothing about it
-            return now < self.held_until
-        return self.age_seconds(now, complete_at) < self.fresh_seconds
+        if self.known:
+            return is_fresh(self.asked_at, self.held_until, now, complete_at)
+        return self.age_seconds(now) < self.fresh_seconds
 
     def is_over(self, now: int, complete_at: int = 0) -> bool:
         asked_at = max(self.asked_at, self.held_until)
@@ -104,6 +106,18 @@ class Entry:
             "digest": self.digest(),
             **held,
         }
+
+
+def is_fresh(asked_at: int, held_until: int, now: int, complete_at: int) -> bool:
+    """Whether what is known of a number is fresh. Times in ms."""
+    if held_until:  # of a pin a reading of all of Airtable says nothing
+        return now < held_until
+    return now - max(asked_at, complete_at) < _fresh_ms()
+
+
+@constant
+def _fresh_ms() -> int:
+    return int(settings.CACHE_TTL_SECONDS * 1000)
 
 
 def is_over(asked_at: int, now: int, complete_at: int, *, known: bool) -> bool:

@@ -20,6 +20,7 @@ from airtable_sync.join import Config, Invalid, claimed, join
 from airtable_sync.mapping import Mapping, Node, current
 from airtable_sync.numbers import e164, last_digits
 from airtable_sync.store import CALLS, asked_now
+from siftly.constant import constant
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,13 @@ AIRTABLE, PROBING = Airtable(FOR_A_CALL), Airtable(FOR_A_PROBE)
 
 def is_served(number: str) -> bool:
     """Whether Airtable is asked for this number at all (`TO_NUMBERS`)."""
-    return not settings.TO_NUMBERS or number in served_numbers(current())
+    served = _served()
+    return served is None or number in served
+
+
+@constant
+def _served() -> frozenset[str] | None:
+    return served_numbers(current()) if settings.TO_NUMBERS else None
 
 
 def served_numbers(mapping: Mapping) -> frozenset[str]:

@@ -11,6 +11,8 @@ from typing import Any
 import phonenumbers
 from django.conf import settings
 
+from siftly.constant import constant
+
 
 class MappingError(ValueError):
     """The file can't be used; the message says what to change."""
@@ -93,6 +95,7 @@ def load(path: str) -> Mapping:
         raise MappingError(f"{path}: {error}") from error
 
 
+@constant
 def current() -> Mapping:
     """The mapping of this deployment (`AIRTABLE_MAPPING`)."""
     return load(settings.AIRTABLE_MAPPING)

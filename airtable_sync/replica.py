@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from airtable_sync.entries import Entry, from_bytes, is_over, recently_decoded
+from airtable_sync.entries import Entry, from_bytes, is_fresh, is_over, recently_decoded
 from airtable_sync.store import (
     ENTRIES_PER_REQUEST,
     REFRESH_LEASE,
@@ -95,6 +95,18 @@ class Replica:
         """The entry, fresh or not, unless its life is over."""
         entry = self.last_known(number)
         return entry if entry and not entry.is_over(self.now(), self.complete_at) else None
+
+    def fresh(self, number: str) -> bytes | None:
+        """What Redis keeps of a known number, if that is fresh: all that a hit has to find out.
+        None, for which there is a longer way, while a rollback holds."""
+        held = self._held.get(number)
+        if held is None or not held.known or self.on_hold:
+            return None
+        if not is_fresh(held.asked_at, held.held_until, self.now(), self.complete_at):
+            return None
+        if not self.complete:
+            self._called.add(number)
+        return held.raw
 
     def is_fresh(self, entry: Entry) -> bool:
         if self.on_hold and entry.by == "rollback":

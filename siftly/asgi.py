@@ -4,7 +4,7 @@ serve people and not calls, takes everything else (docs/decisions.md has the fig
 import os
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cached_property, partial
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
 
@@ -16,11 +16,12 @@ from airtable_sync.pings import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
 from siftly.http import Receive, Request, Response, Scope, Send, refusal  # noqa: E402
 from siftly.metrics import metrics  # noqa: E402
-from webhooks.views import webhook  # noqa: E402
+from siftly.protocol import LARGEST_BODY, AtOnce  # noqa: E402
+from webhooks.platforms import PLATFORMS  # noqa: E402
+from webhooks.views import at_once, webhook  # noqa: E402
 
 View = Callable[[Request, bytes], Awaitable[Response]]
 
-LARGEST_BODY = 64 * 1024
 _WEBHOOK = re.compile(r"/webhooks/([^/]+)/?")
 _PING = re.compile(r"/airtable/changes/?")
 
@@ -33,26 +34,36 @@ class _TooLarge(Exception):
     pass
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "lifespan":
-        await health.lifespan(receive, send)
-    elif scope["type"] == "http" and (path := _WEBHOOK.fullmatch(scope["path"])):
-        await _call(scope, receive, send, partial(webhook, platform=path[1]))
-    elif scope["type"] == "http" and _PING.fullmatch(scope["path"]):
-        await _call(scope, receive, send, PINGS.received)
-    elif scope["type"] == "http" and (probe := health.PROBES.get(scope["path"])):
-        await (await probe()).send(send)
-    elif scope["type"] == "http" and scope["path"] == "/metrics":
-        await (await metrics(Request(scope))).send(send)
-    else:
-        await django(dict(scope), receive, send)
+class Application:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await health.lifespan(receive, send)
+        elif scope["type"] == "http" and (path := _WEBHOOK.fullmatch(scope["path"])):
+            await _call(scope, receive, send, partial(webhook, platform=path[1]))
+        elif scope["type"] == "http" and _PING.fullmatch(scope["path"]):
+            await _call(scope, receive, send, PINGS.received)
+        elif scope["type"] == "http" and (probe := health.PROBES.get(scope["path"])):
+            await (await probe()).send(send)
+        elif scope["type"] == "http" and scope["path"] == "/metrics":
+            await (await metrics(Request.of(scope))).send(send)
+        else:
+            await django(dict(scope), receive, send)
+
+    @cached_property
+    def at_once(self) -> dict[bytes, AtOnce]:
+        """By address: what our server asks first. Another server has no need of it."""
+        paths = {f"/webhooks/{name}{end}": name for name in PLATFORMS for end in ("/", "")}
+        return {path.encode(): partial(at_once, name, path) for path, name in paths.items()}
+
+
+application = Application()
 
 
 async def _call(scope: Scope, receive: Receive, send: Send, view: View) -> None:
     """How long a body may take to arrive is the server's to say: see `worker`."""
     try:
         body = await _body(receive)
-        response = await view(Request(scope), body)
+        response = await view(Request.of(scope), body)
     except _Gone:
         return
     except _TooLarge:

@@ -3,12 +3,18 @@ it does (docs/decisions.md)."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 RawHeaders = Sequence[tuple[bytes, bytes]]  # names in lower case
+
+
+@lru_cache(maxsize=100)  # those that our code names
+def _on_the_wire(name: str) -> bytes:
+    return name.lower().encode()
 
 
 class Headers:
@@ -20,22 +26,26 @@ class Headers:
         self._raw = raw
 
     def get(self, name: str, default: str = "") -> str:
-        wanted = name.lower().encode()
+        wanted = _on_the_wire(name)
         values = [value for each, value in self._raw if each == wanted]
         return b",".join(values).decode("latin-1") if values else default
 
 
 class Request:
-    """Raises UnicodeDecodeError for a query that is not UTF-8."""
-
     __slots__ = ("_scheme", "headers", "method", "path", "query")
 
-    def __init__(self, scope: Scope) -> None:
-        self.method: str = scope["method"]
-        self._scheme: str = scope["scheme"]
-        self.path: str = scope["path"]
-        self.query: str = scope["query_string"].decode()
-        self.headers = Headers(scope["headers"])
+    def __init__(
+        self, method: str, path: str, raw: RawHeaders, scheme: str, query: str = ""
+    ) -> None:
+        self.method, self.path, self.query = method, path, query
+        self.headers = Headers(raw)
+        self._scheme = scheme
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Request":
+        """Raises UnicodeDecodeError for a query that is not UTF-8."""
+        query = scope["query_string"].decode()
+        return cls(scope["method"], scope["path"], scope["headers"], scope["scheme"], query)
 
     @property
     def scheme(self) -> str:

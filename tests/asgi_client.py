@@ -63,7 +63,7 @@ async def asend(
 def request_with(headers: RawHeaders, path: str = "/") -> Request:
     """What a platform's adapter sees of a request with these headers."""
     path, _, query = path.partition("?")
-    return Request(_scope(path, headers, "POST", query.encode()))
+    return Request.of(_scope(path, headers, "POST", query.encode()))
 
 
 def _scope(path: str, headers: RawHeaders, method: str, query: bytes) -> dict[str, Any]:

@@ -21,6 +21,14 @@ from tests.server import ROOT, environment, free_port
 from tests.test_unknown_numbers import UNKNOWN, call
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_from_earlier_tests() -> None:
+    """Their lines are written by a thread, and would come in here."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BackgroundHandler):
+            handler.close()
+
+
 def record(message: str, **fields: object) -> logging.LogRecord:
     made = logging.LogRecord("airtable_sync.answers", logging.INFO, "", 1, message, (), None)
     made.__dict__.update(fields)

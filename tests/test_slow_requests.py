@@ -10,13 +10,13 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from siftly.http import Receive, Response, Scope, Send
-from siftly.worker import GuardedProtocol
+from siftly.protocol import Protocol
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Impatient(GuardedProtocol):
+class Impatient(Protocol):
     HEAD_SECONDS = BODY_SECONDS = 0.1
     LOOK_SECONDS = 0.02
 

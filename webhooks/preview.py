@@ -2,8 +2,6 @@
 
 import json
 
-from django.conf import settings
-
 from airtable_sync.answers import Answer
 from airtable_sync.status.platforms import Shown
 from webhooks.platforms import PLATFORMS
@@ -12,9 +10,7 @@ from webhooks.platforms.base import Platform
 
 def set_up() -> tuple[str, ...]:
     """The platforms that have a secret."""
-    return tuple(
-        name for name, each in PLATFORMS.items() if getattr(settings, each.secrets_setting)
-    )
+    return tuple(name for name, each in PLATFORMS.items() if each.secrets())
 
 
 def show(answer: Answer) -> list[Shown]:

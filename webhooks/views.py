@@ -2,40 +2,42 @@
 
 import logging
 import time
+from functools import lru_cache
+from typing import NamedTuple
 
 from django.conf import settings
 
-from airtable_sync import telemetry
-from airtable_sync.answers import Source, answer
+from airtable_sync import answers, telemetry
+from airtable_sync.answers import Answer, Source, answer
 from airtable_sync.mapping import current
 from airtable_sync.numbers import e164
-from siftly.http import Request, Response, refusal
+from siftly.constant import until_settings_change
+from siftly.http import RawHeaders, Request, Response, refusal
 from webhooks.platforms import PLATFORMS
-from webhooks.platforms.base import MalformedCall, NotACall
+from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
 logger = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """No authentic, well-formed call. Holds the status and why, in one sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 async def webhook(request: Request, body: bytes, platform: str) -> Response:
     """POST /webhooks/<platform>/. Every authentic call gets a 200, whatever is down behind.
     The body comes apart from the request: it was read, and its size limited, on the way in."""
     started = time.perf_counter()
-    adapter = PLATFORMS.get(platform)
-    secrets = getattr(settings, adapter.secrets_setting) if adapter else None
-    if not adapter or not secrets:
-        return _refused(404, f"{platform} is not a platform that is set up here.")
-    if request.method != "POST":
-        refused = _refused(405, "Calls are sent with POST.")
-        refused.headers.append((b"allow", b"POST"))
-        return refused
-    if not adapter.is_authentic(request, body, secrets):
-        return _refused(401, "The signature is missing, wrong or expired.")
     try:
-        call = adapter.call_in(body)
-    except MalformedCall as error:
-        return _refused(400, str(error))
+        adapter, call = _taken(request, body, platform)
+    except Refused as refused:
+        return _refused(refused)
     except NotACall:
-        return _told(adapter.acknowledgement(), "default", {}, time.perf_counter() - started)
+        response = PLATFORMS[platform].acknowledgement()
+        return _told(response, "default", {}, time.perf_counter() - started)
     number = e164(call.to_number, current().region)
     deadline = settings.LOOKUP_DEADLINE_SECONDS or adapter.deadline_seconds
     found = await answer(number, deadline)
@@ -45,9 +47,67 @@ async def webhook(request: Request, body: bytes, platform: str) -> Response:
     return _told(response, found.source, found.spent, seconds)
 
 
-def _refused(status: int, sentence: str) -> Response:
-    logger.warning("Refused with %d: %s", status, sentence)
-    return refusal(status, sentence)
+def at_once(
+    platform: str, path: str, headers: RawHeaders, scheme: str, body: bytes
+) -> tuple[bytes, bytes] | None:
+    """The headers, as they go over the wire, and the body that `webhook` would send for this POST
+    if its number is a hit in memory; None for all else. Nearly every call is one."""
+    started = time.perf_counter()
+    try:
+        adapter, call = _taken(Request("POST", path, headers, scheme), body, platform)
+        number = e164(call.to_number, current().region)
+        raw = answers.at_once(number)
+        if number is None or raw is None:
+            return None
+        hit = _hit(adapter, call.kind, call.to_number, number, raw)
+    except (Refused, NotACall):
+        return None
+    except Exception:
+        logger.exception("A call takes the long way")
+        return None
+    seconds = time.perf_counter() - started
+    telemetry.answered(hit.answer, platform, call.call_id, seconds)
+    return b"%b%.2f\r\n" % (hit.head, seconds * 1000), hit.body
+
+
+class _Hit(NamedTuple):
+    answer: Answer
+    head: bytes  # up to the time it took
+    body: bytes
+
+
+@until_settings_change  # some platforms' answers hold settings
+@lru_cache(maxsize=4096)  # for numbers that ring often: some 3 KB each (docs/decisions.md)
+def _hit(adapter: Platform, kind: str, to_number: str, number: str, raw: bytes) -> _Hit:
+    """What a platform is told of an entry. The same call of the same entry gets the same answer."""
+    found = answers.of_memory(number, raw)
+    response = adapter.response(Call(to_number, kind), adapter.permitted(found))
+    lines = [*response.headers, (b"x-siftly-source", b"memory"), (b"server-timing", b"total;dur=")]
+    head = b"\r\n".join(b"%b: %b" % line for line in lines)
+    return _Hit(found, head, response.body)
+
+
+def _taken(request: Request, body: bytes, platform: str) -> tuple[Platform, Call]:
+    """Raises Refused and NotACall."""
+    adapter = PLATFORMS.get(platform)
+    if not adapter or not (secrets := adapter.secrets()):
+        raise Refused(404, f"{platform} is not a platform that is set up here.")
+    if request.method != "POST":
+        raise Refused(405, "Calls are sent with POST.")
+    if not adapter.is_authentic(request, body, secrets):
+        raise Refused(401, "The signature is missing, wrong or expired.")
+    try:
+        return adapter, adapter.call_in(body)
+    except MalformedCall as error:
+        raise Refused(400, str(error)) from None
+
+
+def _refused(refused: Refused) -> Response:
+    logger.warning("Refused with %d: %s", refused.status, refused)
+    response = refusal(refused.status, str(refused))
+    if refused.status == 405:
+        response.headers.append((b"allow", b"POST"))
+    return response
 
 
 def _told(response: Response, source: Source, spent: dict[str, float], seconds: float) -> Response:

@@ -12,7 +12,7 @@ from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_o
 from webhooks.platforms.proofs import is_one_of, sha256_hmac
 
 TOLERANCE_MS = 5 * 60 * 1000
-_SIGNATURE = re.compile(r"v=([0-9]{1,20}),d=([0-9a-f]{64})")
+_SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")
 _KINDS = ("call_inbound", "chat_inbound")
 
 
@@ -30,7 +30,8 @@ class Retell(Platform):
         sent_at, digest = signature.groups()
         if abs(time.time() * 1000 - int(sent_at)) > TOLERANCE_MS:
             return False
-        return is_one_of(digest, [_digest(body, int(sent_at), secret) for secret in secrets])
+        signed = body + sent_at.encode()
+        return is_one_of(digest, [sha256_hmac(secret, signed) for secret in secrets])
 
     def call_in(self, body: bytes) -> Call:
         event = json_object(body)
