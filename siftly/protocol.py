@@ -128,6 +128,7 @@ class Protocol(GuardedProtocol):
             and (self.cycle is None or self.cycle.response_complete)
             and not self.expect_100_continue
             and not self.flow.write_paused
+            and not self.transport.is_closing()
             and self.parser.get_http_version() == "1.1"
             and not self.parser.should_upgrade()
             and _fixed_headers(self.server_state.default_headers) is not None
