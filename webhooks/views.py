@@ -3,12 +3,11 @@
 import logging
 import time
 from functools import lru_cache
-from typing import NamedTuple
 
 from django.conf import settings
 
 from airtable_sync import answers, telemetry
-from airtable_sync.answers import Answer, Source, answer
+from airtable_sync.answers import Source, answer
 from airtable_sync.mapping import current
 from airtable_sync.numbers import e164
 from siftly.constant import until_settings_change
@@ -59,32 +58,28 @@ def at_once(
         raw = answers.at_once(number)
         if number is None or raw is None:
             return None
-        hit = _hit(adapter, call.kind, call.to_number, number, raw)
+        head, told = _hit(adapter, call.kind, call.to_number, number, raw)
     except (Refused, NotACall):
         return None
     except Exception:
         logger.exception("A call takes the long way")
         return None
     seconds = time.perf_counter() - started
-    telemetry.answered(hit.answer, platform, call.call_id, seconds)
-    return b"%b%.2f\r\n" % (hit.head, seconds * 1000), hit.body
-
-
-class _Hit(NamedTuple):
-    answer: Answer
-    head: bytes  # up to the time it took
-    body: bytes
+    telemetry.hit(number, raw, platform, call.call_id, seconds)
+    return b"%b%.2f\r\n" % (head, seconds * 1000), told
 
 
 @until_settings_change  # some platforms' answers hold settings
-@lru_cache(maxsize=4096)  # for numbers that ring often: some 3 KB each (docs/decisions.md)
-def _hit(adapter: Platform, kind: str, to_number: str, number: str, raw: bytes) -> _Hit:
-    """What a platform is told of an entry. The same call of the same entry gets the same answer."""
+@lru_cache(maxsize=4096)  # for numbers that ring often: some 2 KB each (docs/decisions.md)
+def _hit(
+    adapter: Platform, kind: str, to_number: str, number: str, raw: bytes
+) -> tuple[bytes, bytes]:
+    """What a platform is told of an entry: the headers, up to the time it took, and the body. The
+    same call of the same entry gets the same answer."""
     found = answers.of_memory(number, raw)
     response = adapter.response(Call(to_number, kind), adapter.permitted(found))
     lines = [*response.headers, (b"x-siftly-source", b"memory"), (b"server-timing", b"total;dur=")]
-    head = b"\r\n".join(b"%b: %b" % line for line in lines)
-    return _Hit(found, head, response.body)
+    return b"\r\n".join(b"%b: %b" % line for line in lines), response.body
 
 
 def _taken(request: Request, body: bytes, platform: str) -> tuple[Platform, Call]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airtable_sync.store import TELEMETRY, Store
-from airtable_sync.telemetry.call_path import Answered, waiting
+from airtable_sync.telemetry.call_path import Answered, next_one, waiting
 from airtable_sync.telemetry.scripts import KEPT_SECONDS, Parcel, script
 
 KEPT = 10_000
@@ -52,7 +52,7 @@ class AnswerLog:
         if self._sent:
             return []
         while waiting and len(self._sent) < ANSWERS_PER_REQUEST:
-            self._sent.append(Answered(*waiting.popleft()))
+            self._sent.append(next_one())
         self._sequence += len(self._sent)
         return self._sent
 
