@@ -4,13 +4,25 @@ here; machines differ, so ratios are what to look at."""
 import argparse
 import sys
 
-from benchmarks import changes, commands, counting, far, hits, page, processes, refresh, storms
+from benchmarks import (
+    changes,
+    commands,
+    counting,
+    far,
+    hits,
+    page,
+    processes,
+    refresh,
+    servers,
+    storms,
+)
 from benchmarks.results import CONSOLE, Report
 
 PARTS = {
     "hits": hits.run,
     "far": far.run,
     "processes": processes.run,
+    "servers": servers.run,
     "storms": storms.run,
     "counting": counting.run,
     "refresh": refresh.run,

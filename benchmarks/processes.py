@@ -54,10 +54,10 @@ def _memory(numbers: int) -> float:
         calls = [stage.call(number(index)) for index in range(numbers)]
         with stage.serving() as server:
             client.submit(measure, server.port, Load(calls, 16, EVERY_NUMBER_SECONDS)).result()
-            return _own_mib(server.workers()[0])
+            return own_mib(server.workers()[0])
 
 
-def _own_mib(process: int) -> float:
+def own_mib(process: int) -> float:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     own = (line.split() for line in lines if line.startswith("Private_"))
     return sum(int(fields[1]) for fields in own) / 1024

@@ -36,7 +36,7 @@ def one_number(rounds: int) -> None:
             serving(**_processes(4)) as server,
         ):
             before = len(airtable.requests)
-            answers = asyncio.run(_all(server.port, [NUMBER] * 100))
+            answers = asyncio.run(all_answered(server.port, [NUMBER] * 100))
             asked = [each for each in airtable.requests[before:] if "/meta/" not in each.path]
             ended = max(each.finished_at or 0 for each in asked)
             lookups.append(len(asked) / 4)
@@ -51,13 +51,13 @@ def _processes(count: int) -> dict[str, Any]:
 
 def hundred_numbers(layout: str, processes: int) -> None:
     base = linked_base() if layout == "linked" else flat_base()
-    numbers = _add_numbers(base, 100)
+    numbers = add_numbers(base, 100)
     with (
         stage(base, latency=0.3) as airtable,
         serving(**_processes(processes)) as server,
     ):
         before, started = len(airtable.requests), time.monotonic()
-        answers = asyncio.run(_all(server.port, numbers))
+        answers = asyncio.run(all_answered(server.port, numbers))
         asked = airtable.requests[before:]
         spent = max(at for at, _ in answers) - started
         refused = sum(each.status == 429 for each in asked)
@@ -86,14 +86,14 @@ def held_callers(report: Report, rounds: int, seconds: float) -> None:
 
 async def _hits_beside_held(client: Executor, port: int, load: Load, index: int) -> Measured:
     numbers = [f"+3247{index % 10}{each:06}" for each in range(200)]
-    cold = asyncio.create_task(_all(port, numbers))
+    cold = asyncio.create_task(all_answered(port, numbers))
     await asyncio.sleep(1.0)
     measured = await asyncio.wrap_future(client.submit(measure, port, load))
     cold.cancel()
     return measured
 
 
-async def _all(port: int, numbers: list[str]) -> list[Timed]:
+async def all_answered(port: int, numbers: list[str]) -> list[Timed]:
     return list(await asyncio.gather(*(_one(port, number) for number in numbers)))
 
 
@@ -107,7 +107,7 @@ async def _one(port: int, number: str) -> Timed:
     return time.monotonic(), head
 
 
-def _add_numbers(base: Base, count: int) -> list[str]:
+def add_numbers(base: Base, count: int) -> list[str]:
     numbers = [f"+32471{index:06}" for index in range(count)]
     linked = next((table for table in base.tables if table.name == "client"), None)
     for number in numbers:
