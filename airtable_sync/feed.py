@@ -2,11 +2,12 @@
 the cache is in step with Airtable then, it says itself."""
 
 import logging
+import math
 import time
 from collections import Counter
 
-from airtable_sync import feed_marks, fields, pace
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
+from airtable_sync import budget, feed_marks, fields, pace, runs
+from airtable_sync.airtable import FOR_A_CHANGE, FOR_A_REFRESH, PAGE_SIZE, Airtable, Patience
 from airtable_sync.airtable_errors import OUTAGES, AirtableError, NotFound
 from airtable_sync.changes import Changes
 from airtable_sync.gate import Refused
@@ -93,13 +94,23 @@ class Feed:
         if time.time() < state.refresh_again_at:
             return None
         try:
-            refresh(Airtable(FOR_A_REFRESH), lambda *_: None, Options(by=Run.By.FEED, full=True))
+            options = Options(by=Run.By.FEED, full=True, at_once=True)
+            refresh(Airtable(_patience()), lambda *_: None, options)
         except OUTAGES:
             raise  # tried again soon
         except (AirtableError, MappingError, Refused):
             state.change(refresh_again_at=time.time() + pace.REFRESH_AGAIN_SECONDS)
             raise
         return Counter()
+
+
+def _patience() -> Patience:
+    """A base that a second's requests can read is read as any other change is; for a larger one,
+    calls must not have to wait."""
+    last = runs.last_records()
+    tables = [last.get(table) for table in current().tables()]
+    pages = sum(math.ceil(max(1, records) / PAGE_SIZE) for records in tables if records is not None)
+    return FOR_A_CHANGE if None not in tables and pages <= budget.STARTS else FOR_A_REFRESH
 
 
 def _is_whole(state: ChangeFeed, marks: feed_marks.Marks) -> bool:

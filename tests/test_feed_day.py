@@ -39,6 +39,7 @@ def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "REFRESH_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(pace, "hook_check_seconds", lambda: 0.0)
     monkeypatch.setattr(feed, "FOR_A_REFRESH", QUICK)
+    monkeypatch.setattr(feed, "FOR_A_CHANGE", QUICK)
     monkeypatch.setattr(budget, "LOCKOUT_SECONDS", 0.05)
 
 
