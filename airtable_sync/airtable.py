@@ -41,10 +41,12 @@ class Record(TypedDict):
 
 @dataclass(frozen=True)
 class Schema:
-    """The base's tables by name: their fields' names, and their ids."""
+    """The base's tables by name: their fields' names, and their ids; and by a table's id, its
+    fields' names by their ids."""
 
     fields: dict[str, list[str]]
     ids: dict[str, str]
+    names: dict[str, dict[str, str]]
 
 
 class _Page(TypedDict):
@@ -127,6 +129,7 @@ class Airtable:
             return Schema(
                 {t["name"]: [field["name"] for field in t["fields"]] for t in answer["tables"]},
                 {table["name"]: table["id"] for table in answer["tables"]},
+                {t["id"]: {f["id"]: f["name"] for f in t["fields"]} for t in answer["tables"]},
             )
         except (KeyError, TypeError) as error:
             raise Unavailable("Airtable's answer holds no tables.") from error

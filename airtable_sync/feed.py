@@ -60,8 +60,11 @@ class Feed:
     ) -> Counter[str] | None:
         """None if the cache lacks something, which is going to be read with everything else."""
         if marks.held:
+            if dirty.shapes or dirty.not_understood:
+                fields.outdate(self.store)
             return None  # the release is followed by a reading of everything
         if marks.drained_at < state.drained_at:  # Redis has gone back to an earlier moment
+            fields.outdate(self.store)
             state.change(whole_since=marks.now)
         if not dirty and _is_whole(state, marks):
             return Counter()
@@ -76,14 +79,19 @@ class Feed:
     def _tables(self, state: ChangeFeed, dirty: Dirty, marks: feed_marks.Marks) -> dict[str, str]:
         """Table id -> name, of the mapping's tables; as of now, if any shape has changed."""
         tables = len(current().tables())
-        before = self._named(fields.table_ids(self.store))
-        if len(before) == tables and not dirty.shapes and not dirty.not_understood:
-            return before
-        now = self._named(fields.renew(self.store, self.airtable).ids)
+        before = now = self._named(fields.table_ids(self.store))
+        if len(before) < tables or not self._says_all(dirty):
+            now = self._named(fields.renew(self.store, self.airtable).ids)
         reshaped = dirty.shapes & (before.keys() | now.keys())
         if reshaped or dirty.not_understood or len(now) < tables:
             state.change(whole_since=marks.now)
         return now
+
+    def _says_all(self, dirty: Dirty) -> bool:
+        """Whether what shape the tables have now is known without asking."""
+        if dirty.reshaped or dirty.not_understood or fields.is_outdated(self.store):
+            return False
+        return not dirty.shapes or fields.reshape(self.store, dirty.fields, dirty.old_fields)
 
     def _named(self, ids: dict[str, str]) -> dict[str, str]:
         return {ids[name]: name for name in current().tables() if name in ids}
