@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 PAGE_SIZE = 100
 IDS_PER_REQUEST = 100
 RESTARTS = 3
+_NEVER = threading.Event()
 
 
 class Record(TypedDict):
@@ -39,10 +41,12 @@ class Record(TypedDict):
 
 @dataclass(frozen=True)
 class Schema:
-    """The base's tables by name: their fields' names, and their ids."""
+    """The base's tables by name: their fields' names, and their ids; and by a table's id, its
+    fields' names by their ids."""
 
     fields: dict[str, list[str]]
     ids: dict[str, str]
+    names: dict[str, dict[str, str]]
 
 
 class _Page(TypedDict):
@@ -108,6 +112,16 @@ class Airtable:
             found.extend(self.matching(table, any_of, fields))
         return found
 
+    @contextmanager
+    def until(self, ended: threading.Event) -> Iterator[None]:
+        """What this thread asks meanwhile is not begun, nor tried again, once that has `ended`."""
+        self._threads.ended = ended
+        try:
+            yield
+        finally:
+            self._api.session.close()
+            del self._threads.ended
+
     def schema(self) -> Schema:
         """https://airtable.com/developers/web/api/get-base-schema"""
         answer = self.ask("GET", f"meta/bases/{self.base}/tables")
@@ -115,6 +129,7 @@ class Airtable:
             return Schema(
                 {t["name"]: [field["name"] for field in t["fields"]] for t in answer["tables"]},
                 {table["name"]: table["id"] for table in answer["tables"]},
+                {t["id"]: {f["id"]: f["name"] for f in t["fields"]} for t in answer["tables"]},
             )
         except (KeyError, TypeError) as error:
             raise Unavailable("Airtable's answer holds no tables.") from error
@@ -148,6 +163,10 @@ class Airtable:
             self._threads.api = api
         return cast("Api", self._threads.api)
 
+    @property
+    def _ended(self) -> threading.Event:
+        return cast("threading.Event", getattr(self._threads, "ended", _NEVER))
+
     def _restarting(self, table: str, options: dict[str, Any]) -> Iterator[list[Record]]:
         for restart in range(RESTARTS + 1):
             try:
@@ -176,6 +195,8 @@ class Airtable:
         """The answer, as `read` understands it, which raises Unavailable if it can't."""
         pauses = iter(self.patience.pauses)
         while True:
+            if self._ended.is_set():
+                raise Unavailable("Airtable is not asked any more.")
             try:
                 answer = self._request_once(method, url, **arguments)
                 return read(answer) if read else answer
@@ -186,7 +207,7 @@ class Airtable:
                 if isinstance(error, RateLimited):
                     pause = max(pause, self.patience.rate_limit_pause)
                 logger.warning("%s Airtable is asked again in %.0f s.", error, pause)
-            time.sleep(pause)
+            self._ended.wait(pause)
 
     def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
         try:

@@ -6,12 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from airtable_sync import unusable
+from airtable_sync import fields, unusable
 from airtable_sync.airtable import IDS_PER_REQUEST, Airtable
 from airtable_sync.entries import Entry
+from airtable_sync.hints import hints_of
 from airtable_sync.lookup import is_served, looked_up
 from airtable_sync.mapping import current
-from airtable_sync.numbers import e164
 from airtable_sync.payloads import Dirty
 from airtable_sync.replica import Replica
 from airtable_sync.store import Store
@@ -24,7 +24,7 @@ class Affected:
     """The numbers whose entries were made of what changed, and the records of the numbers' table
     that may claim others. The rest are hints, by which all is read in one round of requests."""
 
-    made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # and likely is again
     roots: set[str] = field(default_factory=set)
     hinted: set[str] = field(default_factory=set)
     beside: set[str] = field(default_factory=set)  # table/record
@@ -37,7 +37,7 @@ class Affected:
         """By table, the records that these numbers will probably be made of."""
         found: defaultdict[str, list[str]] = defaultdict(list)
         before = {each for number in numbers for each in self.made_of.get(number, ())}
-        for record in sorted(before | self.beside):
+        for record in (*sorted(before), *sorted(self.beside - before)):
             table, _, record_id = record.rpartition("/")
             found[table].append(record_id)
         # The records of the numbers themselves are found by the numbers.
@@ -51,24 +51,25 @@ class Changes:
     def __init__(self, store: Store, replica: Replica, airtable: Airtable) -> None:
         self._store, self._replica, self._airtable = store, replica, airtable
 
-    def affected(self, dirty: Dirty, names: Mapping[str, str]) -> Affected:
-        """`names` tells the name behind a table's id, for the mapping's tables."""
+    def affected(self, dirty: Dirty, tables: Mapping[str, str]) -> Affected:
+        """`tables` tells the name behind a table's id, for the mapping's tables."""
         mapping, found = current(), Affected()
-        touched = {each for table in names for each in dirty.touched(table)}
+        touched = {each for table in tables for each in dirty.touched(table)}
         if not touched:
             return found
-        for entry in self._made_of(touched | dirty.links):
+        hints = hints_of(dirty, tables, fields.names(self._store))
+        for entry in self._made_of(touched | hints.branching):
             if touched.isdisjoint(_ids(entry.records)) or not is_served(entry.number):
                 found.beside.update(entry.records)
             else:
-                found.made_of[entry.number] = entry.records
-        for table, name in names.items():
+                found.made_of[entry.number] = () if hints.moved(entry) else entry.records
+        for table, name in tables.items():
             if name == mapping.root.table:
                 found.roots |= dirty.records.get(table, set())
             found.beside |= {f"{name}/{each}" for each in dirty.records.get(table, ())}
+        found.beside |= hints.linked()
         found.roots |= unusable.made_of(self._store, touched)
-        numbers = (e164(text, mapping.region) for text in dirty.texts)
-        found.hinted = {number for number in numbers if number and is_served(number)}
+        found.hinted = set(filter(is_served, hints.numbers))
         return found
 
     def apply(self, found: Affected) -> Counter[str]:

@@ -2,11 +2,12 @@
 the cache is in step with Airtable then, it says itself."""
 
 import logging
+import math
 import time
 from collections import Counter
 
-from airtable_sync import feed_marks, fields, pace
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
+from airtable_sync import budget, feed_marks, fields, pace, runs
+from airtable_sync.airtable import FOR_A_CHANGE, FOR_A_REFRESH, PAGE_SIZE, Airtable, Patience
 from airtable_sync.airtable_errors import OUTAGES, AirtableError, NotFound
 from airtable_sync.changes import Changes
 from airtable_sync.gate import Refused
@@ -59,8 +60,11 @@ class Feed:
     ) -> Counter[str] | None:
         """None if the cache lacks something, which is going to be read with everything else."""
         if marks.held:
+            if dirty.shapes or dirty.not_understood:
+                fields.outdate(self.store)
             return None  # the release is followed by a reading of everything
         if marks.drained_at < state.drained_at:  # Redis has gone back to an earlier moment
+            fields.outdate(self.store)
             state.change(whole_since=marks.now)
         if not dirty and _is_whole(state, marks):
             return Counter()
@@ -75,14 +79,19 @@ class Feed:
     def _tables(self, state: ChangeFeed, dirty: Dirty, marks: feed_marks.Marks) -> dict[str, str]:
         """Table id -> name, of the mapping's tables; as of now, if any shape has changed."""
         tables = len(current().tables())
-        before = self._named(fields.table_ids(self.store))
-        if len(before) == tables and not dirty.shapes and not dirty.not_understood:
-            return before
-        now = self._named(fields.renew(self.store, self.airtable).ids)
+        before = now = self._named(fields.table_ids(self.store))
+        if len(before) < tables or not self._says_all(dirty):
+            now = self._named(fields.renew(self.store, self.airtable).ids)
         reshaped = dirty.shapes & (before.keys() | now.keys())
         if reshaped or dirty.not_understood or len(now) < tables:
             state.change(whole_since=marks.now)
         return now
+
+    def _says_all(self, dirty: Dirty) -> bool:
+        """Whether what shape the tables have now is known without asking."""
+        if dirty.reshaped or dirty.not_understood or fields.is_outdated(self.store):
+            return False
+        return not dirty.shapes or fields.reshape(self.store, dirty.fields, dirty.old_fields)
 
     def _named(self, ids: dict[str, str]) -> dict[str, str]:
         return {ids[name]: name for name in current().tables() if name in ids}
@@ -93,13 +102,23 @@ class Feed:
         if time.time() < state.refresh_again_at:
             return None
         try:
-            refresh(Airtable(FOR_A_REFRESH), lambda *_: None, Options(by=Run.By.FEED, full=True))
+            options = Options(by=Run.By.FEED, full=True, at_once=True)
+            refresh(Airtable(_patience()), lambda *_: None, options)
         except OUTAGES:
             raise  # tried again soon
         except (AirtableError, MappingError, Refused):
             state.change(refresh_again_at=time.time() + pace.REFRESH_AGAIN_SECONDS)
             raise
         return Counter()
+
+
+def _patience() -> Patience:
+    """A base that a second's requests can read is read as any other change is; for a larger one,
+    calls must not have to wait."""
+    last = runs.last_records()
+    tables = [last.get(table) for table in current().tables()]
+    pages = sum(math.ceil(max(1, records) / PAGE_SIZE) for records in tables if records is not None)
+    return FOR_A_CHANGE if None not in tables and pages <= budget.STARTS else FOR_A_REFRESH
 
 
 def _is_whole(state: ChangeFeed, marks: feed_marks.Marks) -> bool:

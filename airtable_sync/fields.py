@@ -4,6 +4,7 @@ empty cell looks like a field that does not exist, and an agent would read `{{na
 import logging
 import time
 from collections.abc import Mapping as AbstractMapping
+from collections.abc import Set as AbstractSet
 from typing import Any, TypedDict, cast
 
 from django.conf import settings
@@ -22,10 +23,13 @@ RENEWED_EVERY_SECONDS = 12 * 3600
 class Remembered(TypedDict):
     tables: dict[str, list[str]]
     ids: dict[str, str]  # of tables, by name
-    read_at: float  # when the schema was read, seconds since the epoch; 0 for never
+    names: dict[str, dict[str, str]]  # of fields, by their table's and their own id
+    read_at: float  # when the schema was read, seconds since the epoch; 0 for never, or outdated
 
 
-NOTHING: Remembered = {"tables": {}, "ids": {}, "read_at": 0.0}
+# By their table's and their own id, the names of fields now; None for one that is gone.
+Changed = AbstractMapping[str, AbstractMapping[str, str | None]]
+NOTHING: Remembered = {"tables": {}, "ids": {}, "names": {}, "read_at": 0.0}
 _here: Remembered = {**NOTHING}  # this process's copy, for when Redis is away
 
 
@@ -37,6 +41,39 @@ def known(store: Store) -> dict[str, list[str]]:
 def table_ids(store: Store) -> dict[str, str]:
     """The ids of the base's tables, by name, as of when the schema was read last."""
     return _recalled(store)["ids"]
+
+
+def names(store: Store) -> dict[str, dict[str, str]]:
+    """The names of fields, by their table's and their own id, as far as they are known."""
+    return _recalled(store)["names"]
+
+
+def is_outdated(store: Store) -> bool:
+    """Whether the schema was never read, or changes may have been missed since."""
+    return not _recalled(store)["read_at"]
+
+
+def reshape(store: Store, changed: Changed, old: AbstractSet[str]) -> bool:
+    """Take what the change feed says of fields; `old` are those that were there before. False, and
+    nothing, if one of these is not known: then the schema has to be read."""
+    remembered = _recalled(store)
+    if not old <= {id_ for table in remembered["names"].values() for id_ in table}:
+        return False
+    tables, of_fields = dict(remembered["tables"]), dict(remembered["names"])
+    for name, table in remembered["ids"].items():
+        before, now = of_fields.get(table, {}), changed.get(table, {})
+        of_fields[table] = {id_: each for id_, each in {**before, **now}.items() if each}
+        there = list(of_fields[table].values())
+        gone = {before[id_] for id_ in now if id_ in before}.difference(there)
+        listed = dict.fromkeys([*tables.get(name, ()), *there])
+        tables[name] = [each for each in listed if each not in gone]
+    _remember(store, {**remembered, "tables": tables, "names": of_fields})
+    return True
+
+
+def outdate(store: Store) -> None:
+    """A change may have been missed."""
+    _remember(store, {**_recalled(store), "read_at": 0.0})
 
 
 def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
@@ -67,7 +104,9 @@ def missing(mapping: Mapping, schema: Schema) -> list[str]:
 def renew(store: Store, airtable: Airtable) -> Schema:
     """Read the base's schema and remember it. Raises AirtableError."""
     schema = airtable.schema()
-    _remember(store, {"tables": schema.fields, "ids": schema.ids, "read_at": time.time()})
+    now = time.time()
+    said = Remembered(tables=schema.fields, ids=schema.ids, names=schema.names, read_at=now)
+    _remember(store, said)
     return schema
 
 
@@ -90,8 +129,9 @@ def _recalled(store: Store) -> Remembered:
         remembered = None
     if not _is_remembered(remembered):
         return {**_here, "read_at": 0.0}
-    _here.update(cast("Remembered", remembered))
-    return cast("Remembered", remembered)
+    found = cast("Remembered", {**NOTHING, **remembered})
+    _here.update(found)
+    return found
 
 
 def _is_remembered(value: Any) -> bool:
@@ -101,6 +141,7 @@ def _is_remembered(value: Any) -> bool:
         and isinstance(value.get("read_at"), int | float)
         and isinstance(value.get("tables"), dict)
         and isinstance(value.get("ids"), dict)
+        and isinstance(value.get("names", {}), dict)
         and all(isinstance(names, list) for names in value["tables"].values())
     )
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
-from airtable_sync import feed_marks, pace
+from airtable_sync import feed_marks, fields, pace
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import PASSING, AirtableError, NotFound
 from airtable_sync.alone import Busy
@@ -75,6 +75,7 @@ class Hook:
         if not self._keep(state, created):
             self.hooks.delete(created.id)
             raise Busy("Another process sees to the hook.")
+        fields.outdate(self._store)
         state.note(reason)
         self._next_cursor = 0
 

@@ -8,9 +8,13 @@ from typing import Any
 from airtable_sync.airtable import Airtable
 from airtable_sync.airtable_errors import Unavailable
 
-# All of the base: a hook that names a table or field dies silently with it.
+# All of the base: a hook that names a table or field dies silently with it. All cells of a changed
+# record: its number and its links tell what else to read at the same time.
 SPECIFICATION = {
-    "options": {"filters": {"dataTypes": ["tableData", "tableFields", "tableMetadata"]}}
+    "options": {
+        "filters": {"dataTypes": ["tableData", "tableFields", "tableMetadata"]},
+        "includes": {"includeCellValuesInFieldIds": "all"},
+    }
 }
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 FORMAT = "v0"
+MOST_HINTS = 1000  # records; where more changed, hints are of no use
+Cells = dict[str, str | tuple[str, ...]]  # by field id: a text, or the ids of linked records
 
 
 @dataclass
@@ -18,9 +20,16 @@ class Dirty:
     records: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     destroyed: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     shapes: set[str] = field(default_factory=set)  # tables whose fields, or name, changed
-    # What cells say now, in Airtable's other format: hints of what else to read, never more.
-    texts: set[str] = field(default_factory=set)
-    links: set[str] = field(default_factory=set)
+    reshaped: bool = False  # tables came, went or were renamed
+    # Fields that came, were renamed or went: by id, their name now, None if gone; and which of them
+    # were there before.
+    fields: defaultdict[str, dict[str, str | None]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    old_fields: set[str] = field(default_factory=set)
+    # By record, what cells say now, in Airtable's other format: hints of what else to read, never
+    # more.
+    cells: defaultdict[str, dict[str, Cells]] = field(default_factory=lambda: defaultdict(dict))
     edited_at: list[float] = field(default_factory=list)  # seconds since the epoch
     not_understood: int = 0
     broken: str = ""  # the code by which Airtable says that this hook tells nothing any more
@@ -47,8 +56,11 @@ class Dirty:
         moment = datetime.fromisoformat(payload["timestamp"]).timestamp()
         for table, changes in payload.get("changedTablesById", {}).items():
             self._take_table(table, changes)
-        self.shapes.update(_ids(payload.get("createdTablesById", {})))
-        self.shapes.update(_ids(payload.get("destroyedTableIds", [])))
+        if others := (
+            _ids(payload.get("createdTablesById", {})) | _ids(payload.get("destroyedTableIds", []))
+        ):
+            self.shapes |= others
+            self.reshaped = True
         self.edited_at.append(moment)
 
     def _take_table(self, table: str, changes: dict[str, Any]) -> None:
@@ -58,25 +70,48 @@ class Dirty:
         )
         if touched := _ids(created) | _ids(changed):
             self.records[table] |= touched
-            for each in (
-                *created.values(),
-                *(record.get("current") for record in changed.values()),
-            ):
-                self._take_hints(each)
+            for record, said in created.items():
+                self._take_hints(table, record, said)
+            for record, said in changed.items():
+                self._take_hints(table, record, said.get("unchanged"))
+                self._take_hints(table, record, said.get("current"))
         if gone := _ids(changes.get("destroyedRecordIds", [])):
             self.destroyed[table] |= gone
-        names = ("createdFieldsById", "changedFieldsById", "destroyedFieldIds", "changedMetadata")
-        if any(changes.get(name) for name in names):
-            self.shapes.add(table)
+        self._take_fields(table, changes)
 
-    def _take_hints(self, cells: Any) -> None:
-        for value in (cells or {}).get("cellValuesByFieldId", {}).values():
+    def _take_fields(self, table: str, changes: dict[str, Any]) -> None:
+        names = ("createdFieldsById", "changedFieldsById", "destroyedFieldIds", "changedMetadata")
+        if not any(changes.get(name) for name in names):
+            return
+        self.shapes.add(table)
+        self.reshaped = self.reshaped or bool(changes.get("changedMetadata"))
+        there = self.fields[table]
+        for id_, said in changes.get("createdFieldsById", {}).items():
+            there[id_] = _name(said)
+        later: dict[str, str | None] = dict.fromkeys(_ids(changes.get("destroyedFieldIds", [])))
+        for id_, said in changes.get("changedFieldsById", {}).items():
+            if "name" in said["current"]:  # not only its type
+                later[id_] = _name(said["current"])
+        self.old_fields |= later.keys() - there.keys()
+        there |= later
+
+    def _take_hints(self, table: str, record: str, said: Any) -> None:
+        there = self.cells[table]
+        if record not in there and sum(map(len, self.cells.values())) >= MOST_HINTS:
+            return
+        cells = there.setdefault(record, {})
+        for field_id, value in (said or {}).get("cellValuesByFieldId", {}).items():
             if isinstance(value, str):
-                self.texts.add(value[:100])
-            elif isinstance(value, list):
-                self.links |= {
-                    str(each["id"]) for each in value if isinstance(each, dict) and "id" in each
-                }
+                cells[field_id] = value[:100]
+            elif isinstance(value, list | None):
+                linked = (each for each in value or () if isinstance(each, dict) and "id" in each)
+                cells[field_id] = tuple(str(each["id"]) for each in linked)
+
+
+def _name(said: dict[str, Any]) -> str:
+    if not isinstance(name := said["name"], str):
+        raise TypeError("not a name")
+    return name
 
 
 def _ids(container: Any) -> set[str]:

@@ -10,6 +10,8 @@ import json
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -52,9 +54,10 @@ class Pings:
         except (DatabaseError, TimeoutError) as error:
             logger.warning("The hook's secret can't be read: %s", error or "it takes too long")
             return refusal(503, "Try again.")  # Airtable does, for a day
-        if not _is_ping(body):
+        if (ping := _ping(body)) is None:
             return refusal(400, "The body is not what Airtable sends.")
-        asyncio.get_running_loop().run_in_executor(_THREADS, self._follow, mac)
+        if not _is_outdated(ping):
+            asyncio.get_running_loop().run_in_executor(_THREADS, self._follow, mac)
         return Response(status=204)
 
     async def _is_authentic(self, mac: str, body: bytes) -> bool:
@@ -104,12 +107,22 @@ def _fits(secret: bytes, mac: str, body: bytes) -> bool:
     return hmac.compare_digest(expected, mac) and bool(secret)
 
 
-def _is_ping(body: bytes) -> bool:
+def _ping(body: bytes) -> dict[str, Any] | None:
     try:
         ping = json.loads(body)
     except (ValueError, RecursionError):
+        return None
+    return ping if isinstance(ping, dict) and isinstance(ping.get("webhook"), dict) else None
+
+
+def _is_outdated(ping: dict[str, Any]) -> bool:
+    """Older than Airtable repeats one for: it is remembered no longer, and whoever sends it does so
+    once more."""
+    try:
+        moment = datetime.fromisoformat(ping["timestamp"])
+        return (datetime.now(UTC) - moment).total_seconds() > feed_marks.PING_REMEMBERED_SECONDS
+    except (KeyError, TypeError, ValueError):
         return False
-    return isinstance(ping, dict) and isinstance(ping.get("webhook"), dict)
 
 
 PINGS = Pings()

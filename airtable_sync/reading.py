@@ -1,12 +1,14 @@
 """Reading the whole base, before anything is published, and noticing when it changed its shape."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from airtable_sync.airtable import Airtable, Record
 from airtable_sync.cells import text_of
 from airtable_sync.mapping import Mapping
 from airtable_sync.numbers import e164
+from airtable_sync.side_by_side import one_by_one, side_by_side
 
 Progress = Callable[[str, int], None]  # the table that is being read, and how many are done
 PUBLISHING = "Publishing"  # what comes after the tables
@@ -37,22 +39,27 @@ class Reading:
         ]
 
 
-def read_all(mapping: Mapping, airtable: Airtable, progress: Progress) -> Reading:
-    """Every table once. Raises AirtableError."""
-    reading = Reading()
-    for table in mapping.tables():
-        records: dict[str, Record] = {}
-        seen: dict[str, None] = {}
-        last: dict[str, None] = {}
-        for page in airtable.all(table, mapping.wanted_fields(table)):
+def read_all(
+    mapping: Mapping, airtable: Airtable, progress: Progress, *, at_once: bool = False
+) -> Reading:
+    """Every table once; all of them `at_once`, or one after the other. Raises AirtableError."""
+    seen: dict[str, dict[str, None]] = {table: {} for table in mapping.tables()}
+    last: dict[str, dict[str, None]] = {table: {} for table in mapping.tables()}
+    reading = Reading({table: {} for table in mapping.tables()})
+    pages = side_by_side(mapping, airtable) if at_once else one_by_one(mapping, airtable)
+    with closing(pages):
+        for table, page in pages:
+            records = reading.tables[table]
             records.update((record["id"], record) for record in page)
-            last = dict.fromkeys(name for record in page for name in record["fields"]) or last
-            seen.update(last)
+            names = dict.fromkeys(name for record in page for name in record["fields"])
+            last[table] = names or last[table]
+            seen[table].update(names)
             if table == mapping.root.table:
                 _normalise_numbers(mapping, page)
             progress(table, len(records))
-        reading.tables[table], reading.seen[table] = records, list(seen)
-        reading.faded[table] = [name for name in seen if name not in last]
+    for table, names in seen.items():
+        reading.seen[table] = list(names)
+        reading.faded[table] = [name for name in names if name not in last[table]]
     return reading
 
 

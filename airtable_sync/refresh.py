@@ -32,6 +32,7 @@ class Options:
     force: bool = False
     full: bool = False
     dry_run: bool = False
+    at_once: bool = False  # all tables side by side
     by: str = Run.By.COMMAND
     user: str = ""  # who pressed the button
 
@@ -133,7 +134,8 @@ class _Refresh:
     def _one_reading(self, mapping: Mapping) -> Reading:
         """Raises Torn."""
         try:
-            reading = read_all(mapping, self.airtable, self.progress)
+            at_once = self.options.at_once
+            reading = read_all(mapping, self.airtable, self.progress, at_once=at_once)
         except AirtableError as error:
             if not isinstance(error, PASSING) and not self.options.force:
                 gate.explain(error, mapping, self.airtable)

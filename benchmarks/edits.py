@@ -47,7 +47,8 @@ class Edits:
             self.one_agent_more,
             self.that_agent_deleted,
             self.several_at_once,
-            self.a_client_deleted,
+            self.a_number_of_its_own,
+            self.its_client_deleted,
             self.a_field_more,
             self.a_field_less,
         ]
@@ -131,11 +132,14 @@ class Edits:
                 self._update("dynamic_variables", row, {"account_type": "basic"})
             return self._named(self._word())
 
-    def a_client_deleted(self) -> tuple[str, Holds]:
+    def a_number_of_its_own(self) -> tuple[str, Holds]:
         cells = {"twilio_number": self._number(), "client": [self.made["client"]]}
         self.base.table("twilio_number").create(cells)
+        return self._number(), _is_known
+
+    def its_client_deleted(self) -> tuple[str, Holds]:
         self.base.table("client").delete(self.made["client"])
-        return self._number(), _is_unknown
+        return self._number(-1), _is_unknown
 
     def a_field_more(self) -> tuple[str, Holds]:
         self.base.table("dynamic_variables").add_field(Field("mood"))

@@ -91,7 +91,7 @@ def test_edits_of_every_kind_are_live_after_a_ping(
 ) -> None:
     with following(tmp_path, valkey, limited) as server:
         limited.latency = latency
-        wait_for_live(server, Edits(limited.base()), 36)
+        wait_for_live(server, Edits(limited.base()), 38)
         assert not limited.limits.overruns
         assert told(server, NOBODY) is None
 
@@ -101,7 +101,7 @@ def test_edits_of_every_kind_are_live_after_a_poll(
 ) -> None:
     poll = {"AIRTABLE_CHANGES": "poll", "AIRTABLE_POLL_SECONDS": "2"}
     with following(tmp_path, valkey, limited, **poll) as server:
-        wait_for_live(server, Edits(limited.base()), 18)
+        wait_for_live(server, Edits(limited.base()), 19)
         assert not limited.limits.overruns
 
 

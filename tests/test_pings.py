@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,6 +97,19 @@ def test_a_second_identical_one_does_nothing(woken: Woken) -> None:
     other = BODY.replace(b"x", b"y")
     ping(other)
     until(lambda: len(woken.told) == 2)
+
+
+def test_one_that_is_older_than_it_would_be_remembered_does_nothing(woken: Woken) -> None:
+    """Airtable repeats a ping for less than a day."""
+
+    def of(hours: float) -> bytes:
+        moment = datetime.now(UTC) - timedelta(hours=hours)
+        return BODY.replace(b'"x"', f'"{moment.isoformat()}"'.encode())
+
+    assert ping(of(24.1)).status == 204
+    assert nothing_was_done(woken)
+    assert ping(of(23)).status == 204
+    until(lambda: woken.told == [False])
 
 
 @pytest.mark.parametrize(

