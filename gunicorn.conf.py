@@ -1,6 +1,7 @@
 """How the service is run: `gunicorn siftly.asgi` reads this file by itself.
 https://docs.gunicorn.org/en/stable/settings.html"""
 
+import gc
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
@@ -23,3 +24,9 @@ timeout = 30
 graceful_timeout = 25  # Render gives 30 seconds
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
+
+
+def when_ready(_: object) -> None:
+    """Processes share what was imported, until a collection of garbage would look at it.
+    https://docs.python.org/3/library/gc.html#gc.freeze"""
+    gc.freeze()

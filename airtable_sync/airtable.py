@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 import requests
 from django.conf import settings
-from pyairtable import Api, formulas
-from pyairtable.formulas import Formula
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from airtable_sync import access, budget
+from airtable_sync import access, budget, formulas
 from airtable_sync.airtable_errors import (
     AirtableError,
     IteratorLost,
@@ -24,6 +22,9 @@ from airtable_sync.airtable_errors import (
     error_of,
 )
 from airtable_sync.kept_connections import ClosedMeanwhile, KeptConnections
+
+if TYPE_CHECKING:
+    from pyairtable import Api
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +96,9 @@ class Airtable:
         return self._restarting(table, _options(fields))
 
     def matching(
-        self, table: str, formula: Formula, fields: Sequence[str] | None = None
+        self, table: str, formula: str, fields: Sequence[str] | None = None
     ) -> list[Record]:
-        pages = self._restarting(table, {**_options(fields), "formula": str(formula)})
+        pages = self._restarting(table, {**_options(fields), "formula": formula})
         return list({record["id"]: record for page in pages for record in page}.values())
 
     def by_ids(
@@ -108,8 +109,7 @@ class Airtable:
         found: list[Record] = []
         for start in range(0, len(wanted), IDS_PER_REQUEST):
             chunk = wanted[start : start + IDS_PER_REQUEST]
-            any_of = formulas.OR(*(formulas.EQ(formulas.RECORD_ID(), each) for each in chunk))
-            found.extend(self.matching(table, any_of, fields))
+            found.extend(self.matching(table, formulas.any_record(chunk), fields))
         return found
 
     @contextmanager
@@ -147,8 +147,10 @@ class Airtable:
         return settings.AIRTABLE_BASE_ID
 
     @property
-    def _api(self) -> Api:
+    def _api(self) -> "Api":
         if not hasattr(self._threads, "api"):
+            from pyairtable import Api  # noqa: PLC0415 - see `formulas`
+
             limits = (self.patience.connect_seconds, self.patience.read_seconds)
             api = Api(
                 settings.AIRTABLE_API_KEY or "",

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
-from pyairtable import formulas
 
-from airtable_sync import fields
+from airtable_sync import fields, formulas
 from airtable_sync.airtable import FOR_A_CALL, FOR_A_PROBE, Airtable, Record
 from airtable_sync.cells import links_of
 from airtable_sync.entries import Entry
 from airtable_sync.join import Config, Invalid, claimed, join
 from airtable_sync.mapping import Mapping, Node, current
-from airtable_sync.numbers import e164, last_digits
+from airtable_sync.numbers import e164
 from airtable_sync.store import CALLS, asked_now
 from siftly.constant import constant
 
@@ -90,7 +89,7 @@ def looked_up(
 
 def probe() -> None:
     """Ask Airtable the least there is to ask. Raises AirtableError."""
-    PROBING.matching(current().root.table, formulas.FALSE())
+    PROBING.matching(current().root.table, formulas.nothing())
 
 
 def _entry(number: str, config: Config | None, asked_at: int) -> Entry:
@@ -132,9 +131,8 @@ def _claims(
     """The records that claim the numbers, and those that the roots claim: mostly one request."""
     table = mapping.root.table
     fields_ = mapping.wanted_fields(table)
-    wanted = [*_hold_the_digits_of(numbers, mapping.number_field)]
-    wanted += [formulas.EQ(formulas.RECORD_ID(), each) for each in roots]
-    records = airtable.matching(table, formulas.OR(*wanted), fields_)
+    wanted = formulas.any_number(numbers, mapping.number_field, roots)
+    records = airtable.matching(table, wanted, fields_)
     claims = claimed(mapping, records)
     more = {
         number
@@ -142,7 +140,7 @@ def _claims(
         if number not in numbers and any(record["id"] in roots for record in claiming)
     }
     if more:  # others may claim them, too
-        others = formulas.OR(*_hold_the_digits_of(more, mapping.number_field))
+        others = formulas.any_number(more, mapping.number_field)
         again = airtable.matching(table, others, fields_)
         claims = claimed(mapping, {each["id"]: each for each in [*records, *again]}.values())
     return claims, [*numbers, *filter(is_served, sorted(more))]
@@ -168,17 +166,6 @@ class _Tables:
 
     def of(self, table: str, ids: Collection[str]) -> list[Record]:
         return [self.records[table][each] for each in ids if each in self.records[table]]
-
-
-def _hold_the_digits_of(numbers: Collection[str], number_field: str) -> list[formulas.Formula]:
-    """Records that hold the same last digits, however the number is written and whatever follows
-    it (`;ext=5`, `@host`); which of them really are the number is decided in Python, by the same
-    function as in the refresh."""
-    digits = formulas.REGEX_REPLACE(
-        formulas.CONCATENATE(formulas.Field(number_field), ""), "[^0-9]+", ""
-    )
-    endings = sorted({last_digits(number) for number in numbers})
-    return [formulas.FIND(ending, digits) for ending in endings]
 
 
 def _ids(node: Node, parents: list[Record]) -> list[str]:

@@ -19,6 +19,7 @@ from airtable_sync import (
     database,
     database_copy,
     fields,
+    formulas,
     lookups,
 )
 from airtable_sync.airtable import FOR_A_CHANGE, Airtable
@@ -167,9 +168,11 @@ async def _upkeep() -> None:
     """Know the base's fields, and keep knowing them: what is looked up without them lacks the
     variables that are empty."""
     pause = FIRST_PAUSE_SECONDS
+    await _first_load_ended.wait()
     while settings.AIRTABLE_API_KEY:
         known = False
         try:
+            await asyncio.to_thread(formulas.load)
             known = await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
         except Exception:
             logger.exception("The upkeep failed")

@@ -28,7 +28,7 @@ REFRESH = Patience(1.0, 1.0, 1.0, (), 0.0, 20.0, is_call=False)
 
 
 def ask(airtable: Airtable) -> None:
-    airtable.matching("client", formulas.EQ(formulas.Field("name"), "x"))
+    airtable.matching("client", str(formulas.EQ(formulas.Field("name"), "x")))
 
 
 def most_in_a_window(starts: list[float]) -> int:

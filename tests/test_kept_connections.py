@@ -28,7 +28,7 @@ ONCE = Patience(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
 
 
 def ask(airtable: Airtable) -> None:
-    airtable.matching("client", formulas.EQ(formulas.Field("name"), "x"))
+    airtable.matching("client", str(formulas.EQ(formulas.Field("name"), "x")))
 
 
 def test_what_was_closed_while_idle_is_opened_again(airtable: Sandbox) -> None:

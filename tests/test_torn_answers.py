@@ -137,7 +137,7 @@ def tearing(airtable: Sandbox, settings: Any) -> Iterator[Tearing]:
 
 
 def asked(client: Airtable, word: str) -> str:
-    (record,) = client.matching("client", formulas.EQ(formulas.Field("word"), word))
+    (record,) = client.matching("client", str(formulas.EQ(formulas.Field("word"), word)))
     return str(record["fields"]["word"])
 
 
