@@ -70,7 +70,7 @@ def test_on_render_a_secret_key_is_required() -> None:
 
 
 def test_the_cron_job_has_no_address_and_needs_none() -> None:
-    pushed = {**GOOD, "AIRTABLE_CHANGES": "push"}
+    pushed = {**GOOD, "AIRTABLE_CHANGES": "push", "AIRTABLE_PLAN": "team"}
     assert manage("check", **pushed).returncode == 1
     on_render = {"RENDER": "true", "RENDER_SERVICE_TYPE": "cron"}
     done = manage("check", **pushed, **on_render, DATABASE_URL="postgres://u:p@h/d")
@@ -85,6 +85,9 @@ def test_an_empty_value_means_not_set() -> None:
     "url",
     [
         "redis://h?db=x",
+        "redis://h/abc",
+        "rediss://h/0/1",
+        "redis://h/-1",
         "redis://h?foo=1",
         "redis://h?socket_timeout=abc",
         "unix://",
@@ -131,6 +134,17 @@ def test_the_server_does_not_start_with_bad_values_and_says_them_all(tmp_path: P
     )
     assert done.returncode == 1
     assert all(name in done.stderr for name in BAD if name not in ("PORT", "WEB_CONCURRENCY"))
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("processes", ["abc", "0"])
+def test_a_number_of_processes_that_gunicorn_cannot_read_ends_the_migration_before_it(
+    processes: str,
+) -> None:
+    """gunicorn itself reads it when it is imported, before any line of ours."""
+    done = manage("migrate", "--no-input", **GOOD, WEB_CONCURRENCY=processes)
+    assert done.returncode == 1
+    assert "WEB_CONCURRENCY" in done.stderr
     assert "Traceback" not in done.stderr
 
 
