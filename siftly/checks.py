@@ -1,14 +1,11 @@
-"""What is wrong with the settings, all at once: in `manage.py check`, and when the server starts.
-No message holds a value, for some values are secrets."""
+"""What is wrong with the settings, all at once: in `manage.py check`, and when the server starts
+(`server_log`). No message holds a value, for some values are secrets."""
 
-import sys
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
-from django.core.management import BaseCommand
-from django.core.management.base import SystemCheckError
 
 from airtable_sync.mapping import MappingError, current
 from airtable_sync.numbers import e164
@@ -141,11 +138,3 @@ def cache_format(**_: Any) -> list[CheckMessage]:
             or "COMPRESSOR" in cache["OPTIONS"]
         )
     ]
-
-
-def refuse_to_start_with_errors() -> None:
-    """End the process with a list of everything that is wrong; print warnings and go on."""
-    try:
-        BaseCommand(stdout=sys.stderr, stderr=sys.stderr).check()
-    except SystemCheckError as error:
-        sys.exit(str(error))
