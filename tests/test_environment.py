@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.render import WEB, variables
 from tests.server import ROOT, environment, free_port, manage
 from webhooks.platforms import PLATFORMS
 
@@ -79,6 +80,23 @@ def test_the_cron_job_has_no_address_and_needs_none() -> None:
 
 def test_an_empty_value_means_not_set() -> None:
     assert manage("check", CACHE_TTL_SECONDS="", TO_NUMBERS=" ", **GOOD).returncode == 0
+
+
+def settings_with(**variables: str) -> dict[str, str]:
+    """All settings, as `diffsettings` shows them, but for objects in memory."""
+    shown = manage("diffsettings", "--all", **variables)
+    assert shown.returncode == 0, shown.stderr
+    return dict(
+        line.partition("=")[::2] for line in shown.stdout.splitlines() if " at 0x" not in line
+    )
+
+
+@pytest.mark.parametrize("value", ["", " "], ids=["empty", "blank"])
+def test_what_render_asks_for_and_nobody_fills_in_is_as_if_it_were_not_there(value: str) -> None:
+    asked = {key for key, each in variables(WEB).items() if each.get("sync") is False}
+    with_its_own = {"RETELL_API_KEY"}  # which these tests set
+    unset = settings_with(RETELL_API_KEY="")
+    assert settings_with(**dict.fromkeys(asked | with_its_own, value)) == unset
 
 
 @pytest.mark.parametrize(
