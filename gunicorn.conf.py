@@ -10,7 +10,9 @@ import django
 
 django.setup()
 
-from siftly.checks import refuse_to_start_with_errors  # noqa: E402
+from django.conf import settings  # noqa: E402
+
+from siftly.server_log import ServerLog, refuse_to_start_with_errors  # noqa: E402
 
 refuse_to_start_with_errors()
 
@@ -23,6 +25,8 @@ keepalive = 65  # longer than the proxies in front, so that they never write int
 timeout = 30
 graceful_timeout = 25  # Render gives 30 seconds
 control_socket_disable = True
+logger_class = ServerLog  # LOG_FORMAT and LOG_LEVEL hold for the server's own lines, too
+loglevel = settings.LOG_LEVEL.lower()
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 
 

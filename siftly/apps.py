@@ -5,6 +5,11 @@ class SiftlyConfig(AppConfig):
     name = "siftly"
 
     def ready(self) -> None:
-        from siftly import checks, security_checks, sentry  # noqa: F401, PLC0415 - registers them
+        from siftly import (  # noqa: PLC0415 - registers them
+            alert_checks,  # noqa: F401
+            checks,  # noqa: F401
+            security_checks,  # noqa: F401
+            sentry,
+        )
 
         sentry.start()

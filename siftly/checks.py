@@ -1,19 +1,18 @@
-"""What is wrong with the settings, all at once: in `manage.py check`, and when the server starts.
-No message holds a value, for some values are secrets."""
+"""What is wrong with the settings, all at once: in `manage.py check`, and when the server starts
+(`server_log`). No message holds a value, for some values are secrets."""
 
-import os
-import sys
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
-from django.core.management import BaseCommand
-from django.core.management.base import SystemCheckError
 
 from airtable_sync.mapping import MappingError, current
 from airtable_sync.numbers import e164
 from webhooks.platforms import PLATFORMS
+
+# Who sets these means to use that platform.
+OWN_TO_A_PLATFORM = {"VAPI_ASSISTANT_ID": "vapi", "TWILIO_CONNECT_URL": "twilio"}
 
 
 @register()
@@ -52,6 +51,21 @@ def no_platform(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def platform_without_its_secret(**_: Any) -> list[CheckMessage]:
+    hint = "docs/platforms.md says where the platform shows its secret."
+    return [
+        Warning(
+            f"{name} is set, and {PLATFORMS[platform].secrets_setting} is not: "
+            f"every call of {platform} gets a 404.",
+            hint=hint,
+            id="siftly.W015",
+        )
+        for name, platform in OWN_TO_A_PLATFORM.items()
+        if getattr(settings, name) and not getattr(settings, PLATFORMS[platform].secrets_setting)
+    ]
+
+
+@register()
 def platform_secrets(**_: Any) -> list[CheckMessage]:
     hint = "Copy it anew from the platform; several are separated by commas."
     return [
@@ -60,16 +74,6 @@ def platform_secrets(**_: Any) -> list[CheckMessage]:
         for secret in getattr(settings, platform.secrets_setting)
         if (problem := platform.problem_with(secret))
     ]
-
-
-@register()
-def alerts(**_: Any) -> list[CheckMessage]:
-    if not settings.ALERT_EMAIL or os.environ.get("EMAIL_URL"):
-        return []
-    sentence = (
-        "ALERT_EMAIL is set, and EMAIL_URL is not: alerts are handed to this machine's port 25."
-    )
-    return [Warning(sentence, hint="submission://user:…@host", id="siftly.W011")]
 
 
 @register()
@@ -134,11 +138,3 @@ def cache_format(**_: Any) -> list[CheckMessage]:
             or "COMPRESSOR" in cache["OPTIONS"]
         )
     ]
-
-
-def refuse_to_start_with_errors() -> None:
-    """End the process with a list of everything that is wrong; print warnings and go on."""
-    try:
-        BaseCommand(stdout=sys.stderr, stderr=sys.stderr).check()
-    except SystemCheckError as error:
-        sys.exit(str(error))

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from environs import Env, EnvError, EnvValidationError
 from siftly.databases import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_REDIS_DATABASE = re.compile("/?|/[0-9]{1,5}/?")  # redis-py takes anything else for 0
 
 env = Env(eager=False)
 # A file of the developer's own, never in production; ENV_FILE names another one (tests: none).
@@ -56,6 +58,8 @@ def _redis(url: str | None) -> str | None:
     address = _address(url, ("redis", "rediss", "unix"))
     if address is None:
         return None
+    if urlsplit(address).scheme != "unix" and not _REDIS_DATABASE.fullmatch(urlsplit(address).path):
+        raise EnvError("What stands behind the host is no database number, such as /0.")
     try:
         redis.ConnectionPool.from_url(address).make_connection()  # connects to nothing yet
     except (ValueError, TypeError):

@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from functools import lru_cache
+from select import PIPE_BUF
 from typing import Any, cast
 
 # What no line tells is not found out: half the cost of a record (docs.python.org/howto/logging,
@@ -114,16 +116,37 @@ class BackgroundHandler(logging.Handler):
                 time.sleep(0)  # lets go of the interpreter: who answers a call goes first
             lines.append(self._line(self._records.popleft()))
         if self._dropped:
-            lines.append(f"{self._dropped} lines before this one were dropped.")
+            told = f"{self._dropped} lines before this one were dropped."
+            lines.append(self._line(_warning(told)))
             self._dropped = 0
-        if lines:
-            print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
+        for piece in _pieces(lines):
+            sys.stderr.write(piece)
+            sys.stderr.flush()
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
             return self.format(record)
         except Exception as error:  # noqa: BLE001 - the thread goes on, and says so
-            return f"A line of {record.name} can't be written: {error!r}"
+            return self.format(_warning(f"A line of {record.name} can't be written: {error!r}"))
+
+
+def _warning(message: str) -> logging.LogRecord:
+    return logging.LogRecord(__name__, logging.WARNING, "", 0, message, (), None)
+
+
+def _pieces(lines: list[str]) -> Iterator[str]:
+    """Whole lines, as many as a pipe takes at once (POSIX' PIPE_BUF): what is longer may be torn by
+    another process that writes there."""
+    piece, length = [], 0
+    for line in lines:
+        size = len(line.encode(errors="backslashreplace")) + 1
+        if piece and length + size > PIPE_BUF:
+            yield "".join(piece)
+            piece, length = [], 0
+        piece.append(f"{line}\n")
+        length += size
+    if piece:
+        yield "".join(piece)
 
 
 class Line:
@@ -189,3 +212,14 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
         return json.dumps(event, default=str)
+
+
+def formatter_named(name: str) -> logging.Formatter:
+    """That of LOG_FORMAT."""
+    return JsonFormatter() if name == "json" else TextFormatter()
+
+
+def write_what_waits() -> None:
+    """Before a process ends without `atexit`."""
+    for handler in logging.getLogger().handlers:
+        handler.close()

@@ -13,6 +13,8 @@ from webhooks.platforms import PLATFORMS
 LEAST_KEY, LEAST_TOKEN = 32, 20  # letters …
 LEAST_DIFFERENT = 10  # … and how many of them differ: a hexadecimal key has 16 to choose from
 MAKE_ONE = "Make a long random one: openssl rand -hex 24"
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+MAKE_STANDARD_ONE = 'Make a long random one: echo "whsec_$(openssl rand -base64 32)"'
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _OF_AN_EXAMPLE = re.compile("insecure|change|secret|example|default|password|django", re.I)
 
@@ -95,11 +97,15 @@ def chosen_secrets(**_: Any) -> list[CheckMessage]:
     platforms' own."""
     names = [platform.secrets_setting for platform in PLATFORMS.values()]
     return [
-        Warning(f"{name} is short enough to be guessed.", hint=MAKE_ONE, id="siftly.W011")
+        Warning(f"{name} is short enough to be guessed.", hint=_made_for(name), id="siftly.W011")
         for name in names
         if name.endswith("_WEBHOOK_SECRET")
         and any(_can_be_guessed(secret, LEAST_TOKEN) for secret in getattr(settings, name))
     ]
+
+
+def _made_for(name: str) -> str:
+    return MAKE_STANDARD_ONE if name == "STANDARD_WEBHOOK_SECRET" else MAKE_ONE
 
 
 @register(Tags.security)
@@ -120,6 +126,16 @@ def airtable_address(**_: Any) -> list[CheckMessage]:
     sentence = "AIRTABLE_API_URL is not https://: the token travels in the clear."
     hint = "Leave it out, for Airtable's own."
     return [Warning(sentence, hint=hint, id="siftly.W013")]
+
+
+@register(Tags.security)
+def alert_address(**_: Any) -> list[CheckMessage]:
+    parts = urlsplit(settings.ALERT_WEBHOOK_URL or "")
+    if parts.scheme != "http" or parts.hostname in _LOCAL:
+        return []
+    sentence = "ALERT_WEBHOOK_URL is not https://: who listens on the way can write there, too."
+    hint = "Copy it anew, with the s in https://."
+    return [Warning(sentence, hint=hint, id="siftly.W016")]
 
 
 @register()

@@ -21,7 +21,15 @@ DATABASES = {database["name"]: database for database in BLUEPRINT["databases"]}
 GROUPS = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
 WEB, CRON = SERVICES["siftly"], SERVICES["siftly-refresh"]
 # What render.yaml asks for, and anybody may see.
-NO_SECRETS = {"AIRTABLE_BASE_ID", "VAPI_ASSISTANT_ID", "TWILIO_CONNECT_URL"}
+NO_SECRETS = {
+    "AIRTABLE_BASE_ID",
+    "AIRTABLE_PLAN",
+    "AIRTABLE_POLL_SECONDS",
+    "LOOKUP_DEADLINE_SECONDS",
+    "TO_NUMBERS",
+    "TWILIO_CONNECT_URL",
+    "VAPI_ASSISTANT_ID",
+}
 
 
 def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:

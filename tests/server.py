@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,16 +91,24 @@ def environment(**variables: str) -> dict[str, str]:
     }
 
 
+GUNICORN = (sys.executable, "-m", "gunicorn", "siftly.asgi")
+
+
 @contextlib.contextmanager
 def serving(
-    folder: Path, variables: Mapping[str, str], processes: int = 2, port: int = 0
+    folder: Path,
+    variables: Mapping[str, str],
+    processes: int = 2,
+    port: int = 0,
+    *,
+    root: Path = ROOT,
+    command: Sequence[str | Path] = GUNICORN,
 ) -> Iterator[Server]:
     port = port or free_port()
     env = environment(PORT=str(port), WEB_CONCURRENCY=str(processes), **variables)
     log = folder / "gunicorn.log"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "gunicorn", "siftly.asgi"]
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=root, env=env, stdout=output, stderr=output)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         _wait_until_ready(server, answers=20 if processes > 1 else 1)

@@ -30,7 +30,7 @@ from airtable_sync.store import CALLS
 from airtable_sync.telemetry import flush, run_results
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
-from siftly.checks import alerts as alerts_check
+from siftly.alert_checks import mail_server as alerts_check
 from tests import commands
 from tests.commands import run
 from tests.conftest import use_redis, variables_of
@@ -299,7 +299,7 @@ class TestTrial:
         self, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         settings.ALERT_EMAIL = ["ops@example.com"]
-        assert [each.id for each in alerts_check()] == ["siftly.W011"]
+        assert [each.id for each in alerts_check()] == ["siftly.W014"]
         monkeypatch.setenv("EMAIL_URL", "smtp://host")
         assert alerts_check() == []
 

@@ -1,7 +1,9 @@
 """What the checks say of settings that would let strangers in, each by its id and with a hint."""
 
+import base64
 import re
 import secrets
+import subprocess
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ PRODUCTION = {
     "METRICS_TOKEN": secrets.token_hex(24),
 }
 SECRET = re.compile("KEY|TOKEN|SECRET|REDIS_URL")
-ID = re.compile(r"siftly\.[EW]\d{3}")
+ID = re.compile(r"siftly\.[EIW]\d{3}")
 
 
 def found() -> dict[str, CheckMessage]:
@@ -52,6 +54,14 @@ def found() -> dict[str, CheckMessage]:
         ({"TO_NUMBERS": ["nobody"]}, "siftly.E004"),
         ({"AIRTABLE_MAPPING": "/nowhere.toml"}, "siftly.E003"),
         ({"TELNYX_PUBLIC_KEY": ["no key"]}, "siftly.E008"),
+        ({"ALERT_EMAIL": ["you@example.com"]}, "siftly.W014"),
+        ({"ALERT_EMAIL": ["you@example.com", "nonsense"]}, "siftly.E013"),
+        ({"ALERT_WEBHOOK_URL": "http://chat.example.com/hook"}, "siftly.W016"),
+        ({"VAPI_ASSISTANT_ID": "assistant"}, "siftly.W015"),
+        ({"TWILIO_CONNECT_URL": "wss://agent.example.com"}, "siftly.W015"),
+        ({"AIRTABLE_CHANGES": "poll"}, "siftly.I001"),
+        ({"ALERT_EMAIL": ["you@example.com"]}, "siftly.I001"),
+        ({"ALERT_WEBHOOK_URL": "https://chat.example.com/hook"}, "siftly.I001"),
     ],
 )
 def test_each_trouble_has_its_id(changes: dict[str, Any], expected: str, settings: Any) -> None:
@@ -73,6 +83,9 @@ def test_each_trouble_has_its_id(changes: dict[str, Any], expected: str, setting
         {"REDIS_URL": "rediss://x.upstash.io:6379/0"},
         {"REDIS_URL": "rediss://h?ssl_cert_reqs=required&ssl_ca_certs=/f"},
         {"RETELL_API_KEY": ["short"]},  # is Retell's own
+        {"ALERT_WEBHOOK_URL": "http://127.0.0.1:9/hook", "AIRTABLE_PLAN": "team"},
+        {"AIRTABLE_CHANGES": "poll", "REDIS_URL": "redis://h", "AIRTABLE_PLAN": "free"},
+        {"VAPI_ASSISTANT_ID": "assistant", "VAPI_WEBHOOK_SECRET": [secrets.token_hex(24)]},
     ],
 )
 def test_what_is_right_raises_nothing(changes: dict[str, Any], settings: Any) -> None:
@@ -106,13 +119,20 @@ def test_random_keys_pass(monkeypatch: pytest.MonkeyPatch) -> None:
             assert not {"siftly.W005", "siftly.E010"} & set(found())
 
 
-def test_the_table_of_ids_is_complete() -> None:
-    sources = [(ROOT / "siftly" / name).read_text() for name in ("checks.py", "security_checks.py")]
+def test_a_guessable_secret_is_told_how_one_of_its_kind_is_made(settings: Any) -> None:
+    settings.STANDARD_WEBHOOK_SECRET = ["whsec_" + base64.b64encode(b"short").decode()]
+    hint = str(found()["siftly.W011"].hint)
+    command = hint.partition(": ")[2]
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    settings.STANDARD_WEBHOOK_SECRET = [made.strip()]
+    assert not {"siftly.W011", "siftly.E008"} & set(found())
+
+
+def test_each_id_stands_once_in_the_source_and_once_in_the_table() -> None:
+    sources = [each.read_text() for each in sorted((ROOT / "siftly").glob("*checks.py"))]
     ids = ID.findall("".join(sources))
     table = re.findall(rf"^\| `({ID.pattern})`", (ROOT / "docs/checks.md").read_text(), re.M)
-    assert set(ids) == set(table)
-    assert table == sorted(table)
-    assert len(table) == len(set(table))
+    assert sorted(ids) == table == sorted(set(table))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.render import WEB, variables
 from tests.server import ROOT, environment, free_port, manage
 from webhooks.platforms import PLATFORMS
 
@@ -70,7 +71,7 @@ def test_on_render_a_secret_key_is_required() -> None:
 
 
 def test_the_cron_job_has_no_address_and_needs_none() -> None:
-    pushed = {**GOOD, "AIRTABLE_CHANGES": "push"}
+    pushed = {**GOOD, "AIRTABLE_CHANGES": "push", "AIRTABLE_PLAN": "team"}
     assert manage("check", **pushed).returncode == 1
     on_render = {"RENDER": "true", "RENDER_SERVICE_TYPE": "cron"}
     done = manage("check", **pushed, **on_render, DATABASE_URL="postgres://u:p@h/d")
@@ -81,10 +82,30 @@ def test_an_empty_value_means_not_set() -> None:
     assert manage("check", CACHE_TTL_SECONDS="", TO_NUMBERS=" ", **GOOD).returncode == 0
 
 
+def settings_with(**variables: str) -> dict[str, str]:
+    """All settings, as `diffsettings` shows them, but for objects in memory."""
+    shown = manage("diffsettings", "--all", **variables)
+    assert shown.returncode == 0, shown.stderr
+    return dict(
+        line.partition("=")[::2] for line in shown.stdout.splitlines() if " at 0x" not in line
+    )
+
+
+@pytest.mark.parametrize("value", ["", " "], ids=["empty", "blank"])
+def test_what_render_asks_for_and_nobody_fills_in_is_as_if_it_were_not_there(value: str) -> None:
+    asked = {key for key, each in variables(WEB).items() if each.get("sync") is False}
+    with_its_own = {"RETELL_API_KEY"}  # which these tests set
+    unset = settings_with(RETELL_API_KEY="")
+    assert settings_with(**dict.fromkeys(asked | with_its_own, value)) == unset
+
+
 @pytest.mark.parametrize(
     "url",
     [
         "redis://h?db=x",
+        "redis://h/abc",
+        "rediss://h/0/1",
+        "redis://h/-1",
         "redis://h?foo=1",
         "redis://h?socket_timeout=abc",
         "unix://",
@@ -131,6 +152,17 @@ def test_the_server_does_not_start_with_bad_values_and_says_them_all(tmp_path: P
     )
     assert done.returncode == 1
     assert all(name in done.stderr for name in BAD if name not in ("PORT", "WEB_CONCURRENCY"))
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("processes", ["abc", "0"])
+def test_a_number_of_processes_that_gunicorn_cannot_read_ends_the_migration_before_it(
+    processes: str,
+) -> None:
+    """gunicorn itself reads it when it is imported, before any line of ours."""
+    done = manage("migrate", "--no-input", **GOOD, WEB_CONCURRENCY=processes)
+    assert done.returncode == 1
+    assert "WEB_CONCURRENCY" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -24,7 +24,7 @@ from webhooks.platforms import PLATFORMS
 
 # https://render.com/schema/render.yaml.json as of October 2026; sha256 a0d4e8a3eb119a1b…
 SCHEMA = json.loads((ROOT / "tests/data/render.schema.json").read_text(encoding="utf-8"))
-# What the settings read, and render.yaml leaves to whoever wants it, or to Render.
+# What the settings read, and render.yaml leaves out: nothing that both services must agree on.
 LEFT_OUT = {
     "DEBUG": "for development only",
     "AIRTABLE_API_URL": "for development only",
@@ -32,14 +32,10 @@ LEFT_OUT = {
     "PORT": "Render's",
     "RENDER_EXTERNAL_HOSTNAME": "Render's",
     "RENDER_EXTERNAL_URL": "Render's",
-    "PUBLIC_URL": "Render's address, unless there is one of one's own",
-    "ALLOWED_HOSTS": "Render's and PUBLIC_URL's",
-    "AIRTABLE_MAPPING": "the linked layout, unless said",
-    "TO_NUMBERS": "all, unless said",
-    "AIRTABLE_PLAN": "nobody knows it here",
-    "AIRTABLE_POLL_SECONDS": "follows from the plan",
-    "LOOKUP_DEADLINE_SECONDS": "each platform's own",
+    "PUBLIC_URL": "the web service's alone, and Render's address unless there is one of one's own",
+    "ALLOWED_HOSTS": "the web service's alone, and follows from PUBLIC_URL",
 }
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECRET = re.compile("KEY|SECRET|TOKEN|URL|PASSWORD|DSN")
 
 
@@ -107,6 +103,7 @@ def test_values_in_the_file_are_the_settings_own_defaults() -> None:
         if "value" in each and key not in ours:
             assert isinstance(each["value"], str)
             default = getattr(settings, key)
+            default = default.removeprefix(f"{ROOT}/") if isinstance(default, str) else default
             shown = json.dumps(default) if isinstance(default, dict) else str(default)
             assert (key, each["value"]) == (key, shown)
 
@@ -125,6 +122,34 @@ def test_a_secret_is_asked_for_once_and_stands_nowhere() -> None:
     assert not [key for key, each in variables(CRON).items() if "generateValue" in each]
     for group in GROUPS.values():
         assert all("value" in each for each in group["envVars"])  # others are ignored there
+
+
+GUIDE = (ROOT / "docs/render.md").read_text(encoding="utf-8").partition("## Variables")[2]
+
+
+def named_in_the_guide(heading: str) -> set[str]:
+    """Under a heading of docs/render.md's *Variables*."""
+    text = re.search(rf"^### {heading}\n(.*?)^##", GUIDE, re.S | re.M)
+    assert text
+    return set(re.findall(r"`([A-Z_]{4,})`", text[1]))
+
+
+def test_the_guide_names_what_render_asks_for_what_the_file_holds_and_what_is_left() -> None:
+    said = variables(WEB)
+    asked = {key for key, each in said.items() if each.get("sync") is False}
+    assert named_in_the_guide("Asked for") == asked
+    held = {key for key, each in said.items() if "value" in each}
+    assert named_in_the_guide("In the file") == held
+    made = {key for key, each in said.items() if "generateValue" in each}
+    assert named_in_the_guide("Made by Render") == made | {"DATABASE_URL", "REDIS_URL"}
+    assert named_in_the_guide("By hand") == {"PUBLIC_URL", "ALLOWED_HOSTS", "RENDER_EXTERNAL_URL"}
+
+
+def test_the_readme_says_what_has_to_be_filled_in() -> None:
+    step = re.search(r"^2\. Render asks.*?(?=^3\.)", README, re.S | re.M)
+    assert step
+    assert {"AIRTABLE_API_KEY", "AIRTABLE_BASE_ID"} == set(re.findall(r"`([A-Z_]+)`", step[0]))
+    assert "docs/render.md#asked-for" in step[0]
 
 
 def test_both_have_the_same_key_database_and_cache() -> None:

@@ -144,9 +144,9 @@ def test_scenario_4_a_process_that_is_killed_over_a_lookup_is_replaced(
             calling.result(10)
 
 
-def pool_call(server: Server) -> Callable[[], requests.Response]:
+def pool_call(server: Server, number: str = NUMBER) -> Callable[[], requests.Response]:
     answers: list[requests.Response] = []
-    thread = threading.Thread(target=lambda: answers.append(server.call(NUMBER)))
+    thread = threading.Thread(target=lambda: answers.append(server.call(number)))
     thread.start()
 
     def wait() -> requests.Response:
