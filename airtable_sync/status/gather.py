@@ -11,12 +11,12 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync import breakers, counters, feed_marks, pace, rollback, runs
+from airtable_sync import breakers, budget, counters, pace, rollback, runs
 from airtable_sync.models import ChangeFeed, LastGoodSet, Lease, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.status import platforms
 from airtable_sync.status.facts import DatabaseFacts, Facts, Here, RedisFacts, Setup
-from airtable_sync.store import HOLD, REFRESH_LEASE, Store, StoreUnavailable
+from airtable_sync.store import REFRESH_LEASE, Store, StoreUnavailable
 from airtable_sync.telemetry import history, state, unknown
 from airtable_sync.telemetry.history import Span
 
@@ -60,13 +60,13 @@ def _or_trouble(part: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def _setup(redis: RedisFacts | None) -> Setup:
-    follows = redis is not None and settings.AIRTABLE_CHANGES != "off"
+    follows = redis if settings.AIRTABLE_CHANGES != "off" else None
     return Setup(
         redis=bool(settings.REDIS_URL),
         airtable=bool(settings.AIRTABLE_API_KEY and settings.AIRTABLE_BASE_ID),
         platforms=platforms.set_up(),
         changes=settings.AIRTABLE_CHANGES if settings.REDIS_URL else "off",
-        poll_seconds=pace.poll_seconds() if follows else 0.0,
+        poll_seconds=pace.poll_seconds(follows.state.month.requests) if follows else 0.0,
         ttl_seconds=settings.CACHE_TTL_SECONDS,
         stale_seconds=settings.CACHE_STALE_SECONDS,
         plan=settings.AIRTABLE_PLAN or "",
@@ -91,26 +91,24 @@ def _redis(span: Span) -> RedisFacts:
     STATUS.now()
     latency = time.monotonic() - started
     chosen = history.read(span, STATUS)
-    hold, lease, drained_at, blocked_by, blocked_for = STATUS.ask(
-        ("EXISTS", HOLD),
+    lease, blocked_for = STATUS.ask(
         ("EXISTS", REFRESH_LEASE),
-        ("GET", feed_marks.DRAINED_AT),
-        ("GET", "airtable_blocked"),
-        ("PTTL", "airtable_blocked"),
+        ("PTTL", budget.BLOCKED),
     )
     used, limit = STATUS.memory()
+    now = state.read(STATUS)
     return RedisFacts(
-        state=state.read(STATUS),
+        state=now,
         hour=(chosen if span == "hour" else history.read("hour", STATUS)).total,
         history=chosen,
         unknown=unknown.called(UNKNOWN_SHOWN, STATUS),
         latency_seconds=latency,
         memory_bytes=used,
         max_memory_bytes=limit,
-        held=hold == 1,
+        held=now.marks.held,
         refresh_lease=lease == 1,
-        drained_at=int(drained_at or 0),
-        blocked_by=(blocked_by or b"").decode(),
+        drained_at=now.marks.drained_at,
+        blocked_by=now.marks.blocked_by,
         blocked_seconds=max(0, blocked_for) / 1000,
     )
 
