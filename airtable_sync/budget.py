@@ -185,10 +185,11 @@ def unblock() -> None:
     _block("", 0)
 
 
-def is_quota_used_up() -> bool:
-    """Raises StoreUnavailable."""
-    (reason,) = CALLS.ask(("GET", BLOCKED))
-    return bool(reason == QuotaExceeded.__name__.encode())
+def is_quota_used_up_here() -> bool:
+    """As this host was told. What others were told is among `telemetry.marks`."""
+    with host_budget(STARTS) as host:
+        is_blocked = time.time() < host["blocked_until"]
+        return is_blocked and host["blocked_by"] == QuotaExceeded.__name__
 
 
 def _block(reason: str, seconds: float) -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync import breakers, budget, counters, pace, rollback, runs
+from airtable_sync import access, breakers, budget, counters, pace, rollback, runs
 from airtable_sync.models import ChangeFeed, LastGoodSet, Lease, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.status import platforms
@@ -25,6 +25,7 @@ T = TypeVar("T")
 REDIS_SECONDS = 1.2
 RUNS_SHOWN = 12
 UNKNOWN_SHOWN = 10
+UP_SINCE = timezone.now()  # this process
 NOT_IN_TIME = f"It did not answer within {REDIS_SECONDS} s."
 # The short limits of a call, and no breaker: a person who looks must not change what calls do.
 STATUS = Store("default")
@@ -81,6 +82,9 @@ def _here() -> Here:
         complete=replica.complete or not settings.REDIS_URL,
         in_step=replica.in_step,
         complete_at=replica.complete_at,
+        up_since=UP_SINCE,
+        access_refused=access.refused_here(),
+        quota_used_up=budget.is_quota_used_up_here(),
         breakers={each.name: each.state.value for each in (breakers.REDIS, breakers.AIRTABLE)},
         counts=counters.counts,
     )
@@ -110,6 +114,7 @@ def _redis(span: Span) -> RedisFacts:
         drained_at=now.marks.drained_at,
         blocked_by=now.marks.blocked_by,
         blocked_seconds=max(0, blocked_for) / 1000,
+        access_refused=now.marks.access_refused,
     )
 
 
