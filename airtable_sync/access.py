@@ -30,6 +30,7 @@ def granted() -> None:
         TELEMETRY.drop(REFUSED)
 
 
-def refused() -> str:
-    """Airtable's word; empty while it lets us in. Raises StoreUnavailable."""
-    return _refused_here or str(TELEMETRY.recall(REFUSED) or "")
+def refused_here() -> str:
+    """Airtable's word to this process; empty while it lets us in. What others were told is among
+    `telemetry.marks`."""
+    return _refused_here

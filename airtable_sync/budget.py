@@ -30,13 +30,13 @@ CALL_REMEMBERED_SECONDS = 5.0
 LOCKOUT_SECONDS = 30.0  # after RATE_LIMIT_REACHED nothing is answered for so long
 MONTH_KEPT_SECONDS = 70 * 24 * 3600
 _SCRIPT = Path(__file__).with_name("budget.lua").read_text(encoding="utf-8")
-_BLOCKED = "airtable_blocked"
+BLOCKED = "airtable_blocked"
 _NAMES = (
     "airtable_starts",
     "airtable_calls_ask",
     "airtable_refreshed_at",
     "airtable_refresh_waits",
-    _BLOCKED,
+    BLOCKED,
 )
 
 _MOVE = """
@@ -185,10 +185,11 @@ def unblock() -> None:
     _block("", 0)
 
 
-def is_quota_used_up() -> bool:
-    """Raises StoreUnavailable."""
-    (reason,) = CALLS.ask(("GET", _BLOCKED))
-    return bool(reason == QuotaExceeded.__name__.encode())
+def is_quota_used_up_here() -> bool:
+    """As this host was told. What others were told is among `telemetry.marks`."""
+    with host_budget(STARTS) as host:
+        is_blocked = time.time() < host["blocked_until"]
+        return is_blocked and host["blocked_by"] == QuotaExceeded.__name__
 
 
 def _block(reason: str, seconds: float) -> None:
@@ -199,7 +200,7 @@ def _block(reason: str, seconds: float) -> None:
     return redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
     """
     try:
-        CALLS.run(script, [_BLOCKED], [reason, int(seconds * 1000)])
+        CALLS.run(script, [BLOCKED], [reason, int(seconds * 1000)])
     except StoreUnavailable:
         return  # this host knows; others find out for themselves
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 
-from airtable_sync import good_sets, pins
+from airtable_sync import good_sets, mentions, pins
 from airtable_sync.entries import Entry
 from airtable_sync.models import LastGoodSet, Pin, Run
 from airtable_sync.store import PATIENT
 from airtable_sync.telemetry import answer_log, unknown
-
-ERASED = "[erased]"
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,11 @@ def places() -> list[Place]:
         Place("pins", _pins, pins.end),
         Place("past sets", _sets_with, good_sets.erase),
         Place("runs' details", _runs_with, _erase_in_runs),
+        _mentioned("alerts", mentions.ALERTS),  # they copy what runs say
+        _mentioned("reasons of pins", mentions.REASONS),
+        _mentioned("admin's log", mentions.ADMINS_LOG),
+        _mentioned("failed log-ins", mentions.LOGINS),
+        Place("sessions", lambda number: len(mentions.sessions(number)), mentions.end_sessions),
     ]
     if not settings.REDIS_URL:
         return database
@@ -40,6 +44,10 @@ def places() -> list[Place]:
         Place("unknown numbers", _unknown, unknown.erase),
         *database,
     ]
+
+
+def _mentioned(name: str, fields: tuple[mentions.Fields, ...]) -> Place:
+    return Place(name, partial(mentions.count, fields), partial(mentions.erase, fields))
 
 
 def _pins(number: str) -> int:
@@ -86,9 +94,9 @@ def _erase_in_runs(number: str) -> None:
 def _without(run: Run, number: str) -> bool:
     """Take a number out of a run's details, in memory. Whether it was there."""
     before = (run.sentence, run.details)
-    run.sentence = run.sentence.replace(number, ERASED)
+    run.sentence = mentions.masked(run.sentence, number)
     run.details = {
-        kind: [each for each in rows if not _is_about(each, number)]
+        kind: mentions.masked([each for each in rows if not _is_about(each, number)], number)
         for kind, rows in run.details.items()
     }
     return before != (run.sentence, run.details)
@@ -96,5 +104,6 @@ def _without(run: Run, number: str) -> bool:
 
 def _is_about(row: Any, number: str) -> bool:
     if isinstance(row, str):
-        return number in row
-    return bool(row.get("number") == number or row.get("reason", "").startswith(f"{number}:"))
+        return bool(mentions.pattern(number).search(row))
+    named = row.get("number") == number
+    return bool(named or mentions.pattern(number).search(row.get("reason", "")))

@@ -17,11 +17,12 @@ REFUSED_AGAIN_SECONDS = 6 * 3600  # after Airtable said that it grants no hook
 MARGIN_SECONDS = 60.0
 
 
-def poll_seconds() -> float:
-    """Between two readings of the feed that nobody asked for."""
+def poll_seconds(requests: int | None = None) -> float:
+    """Between two readings of the feed that nobody asked for, after so many requests this month
+    (None: Redis is asked for their number)."""
     if settings.AIRTABLE_POLL_SECONDS:
         return float(settings.AIRTABLE_POLL_SECONDS)
-    affordable = _affordable_seconds(PLANS.get(settings.AIRTABLE_PLAN or "team"))
+    affordable = _affordable_seconds(PLANS.get(settings.AIRTABLE_PLAN or "team"), requests)
     if settings.AIRTABLE_CHANGES == "push":
         return max(WITH_PINGS_SECONDS, affordable)
     return affordable
@@ -37,14 +38,15 @@ def valid_for_seconds() -> float:
     return 2 * poll_seconds() + MARGIN_SECONDS
 
 
-def _affordable_seconds(allowed: int | None) -> float:
+def _affordable_seconds(allowed: int | None, requests: int | None) -> float:
     if allowed is None:
         return FASTEST_SECONDS
     now = datetime.now(UTC)
     days = calendar.monthrange(now.year, now.month)[1]
     left = (days - now.day) * 86400 + 86400 - now.hour * 3600 - now.minute * 60
     try:
-        requests = max(1.0, (allowed - budget.month(now).requests) * SHARE_OF_THE_REST)
+        made = budget.month(now).requests if requests is None else requests
     except StoreUnavailable:
-        requests = allowed * SHARE_OF_THE_REST
-    return min(max(FASTEST_SECONDS, left / requests), SLOWEST_SECONDS)
+        made = 0
+    affordable = max(1.0, (allowed - made) * SHARE_OF_THE_REST)
+    return min(max(FASTEST_SECONDS, left / affordable), SLOWEST_SECONDS)

@@ -10,6 +10,7 @@ from airtable_sync import good_sets, runs
 from airtable_sync.airtable import Airtable
 from airtable_sync.alone import alone
 from airtable_sync.gate import Refused
+from airtable_sync.judgements import HELD
 from airtable_sync.models import LastGoodSet, Run
 from airtable_sync.report import Report
 from airtable_sync.shared_copy import Publication, SharedCopy
@@ -67,7 +68,7 @@ def refuse_if_held(copy: SharedCopy) -> None:
             _publish(copy, good_set, good_set.run)
     if run or copy.is_held():
         since = f" since {run.started_at:%Y-%m-%d %H:%M} UTC" if run else ""
-        raise Refused(f"a rollback holds{since}; refresh_airtable_cache --release ends it.")
+        raise Refused(f"{HELD}{since}; refresh_airtable_cache --release ends it.")
 
 
 def _publish(copy: SharedCopy, good_set: LastGoodSet, run: Run) -> Report:

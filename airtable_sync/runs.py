@@ -1,4 +1,5 @@
-"""The record of each run, in the database: kept for 90 days, and written while the run goes on."""
+"""The record of each run, in the database: kept for 90 days, or as long as it owns a kept set or
+its rollback holds; and written while the run goes on."""
 
 import logging
 import time

@@ -139,7 +139,7 @@ def _pieces(lines: list[str]) -> Iterator[str]:
     another process that writes there."""
     piece, length = [], 0
     for line in lines:
-        size = len(line.encode(errors="backslashreplace")) + 1
+        size = 1 + (len(line) if line.isascii() else len(line.encode(errors="backslashreplace")))
         if piece and length + size > PIPE_BUF:
             yield "".join(piece)
             piece, length = [], 0

@@ -22,8 +22,9 @@ from airtable_sync.alerts import sending
 from airtable_sync.alerts.facts import Observer
 from airtable_sync.alerts.rounds import Rounds
 from airtable_sync.alerts.told import CALM
-from airtable_sync.alerts.troubles import OVER, Facts, LastRun, troubles
+from airtable_sync.alerts.troubles import OVER, troubles
 from airtable_sync.forecast import Forecast
+from airtable_sync.judgements import Kind, Known, LastRun
 from airtable_sync.models import ChangeFeed, Run, Trouble
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS
@@ -38,7 +39,7 @@ from tests.listener import Listener, listening
 from tests.server import free_port, manage, serving
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-WELL = Facts(
+WELL = Known(
     at=NOW,
     up_since=NOW - timedelta(days=1),
     runs_known=True,
@@ -56,7 +57,7 @@ class TestJudging:
         assert troubles(WELL) == dict.fromkeys(OVER, "")
 
     def test_what_is_not_known_is_not_judged(self) -> None:
-        assert set(troubles(Facts(NOW, NOW))) == {"database"}
+        assert set(troubles(Known(NOW, NOW))) == {"database"}
 
     @pytest.mark.parametrize(
         ("kind", "word", "changed"),
@@ -78,7 +79,7 @@ class TestJudging:
             ("feed", "10 minutes", {"feed_behind_seconds": 600.0}),
         ],
     )
-    def test_each_trouble_is_named(self, kind: str, word: str, changed: dict[str, Any]) -> None:
+    def test_each_trouble_is_named(self, kind: Kind, word: str, changed: dict[str, Any]) -> None:
         found = troubles(replace(WELL, **changed))
         assert word in found.pop(kind)
         assert not any(found.values())
@@ -345,6 +346,32 @@ class TestGathering:
         assert Observer().facts().quota_used_up is False
         budget.block(QuotaExceeded("no more"))
         assert Observer().facts().quota_used_up is True
+
+    @pytest.mark.parametrize("has_redis", [True, False])
+    def test_airtable_itself_tells_that_no_plans_requests_are_left(
+        self, has_redis: bool, settings: Any, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        settings.AIRTABLE_PLAN = None
+        settings.REDIS_URL = settings.REDIS_URL if has_redis else None
+        assert troubles(Observer().facts())["quota"] == ""
+        airtable.limits.monthly_quota = 1
+        assert commands.refresh()["status"] == "failed"
+        assert "the plan's requests are used up" in troubles(Observer().facts())["quota"]
+        airtable.limits.monthly_quota = None
+        assert run("check_cache")[0] == 0
+        assert troubles(Observer().facts())["quota"] == ""
+
+    def test_without_redis_a_process_tells_of_its_own_refused_token(
+        self, settings: Any, airtable: Sandbox
+    ) -> None:
+        settings.REDIS_URL = None
+        assert troubles(Observer().facts())["access"] == ""
+        airtable.faults.add(Fault(status=401, times=None))
+        assert commands.refresh()["status"] == "failed"
+        assert "AIRTABLE_API_KEY" in troubles(Observer().facts())["access"]
+        airtable.faults.clear()
+        assert commands.refresh()["status"] == "published"
+        assert troubles(Observer().facts())["access"] == ""
 
     def test_a_token_that_was_refused_elsewhere_is_known_until_it_is_accepted(
         self, valkey: ValkeyServer, airtable: Sandbox

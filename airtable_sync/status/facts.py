@@ -39,6 +39,9 @@ class Here:
     complete_at: int = 0  # ms
     breakers: dict[str, str] = field(default_factory=dict)  # name -> closed, open or half_open
     counts: Counts = field(default_factory=Counts)  # since it started
+    up_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    access_refused: str = ""  # Airtable's word to this process
+    quota_used_up: bool = False  # as its host was told
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class RedisFacts:
     drained_at: int
     blocked_by: str  # why Airtable is not asked: "", RateLimited or QuotaExceeded
     blocked_seconds: float
+    access_refused: str = ""  # Airtable's word to any process
 
     @property
     def drained_seconds(self) -> float:

@@ -11,12 +11,12 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync import breakers, counters, feed_marks, pace, rollback, runs
+from airtable_sync import access, breakers, budget, counters, pace, rollback, runs
 from airtable_sync.models import ChangeFeed, LastGoodSet, Lease, Pin, Run
 from airtable_sync.replica import of_this_process
 from airtable_sync.status import platforms
 from airtable_sync.status.facts import DatabaseFacts, Facts, Here, RedisFacts, Setup
-from airtable_sync.store import HOLD, REFRESH_LEASE, Store, StoreUnavailable
+from airtable_sync.store import REFRESH_LEASE, Store, StoreUnavailable
 from airtable_sync.telemetry import history, state, unknown
 from airtable_sync.telemetry.history import Span
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 REDIS_SECONDS = 1.2
 RUNS_SHOWN = 12
 UNKNOWN_SHOWN = 10
+UP_SINCE = timezone.now()  # this process
 NOT_IN_TIME = f"It did not answer within {REDIS_SECONDS} s."
 # The short limits of a call, and no breaker: a person who looks must not change what calls do.
 STATUS = Store("default")
@@ -60,13 +61,13 @@ def _or_trouble(part: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def _setup(redis: RedisFacts | None) -> Setup:
-    follows = redis is not None and settings.AIRTABLE_CHANGES != "off"
+    follows = redis if settings.AIRTABLE_CHANGES != "off" else None
     return Setup(
         redis=bool(settings.REDIS_URL),
         airtable=bool(settings.AIRTABLE_API_KEY and settings.AIRTABLE_BASE_ID),
         platforms=platforms.set_up(),
         changes=settings.AIRTABLE_CHANGES if settings.REDIS_URL else "off",
-        poll_seconds=pace.poll_seconds() if follows else 0.0,
+        poll_seconds=pace.poll_seconds(follows.state.month.requests) if follows else 0.0,
         ttl_seconds=settings.CACHE_TTL_SECONDS,
         stale_seconds=settings.CACHE_STALE_SECONDS,
         plan=settings.AIRTABLE_PLAN or "",
@@ -81,6 +82,9 @@ def _here() -> Here:
         complete=replica.complete or not settings.REDIS_URL,
         in_step=replica.in_step,
         complete_at=replica.complete_at,
+        up_since=UP_SINCE,
+        access_refused=access.refused_here(),
+        quota_used_up=budget.is_quota_used_up_here(),
         breakers={each.name: each.state.value for each in (breakers.REDIS, breakers.AIRTABLE)},
         counts=counters.counts,
     )
@@ -91,27 +95,26 @@ def _redis(span: Span) -> RedisFacts:
     STATUS.now()
     latency = time.monotonic() - started
     chosen = history.read(span, STATUS)
-    hold, lease, drained_at, blocked_by, blocked_for = STATUS.ask(
-        ("EXISTS", HOLD),
+    lease, blocked_for = STATUS.ask(
         ("EXISTS", REFRESH_LEASE),
-        ("GET", feed_marks.DRAINED_AT),
-        ("GET", "airtable_blocked"),
-        ("PTTL", "airtable_blocked"),
+        ("PTTL", budget.BLOCKED),
     )
     used, limit = STATUS.memory()
+    now = state.read(STATUS)
     return RedisFacts(
-        state=state.read(STATUS),
+        state=now,
         hour=(chosen if span == "hour" else history.read("hour", STATUS)).total,
         history=chosen,
         unknown=unknown.called(UNKNOWN_SHOWN, STATUS),
         latency_seconds=latency,
         memory_bytes=used,
         max_memory_bytes=limit,
-        held=hold == 1,
+        held=now.marks.held,
         refresh_lease=lease == 1,
-        drained_at=int(drained_at or 0),
-        blocked_by=(blocked_by or b"").decode(),
+        drained_at=now.marks.drained_at,
+        blocked_by=now.marks.blocked_by,
         blocked_seconds=max(0, blocked_for) / 1000,
+        access_refused=now.marks.access_refused,
     )
 
 

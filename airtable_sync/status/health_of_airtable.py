@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from airtable_sync.pace import MARGIN_SECONDS
+from airtable_sync import judgements
+from airtable_sync.forecast import Forecast
 from airtable_sync.status.facts import Facts
 from airtable_sync.status.finding import Finding
+from airtable_sync.status.judged import known_of
 from airtable_sync.status.words import ago, count, lasting
 
 
@@ -38,21 +40,35 @@ def failed_lookups(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def refused(facts: Facts) -> Iterator[Finding]:
+    if word := known_of(facts).access_refused:
+        sentence = f"Airtable refuses the token (AIRTABLE_API_KEY): {word.rstrip('. ')}."
+        step = "Make a new token with the README's scopes, set it, then `manage.py check_cache`."
+        yield Finding("attention", sentence, step, "access")
+
+
 def quota(facts: Facts) -> Iterator[Finding]:
-    if facts.redis is None:
-        return
-    month, allowed = facts.redis.state.month, facts.allowed
-    if facts.redis.blocked_by == "QuotaExceeded":
+    known = known_of(facts)
+    word, forecast = judgements.quota(known), known.forecast
+    if word == "used up":
         sentence = "The month's requests to Airtable are used up: only what is cached is served."
         step = "Raise the plan, then run `manage.py check_cache`; or wait for the month to end."
-        yield Finding("bad", sentence, step)
-    elif allowed and month.forecast > allowed:
-        sentence = (
-            f"The month's requests to Airtable will not last: {month.forecast:,} at this rate, and "
-            f"the {facts.setup.plan} plan allows {allowed:,}."
-        )
+        yield Finding("bad", sentence, step, "quota")
+    elif word == "runs out" and forecast and forecast.allowed:
         step = "Raise the plan, or ask less often (AIRTABLE_POLL_SECONDS, the cron job's schedule)."
-        yield Finding("attention", sentence, step)
+        yield Finding("attention", _runs_out(forecast, facts.setup.plan), step, "quota")
+
+
+def _runs_out(forecast: Forecast, plan: str) -> str:
+    if forecast.exceeds:
+        return (
+            f"The month's requests to Airtable will not last: {forecast.by_its_end:,} at this "
+            f"rate, and the {plan} plan allows {forecast.allowed:,}."
+        )
+    return (
+        f"The month's requests to Airtable run out: {forecast.requests:,} of the "
+        f"{forecast.allowed:,} of the {plan} plan are used."
+    )
 
 
 def rate_limit(facts: Facts) -> Iterator[Finding]:
@@ -66,21 +82,23 @@ def rate_limit(facts: Facts) -> Iterator[Finding]:
 def feed(facts: Facts) -> Iterator[Finding]:
     if facts.setup.changes == "off" or not facts.redis or not facts.database:
         return
-    read = facts.database.feed
+    read, is_behind = facts.database.feed, judgements.feed_is_behind(known_of(facts))
+    live = "edits are live after the next refresh."
     if read is None or not read.hook:
         step = "Run `manage.py watch_airtable create`; it says what is missing."
         stopped = read is not None and read.stopped
         sentence = "The change feed was stopped" if stopped else "The change feed has no hook"
-        yield Finding("attention", f"{sentence}: edits are live after the next refresh.", step)
+        yield Finding("attention", f"{sentence}: {live}", step, "feed" if is_behind else None)
         return
-    behind = facts.at.timestamp() - facts.redis.drained_at / 1000
-    if behind > 2 * facts.setup.poll_seconds + MARGIN_SECONDS and not facts.redis.held:
-        was = f"not read for {lasting(behind)}" if facts.redis.drained_at else "never read"
-        sentence = f"The change feed was {was}: edits are live after the next refresh."
-        yield Finding("attention", sentence, "Look at the log for “The change feed can't be read”.")
+    if is_behind:
+        read_at = max(facts.redis.drained_at, read.drained_at) / 1000
+        since = lasting(facts.at.timestamp() - read_at)
+        was = f"not read for {since}" if read_at else "never read"
+        step = "Look at the log for “The change feed can't be read”."
+        yield Finding("attention", f"The change feed was {was}: {live}", step, "feed")
     elif read.troubled_at and facts.at - read.troubled_at < timedelta(hours=1) and read.trouble:
         sentence = f"The change feed had trouble {ago(read.troubled_at, facts.at)}: {read.trouble}"
         yield Finding("note", sentence)
 
 
-CHECKS = (token, outage, failed_lookups, quota, rate_limit, feed)
+CHECKS = (token, refused, outage, failed_lookups, quota, rate_limit, feed)

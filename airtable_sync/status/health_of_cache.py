@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from airtable_sync.cron import INTERVAL_SECONDS
+from airtable_sync.judgements import LastRun, cron_is_late, is_old, refresh_has_failed
 from airtable_sync.models import Run
 from airtable_sync.status.facts import Facts
 from airtable_sync.status.finding import Finding
+from airtable_sync.status.judged import known_of
 from airtable_sync.status.words import ago, count, lasting
 
 STARTING = timedelta(minutes=1)  # a process says that it is in step a little later
@@ -57,7 +58,7 @@ def the_set(facts: Facts) -> Iterator[Finding]:
     elif age > fresh + timedelta(seconds=facts.setup.stale_seconds):
         sentence = f"What is cached is {lasting(age)} old: too old to be served."
         yield Finding("bad", sentence, press)
-    elif age > 2 * fresh:
+    elif is_old(age, fresh):
         sentence = (
             f"No refresh has succeeded for {lasting(age)}: answers are served stale, and end in "
             f"{lasting(fresh + timedelta(seconds=facts.setup.stale_seconds) - age)}."
@@ -66,16 +67,12 @@ def the_set(facts: Facts) -> Iterator[Finding]:
 
 
 def cron(facts: Facts) -> Iterator[Finding]:
-    last = facts.last_run
-    if not last or not last.ended_at or facts.running:
-        return
-    due = timedelta(seconds=2 * INTERVAL_SECONDS)
-    if facts.at - last.ended_at > due:
-        sentence = (
-            f"The cron job has not run: the last refresh ended {ago(last.ended_at, facts.at)}."
-        )
+    known = known_of(facts)
+    if cron_is_late(known):
+        last = known.last_run
+        ended = f"the last refresh ended {ago(last.ended_at, facts.at)}" if last else "never yet"
         step = "Look at the cron job of refresh_airtable_cache; meanwhile press “Refresh now”."
-        yield Finding("attention", sentence, step)
+        yield Finding("attention", f"The cron job has not run: {ended}.", step, "cron")
 
 
 def numbers(facts: Facts) -> Iterator[Finding]:
@@ -140,16 +137,16 @@ def unknown(facts: Facts) -> Iterator[Finding]:
 
 
 def last_run(facts: Facts) -> Iterator[Finding]:
-    last = facts.last_run
-    if last is None or last.status not in (Run.Status.FAILED, Run.Status.REFUSED):
-        return
-    if last.status == Run.Status.REFUSED and "a rollback holds" in last.sentence:
-        return  # that is told already
+    known = known_of(facts)
+    last = known.last_run
+    if last is None or not refresh_has_failed(known):
+        return  # a refresh that a rollback holds is told with the rollback
     what = "was refused" if last.status == Run.Status.REFUSED else "failed"
-    sentence = f"The last refresh {what}: {last.sentence[:300].rstrip('. ')}."
+    why = f": {last.sentence[:300].rstrip('. ')}" if last.sentence else ""
     numbers = facts.numbers
     kept = f" The {count(numbers, 'number')} of the last good set stay served." if numbers else ""
-    yield Finding("attention", sentence + kept, _step_after(last))
+    sentence = f"The last refresh {what}{why}.{kept}"
+    yield Finding("attention", sentence, _step_after(last), "refresh")
 
 
 # What a sentence says, and what to do about it. The first that fits.
@@ -173,7 +170,7 @@ _STEPS = (
 )  # fmt: skip
 
 
-def _step_after(run: Run) -> str:
+def _step_after(run: LastRun) -> str:
     fitting = (step for text, step in _STEPS if text in run.sentence)
     return next(fitting, "Open the run for details, then press “Refresh now”.")
 

@@ -4,6 +4,7 @@ that only grow. Without: of this process, by other names, so that no counter see
 import logging
 from collections.abc import Iterable, Iterator
 
+from django.conf import settings
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -13,7 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from airtable_sync import counters
+from airtable_sync import counters, pace
 from airtable_sync.counts import Counts
 from airtable_sync.histogram import Histogram
 from airtable_sync.store import StoreUnavailable
@@ -61,7 +62,7 @@ def _of_all(found: State) -> Iterator[Metric]:
     yield from _of_counts("siftly", found.counts)
     yield from _of_processes(found.processes)
     yield from _of_runs(found)
-    month = found.month
+    month, refused = found.month, bool(found.marks.access_refused)
     for name, help_text, amount in (
         ("set_numbers", "Numbers in the last reading of all of Airtable.", found.numbers),
         ("set_age_seconds", "Since all of Airtable was read.", found.set_age_seconds),
@@ -70,9 +71,22 @@ def _of_all(found: State) -> Iterator[Metric]:
         ("airtable_month_requests", "Requests to Airtable this month.", month.requests),
         ("airtable_month_forecast_requests", "By the month's end, at this rate.", month.forecast),
         ("airtable_month_allowed_requests", "What the plan allows.", found.allowed),
+        ("airtable_quota_used_up", "Whether Airtable says so.", found.marks.quota_used_up),
+        ("airtable_access_refused", "Whether it refuses the token.", refused),
     ):
         if amount is not None:
             yield _gauge(f"siftly_{name}", help_text, amount)
+    if settings.AIRTABLE_CHANGES != "off":
+        yield from _of_the_feed(found)
+
+
+def _of_the_feed(found: State) -> Iterator[Metric]:
+    read_at = found.marks.drained_at / 1000
+    read = "By when the change feed was read to its end; 0: never."
+    yield _gauge("siftly_feed_read_timestamp_seconds", read, read_at)
+    between = "Between two readings of it that nobody asked for."
+    interval = pace.poll_seconds(found.month.requests)
+    yield _gauge("siftly_feed_interval_seconds", between, interval)
 
 
 def _of_counts(prefix: str, counts: Counts) -> Iterator[Metric]:

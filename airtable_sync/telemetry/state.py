@@ -9,9 +9,10 @@ from django.conf import settings
 from airtable_sync import budget
 from airtable_sync.counts import Counts
 from airtable_sync.forecast import PLANS
-from airtable_sync.store import COMPLETE_AT, KNOWN, TELEMETRY, Store
-from airtable_sync.telemetry import history, processes, run_results
+from airtable_sync.store import KNOWN, TELEMETRY, Store
+from airtable_sync.telemetry import history, marks, processes, run_results
 from airtable_sync.telemetry.counting import TOTALS, UNKNOWN_CALLED
+from airtable_sync.telemetry.marks import NOTHING_NOTED, Marks
 from airtable_sync.telemetry.processes import Process
 from airtable_sync.telemetry.run_results import LAST_RUNS, RunResult
 
@@ -26,6 +27,7 @@ class State:
     unknown: int  # numbers called that nobody knows
     processes: list[Process]
     runs: dict[str, RunResult]  # the last one of each status
+    marks: Marks = NOTHING_NOTED
 
     @property
     def set_age_seconds(self) -> float | None:
@@ -40,23 +42,24 @@ class State:
 def read(store: Store = TELEMETRY) -> State:
     """Raises StoreUnavailable."""
     now = datetime.now(UTC)
-    totals, requests, indexed, numbers, complete_at, unknown, last_runs, *heard = store.ask(
+    totals, noted, indexed, numbers, unknown, last_runs, *heard = store.ask(
         ("HGETALL", TOTALS),
-        ("GET", budget.month_name(now)),
+        marks.command(store, now),
         ("ZCARD", "index"),
         ("SCARD", KNOWN),
-        ("GET", COMPLETE_AT),
         ("ZCARD", UNKNOWN_CALLED),
         ("HGETALL", LAST_RUNS),
         *processes.commands(),
     )
+    found = marks.of_reply(noted)
     return State(
         counts=history.of_totals(totals),
-        month=budget.month_of(int(requests or 0), now),
+        month=budget.month_of(found.requests, now),
         indexed=indexed,
-        numbers=int(numbers) if complete_at else None,
-        complete_at=min(time.time(), int(complete_at or 0) / 1000),
+        numbers=int(numbers) if found.complete_at else None,
+        complete_at=min(time.time(), found.complete_at / 1000),
         unknown=unknown,
         processes=processes.of_replies(*heard),
         runs=run_results.of_hash(last_runs),
+        marks=found,
     )

@@ -14,9 +14,9 @@ from airtable_sync.store import StoreUnavailable
 
 class Command(BaseCommand):
     help = (
-        "Erase a called number from the cache, the answers, the unknown numbers, past sets and "
-        "runs. Delete it in Airtable first, or the next refresh brings it back. Exits with 1 if "
-        "something could not be reached: run it again then."
+        "Erase a called number from the cache, the answers, the unknown numbers, past sets, runs, "
+        "alerts and the admin's log. Delete it in Airtable first, or the next refresh brings it "
+        "back. Exits with 1 if something could not be reached: run it again then."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
