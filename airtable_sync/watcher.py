@@ -31,6 +31,7 @@ LOOK_SECONDS = 15.0  # how often a leader says that it lives
 AT_WORK_SECONDS = 1.0  # how often while it reads: others must not take it for dead then
 # People type, and Airtable saves with every key: wait until it is quiet, but not for long.
 QUIET_SECONDS, LONGEST_SECONDS = 0.3, 0.9
+ECHO_SECONDS = 0.05  # whom a ping reaches hears of it twice: from Airtable, and from Redis
 # After failures: an outage may end at any moment, other troubles wait for a person.
 BACK_OFF_SECONDS, OUTAGE_SECONDS, LONGEST_BACK_OFF_SECONDS = 2.0, 15.0, 300.0
 OUTAGE = (*OUTAGES, StoreUnavailable, DatabaseError, Busy)
@@ -160,8 +161,9 @@ class Watcher:
         until = time.monotonic() + LONGEST_SECONDS
         self._wanted = True
         while self._wanted and time.monotonic() < until:
+            self._stopping.wait(ECHO_SECONDS)
             self._wanted = False
-            self._stopping.wait(QUIET_SECONDS)
+            self._stopping.wait(QUIET_SECONDS - ECHO_SECONDS)
 
     def _failed(self, error: Exception) -> float:
         if self._failures == 0:

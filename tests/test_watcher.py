@@ -1,6 +1,7 @@
 """Who follows the change feed, of several processes."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -156,3 +157,19 @@ def test_how_long_an_edit_took_is_counted(valkey: ValkeyServer, airtable: Sandbo
             feed_marks.pinged(PATIENT, str(index))
             until(lambda index=index: counters.counts.feed_lag.count == index + 1)  # type: ignore[misc]
         assert 0 < counters.counts.feed_lag.total < 2 * 20
+
+
+@pytest.mark.parametrize(("again_after", "pauses"), [(0.0, 1), (1.2, 2)])
+def test_only_a_ping_that_is_no_echo_is_waited_for_again(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, again_after: float, pauses: int
+) -> None:
+    monkeypatch.setattr(watcher, "QUIET_SECONDS", 2.0)
+    monkeypatch.setattr(watcher, "LONGEST_SECONDS", 30.0)
+    one = Process().watcher
+    again = threading.Timer(again_after, one.wake)
+    one.wake()
+    started = time.monotonic()
+    again.start()
+    one._settle()
+    assert pauses * 2.0 - 0.1 < time.monotonic() - started < (pauses + 1) * 2.0 - 0.1
+    again.join()
