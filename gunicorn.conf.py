@@ -18,7 +18,8 @@ refuse_to_start_with_errors()
 
 wsgi_app = "siftly.asgi"
 worker_class = "siftly.worker.Worker"
-# WEB_CONCURRENCY decides; without it, one process a core and at least two: one may be recycled.
+# WEB_CONCURRENCY decides; without it, one process a core: at least two, for one may be recycled, at
+# most four, for each has a copy in memory.
 workers = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(os.cpu_count() or 1, 4)))
 preload_app = True  # the imports happen once; connections and threads begin in each worker
 keepalive = 65  # longer than the proxies in front, so that they never write into a closing socket

@@ -155,6 +155,36 @@ def can_log_in(url: str, user: str, password: str) -> bool:
 
 
 @pytest.mark.slow
+def test_the_readmes_edit_in_the_sandbox_is_live_within_seconds(tmp_path: Path) -> None:
+    edit = next(line for line in COMMANDS if line.startswith("curl "))
+    place = f"{sys.executable} manage.py place_call +32460234291"
+    with running(free_port(), tmp_path, {"AIRTABLE_CHANGES": "push"}):
+        env = f". {tmp_path / 'env'}\n"
+        assert '"premium"' in shell(env + place)
+        assert "standard" in shell(env + edit)
+        until = time.monotonic() + 10
+        while '"standard"' not in shell(env + place):
+            assert time.monotonic() < until
+
+
+@pytest.mark.parametrize(("port", "listens_on"), [("", "127.0.0.1:8000"), ("8123", "0.0.0.0:8123")])
+def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> None:
+    """By its own word, without starting."""
+    code = "from gunicorn.config import Config; print(*Config().settings['bind'].value)"
+    variables = {"PATH": os.environ["PATH"], **({"PORT": port} if port else {})}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == listens_on
+
+
+def test_the_readme_says_how_many_processes_there_are() -> None:
+    conf = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
+    assert "max(2, min(os.cpu_count() or 1, 4))" in conf
+    assert "one a core, at least two and at most four" in README
+
+
+@pytest.mark.slow
 def test_make_run_says_when_its_port_is_taken() -> None:
     import socket
 
