@@ -39,7 +39,7 @@ def pattern(number: str) -> re.Pattern[str]:
     if len(national) >= _LONG_ENOUGH:
         region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
         trunk = phonenumbers.ndd_prefix_for_region(region, True) or ""
-        beginnings.append(rf"(?:{_spaced(trunk)}{_BETWEEN})?")
+        beginnings.append(rf"(?:{_spaced(trunk)}{_BETWEEN})?" if trunk else "")
     written = rf"{_BEGIN}(?:{'|'.join(beginnings)}){_spaced(national)}{_END}"
     return re.compile(written, re.IGNORECASE)
 

@@ -56,6 +56,21 @@ def test_a_number_is_found_in_every_form_that_people_write(form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        ("+12025550123", "1-202-555-0123"),
+        ("+12025550123", "202 555.0123"),
+        ("+3614123456", "06 1 412 3456"),
+        ("+390612345678", "06 1234 5678"),
+        ("+390612345678", "+39 06 1234 5678"),
+        ("+2908123", "+290 8123"),
+    ],
+)
+def test_each_countrys_own_way_of_dialling_is_understood(number: str, form: str) -> None:
+    assert mentions.masked(f"It is {form}.", number) == "It is [erased]."
+
+
+@pytest.mark.parametrize(
     "text", [OTHER, "+324602342911", "10460234291", "+33460234291", "rec0460234291", "460 234", ""]
 )
 def test_what_is_another_number_stays(text: str) -> None:
