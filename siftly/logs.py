@@ -135,7 +135,8 @@ def _warning(message: str) -> logging.LogRecord:
 def _pieces(lines: list[str]) -> Iterator[str]:
     """Whole lines, as many as a pipe takes at once (POSIX' PIPE_BUF): what is longer may be torn by
     another process that writes there."""
-    piece, length = [], 0
+    piece: list[str] = []
+    length = 0
     for line in lines:
         size = len(line.encode(errors="backslashreplace")) + 1
         if piece and length + size > PIPE_BUF:
