@@ -223,3 +223,14 @@ def test_the_readmes_answer_is_json() -> None:
     assert shown
     variables = json.loads(shown[1])["call_inbound"]["dynamic_variables"]
     assert variables["nl-be_agent_name"] == "Tom"
+
+
+def test_what_redis_costs_a_month_is_told_in_one_place() -> None:
+    telling = [
+        path.name
+        for path in DOCUMENTS
+        if re.search(r"(\d million|\d,\d{3}) \|.*\d million|per 100,000", path.read_text())
+    ]
+    assert telling == ["operations.md"]
+    for name in ("render.md", "changes.md", "decisions.md"):
+        assert "operations.md#redis-commands-a-month" in (ROOT / "docs" / name).read_text()
