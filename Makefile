@@ -38,8 +38,8 @@ soak: .venv/installed ## run everything for MINUTES (30) with load, edits and fa
 	@exec $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 lock: .venv/installed ## make requirements*.txt anew from requirements*.in
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -c requirements-dev.txt requirements.in -o requirements.txt
 
 clean: ## remove what the other targets made
 	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
