@@ -138,6 +138,10 @@ class Airtable:
         """Anything else of the Web API, below its version."""
         return self._request(method, str(self._api.build_url(path)), **arguments)
 
+    def require(self) -> None:
+        """Raises AirtableError if the settings say of no base."""
+        _ = self.base
+
     @property
     def base(self) -> str:
         if not settings.AIRTABLE_API_KEY:

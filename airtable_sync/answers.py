@@ -16,7 +16,7 @@ from django.conf import settings
 
 from airtable_sync import counters, lookups
 from airtable_sync.airtable_errors import AirtableError
-from airtable_sync.entries import Entry, decoded
+from airtable_sync.entries import Entry, recently_decoded
 from airtable_sync.lookup import is_served
 from airtable_sync.replica import of_this_process
 from airtable_sync.store import CALLS, StoreUnavailable
@@ -28,7 +28,7 @@ Source = Literal["memory", "redis", "airtable", "stale", "default"]
 
 _REDIS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="redis")
 _REPLICA = of_this_process()
-_HIT = Line(logger, "Redis cache hit for %s", tier="memory")
+HIT = Line(logger, "Redis cache hit for %s", tier="memory")
 LAST_RESORT_SECONDS = 0.3
 
 
@@ -52,17 +52,13 @@ class Answer:
 
 def at_once(number: str | None) -> bytes | None:
     """A fresh entry of this process's memory: what it says is told by `of_memory`, and stays the
-    same for the same bytes. None where there is none; `answer` finds the best one then."""
-    if number is None or not is_served(number):
-        return None
-    raw = _REPLICA.fresh(number)
-    if raw is not None:
-        _HIT.log(number)
-    return raw
+    same for the same bytes. None where there is none; `answer` finds the best one then. Who tells
+    it logs a HIT."""
+    return _REPLICA.fresh(number) if number is not None and is_served(number) else None
 
 
 def of_memory(number: str, raw: bytes) -> Answer:
-    entry = decoded(number, raw)
+    entry = recently_decoded(number, raw)
     return Answer(number, True, entry.config or {}, entry.settings, "memory", {}, entry)
 
 

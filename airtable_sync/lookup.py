@@ -76,6 +76,7 @@ def looked_up(
 ) -> LookedUp:
     """Also the numbers that these records, `roots`, claim. `likely` are records by table that all
     these may be made of: they are read at the same time, which saves the way along the links."""
+    airtable.require()  # or nothing can be asked, and nothing need be imported
     mapping = current()
     asked_at, started = asked_now(CALLS), time.monotonic()
     try:

@@ -127,7 +127,7 @@ async def _background() -> AsyncIterator[None]:
         subscription.start()
         if settings.AIRTABLE_CHANGES != "off" and settings.AIRTABLE_API_KEY:
             watcher.start()
-    work = (_first_load(subscription), _upkeep(), _recovery())
+    work = (_library(), _first_load(subscription), _upkeep(), _recovery())
     tasks = [asyncio.create_task(each) for each in work]
     try:
         async with flush.in_background(), rounds.in_background():
@@ -164,6 +164,15 @@ async def _from_the_database(load: Callable[..., None], *arguments: Any) -> None
         logger.exception("The database's last good set can't be used")
 
 
+async def _library() -> None:
+    """Begun at once, so that next to no caller has to wait for it."""
+    if settings.AIRTABLE_API_KEY:
+        try:
+            await asyncio.to_thread(formulas.load)
+        except Exception:
+            logger.exception("Airtable's library can't be imported")
+
+
 async def _upkeep() -> None:
     """Know the base's fields, and keep knowing them: what is looked up without them lacks the
     variables that are empty."""
@@ -172,7 +181,6 @@ async def _upkeep() -> None:
     while settings.AIRTABLE_API_KEY:
         known = False
         try:
-            await asyncio.to_thread(formulas.load)
             known = await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
         except Exception:
             logger.exception("The upkeep failed")

@@ -119,9 +119,12 @@ class BackgroundHandler(logging.Handler):
             told = f"{self._dropped} lines before this one were dropped."
             lines.append(self._line(_warning(told)))
             self._dropped = 0
-        for piece in _pieces(lines):
-            sys.stderr.write(piece)
-            sys.stderr.flush()
+        try:
+            for piece in _pieces(lines):
+                sys.stderr.write(piece)
+                sys.stderr.flush()
+        except OSError:  # a full disk, a reader that is gone: perhaps not for ever
+            self._dropped += len(lines)
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
@@ -187,7 +190,7 @@ class TextFormatter(logging.Formatter):
     """`2026-11-22T20:36:04.123Z INFO [tier=redis] Redis cache hit for +32460234291`"""
 
     def format(self, record: logging.LogRecord) -> str:
-        if isinstance(line := vars(record).get("line"), Line):
+        if record.args and isinstance(line := vars(record).get("line"), Line):
             return line.formatted(record, self)
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         text = f"{_time(record)} {record.levelname} {f'[{fields}] ' if fields else ''}"
@@ -201,7 +204,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the event's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        if isinstance(line := vars(record).get("line"), Line):
+        if record.args and isinstance(line := vars(record).get("line"), Line):
             return line.formatted(record, self)
         event = {
             "time": _time(record),

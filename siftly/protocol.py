@@ -13,11 +13,15 @@ from siftly.http import RawHeaders
 AtOnce = Callable[[RawHeaders, str, bytes], tuple[bytes, bytes] | None]
 
 LARGEST_BODY = 64 * 1024
+LARGEST_AT_ONCE = 8 * 1024  # no real call is larger; what is refused is looked at twice
 OK = b"HTTP/1.1 200 OK\r\n"
 TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
     b'content-length: 45\r\n\r\n{"error": "The body did not arrive in time."}'
 )
+
+
+_NEVER = float("inf")
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -32,7 +36,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
-    _due = float("inf")  # when what is awaited has to be there, by the loop's clock
+    _due = _NEVER  # when what is awaited has to be there, by the loop's clock
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -56,7 +60,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._due = float("inf")
+        self._due = _NEVER
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -65,12 +69,18 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > self.HEAD_BYTES:
             self.transport.close()
+        if self._due == _NEVER and self.cycle is not None and self.cycle.response_complete:
+            self._await_next()  # uvicorn does not for what comes after an answer
+
+    def _await_next(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        self._due = self.loop.time() + self.timeout_keep_alive
 
     def _look(self) -> None:
         if self.loop.time() <= self._due:
             self._timer = self.loop.call_later(self.LOOK_SECONDS, self._look)
             return
-        if self._awaits_body() and not self.pipeline:
+        if self._awaits_body() and not self.pipeline and not self.transport.is_closing():
             self.transport.write(TOO_SLOW)
         self.transport.close()
 
@@ -85,7 +95,7 @@ class Protocol(GuardedProtocol):
 
     _at_once: Mapping[bytes, AtOnce] = {}
     _ask: AtOnce | None = None  # of the request that is coming in
-    _gathered = b""
+    _gathered = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -98,11 +108,12 @@ class Protocol(GuardedProtocol):
         self._due = self.loop.time() + self.HEAD_SECONDS
 
     def on_headers_complete(self) -> None:
-        self._ask = self._at_once.get(self.url)
-        if self._ask is None or not self._is_plain():
+        ask = self._at_once.get(self.url)
+        if ask is None or not self._is_plain():
             self._begin_the_long_way()
             return
-        self._gathered = b""
+        self._ask = ask
+        self._gathered = bytearray()
         self._in_head, self._due = False, self.loop.time() + self.BODY_SECONDS
 
     def on_body(self, body: bytes) -> None:
@@ -110,12 +121,12 @@ class Protocol(GuardedProtocol):
             super().on_body(body)
             return
         self._gathered += body
-        if len(self._gathered) > LARGEST_BODY:
+        if len(self._gathered) > LARGEST_AT_ONCE:
             self._go_the_long_way()
 
     def on_message_complete(self) -> None:
         if self._ask is not None:
-            if answer := self._ask(self.headers, self.scheme or "http", self._gathered):
+            if answer := self._ask(self.headers, self.scheme or "http", bytes(self._gathered)):
                 self._ask = None
                 self._send(*answer)
                 return
@@ -142,10 +153,12 @@ class Protocol(GuardedProtocol):
     def _go_the_long_way(self) -> None:
         """As if the head, and what there is of the body, came in only now."""
         self._begin_the_long_way()
-        super().on_body(self._gathered)
+        super().on_body(bytes(self._gathered))
 
     def _begin_the_long_way(self) -> None:
-        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        """What came after a head that was plain, in trailers, expects nothing any more."""
+        url, headers = self.url, self.headers
+        expected = self.expect_100_continue and self._ask is None
         self._ask = None
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expected
@@ -155,10 +168,9 @@ class Protocol(GuardedProtocol):
     def _send(self, headers: bytes, body: bytes) -> None:
         fixed = _fixed_headers(self.server_state.default_headers) or b""
         self.server_state.total_requests += 1
+        self._await_next()
         if self.parser.should_keep_alive():
             self.transport.write(b"%b%b%b\r\n%b" % (OK, fixed, headers, body))
-            self._in_head, self._head_bytes = True, 0
-            self._due = self.loop.time() + self.timeout_keep_alive
         else:
             self.transport.write(b"%b%b%bconnection: close\r\n\r\n%b" % (OK, fixed, headers, body))
             self.transport.close()

@@ -229,6 +229,26 @@ def test_a_body_that_is_too_large_is_refused_the_long_way(settings: Any) -> None
     assert answer.startswith(b"HTTP/1.1 413")
 
 
+def test_a_call_larger_than_any_real_one_is_answered_the_long_way(
+    settings: Any, long_way: list[str]
+) -> None:
+    """What is refused is looked at twice, so that must not be much."""
+    keep()
+    body = RETELL.body(NUMBER) + b" " * protocol.LARGEST_AT_ONCE
+    [answer] = ask(request(RETELL, settings, body=body))
+    assert (b"x-siftly-source: memory" in answer, long_way) == (True, ["retell"])
+
+
+def test_what_a_trailer_expects_after_the_whole_call_is_not_promised(
+    settings: Any, fake_redis: str
+) -> None:
+    head, _, body = request(RETELL, settings).partition(b"\r\n\r\n")
+    head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
+    chunked = b"%x\r\n%b\r\n0\r\nExpect: 100-continue\r\n\r\n" % (len(body), body)
+    [answer] = ask(head + b"\r\n\r\n" + chunked)
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
 def test_who_waits_for_100_continue_gets_it(settings: Any) -> None:
     keep()
     head, _, body = request(RETELL, settings, "Expect: 100-continue").partition(b"\r\n\r\n")
@@ -345,6 +365,44 @@ def test_an_idle_connection_is_closed_after_a_while(settings: Any) -> None:
             return await reader.read()
 
     assert asyncio.run(run()) == b""
+
+
+class InAHurry(Protocol):
+    LOOK_SECONDS, BODY_SECONDS, HEAD_SECONDS = 0.02, 0.1, 5.0
+
+
+@pytest.mark.parametrize("after", [b"\r\n", b"12345"])
+def test_what_comes_after_an_answer_keeps_no_connection_for_ever(after: bytes) -> None:
+    server = Server(InAHurry)
+    server.config.timeout_keep_alive = 0.1  # type: ignore[assignment]
+    length = b"Content-Length: %d\r\n" % (0 if after == b"\r\n" else len(after))
+
+    async def run() -> bytes:
+        async with server.connection() as (reader, writer):
+            writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n")
+            await one_answer(reader)
+            writer.write(after)
+            return await reader.read()
+
+    assert asyncio.run(run()) == b""
+
+
+def test_an_answer_that_nobody_reads_yet_makes_no_timer_fail(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "LARGEST_KEPT", 10**7)
+    keep({"text": "x" * 3_000_000})
+    failed: list[dict[str, Any]] = []
+
+    async def run() -> bytes:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: failed.append(said))
+        async with Server(InAHurry).connection() as (reader, writer):
+            writer.write(request(RETELL, settings, "Connection: close"))
+            await asyncio.sleep(0.5)
+            return await reader.read()
+
+    assert asyncio.run(run()).endswith(b"}}")
+    assert failed == []
 
 
 @pytest.mark.parametrize("sent_of_it", [0, 5])

@@ -97,6 +97,27 @@ def test_a_line_that_cannot_be_made_does_not_end_the_log(
     assert second.endswith(" the next")
 
 
+def test_a_full_disk_does_not_end_the_log(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = BackgroundHandler()
+    handler.setFormatter(TextFormatter())
+    with monkeypatch.context() as full:
+        full.setattr(sys, "stderr", FullDisk())
+        handler.emit(record("lost"))
+        time.sleep(0.2)
+    handler.emit(record("kept"))
+    handler.close()
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].endswith(" kept")
+    assert lines[1].endswith("1 lines before this one were dropped.")
+
+
+class FullDisk:
+    def write(self, _: str) -> None:
+        raise OSError(28, "No space left on device")
+
+
 def test_what_a_slow_reader_does_not_take_is_dropped_and_counted(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

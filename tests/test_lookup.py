@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from airtable_sync import fields
+from airtable_sync import fields, formulas
+from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.lookup import look_up
 from airtable_sync.store import CALLS
 from sandbox.airtable.server import Sandbox
@@ -125,3 +126,12 @@ def test_a_list_of_fields_that_is_broken_is_as_good_as_none(airtable: Sandbox, v
 def test_without_redis_a_lookup_works(airtable: Sandbox, settings: Any) -> None:
     use_redis(settings, "redis://127.0.0.1:1")
     assert config_of(NUMBER) == JOHN
+
+
+def test_without_a_token_nothing_is_asked_and_nothing_imported_for_it(
+    fake_redis: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AIRTABLE_API_KEY = None
+    monkeypatch.setattr(formulas, "_language", lambda: pytest.fail("it was imported"))
+    with pytest.raises(AirtableError, match="AIRTABLE_API_KEY is not set"):
+        look_up([NUMBER])

@@ -17,6 +17,8 @@ from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
 logger = logging.getLogger(__name__)
 
+LARGEST_KEPT = 8 * 1024  # bytes of an entry whose answers are kept
+
 
 class Refused(Exception):
     """No authentic, well-formed call. Holds the status and why, in one sentence."""
@@ -56,28 +58,27 @@ def at_once(
         adapter, call = _taken(Request("POST", path, headers, scheme), body, platform)
         number = e164(call.to_number, current().region)
         raw = answers.at_once(number)
-        if number is None or raw is None:
+        if number is None or raw is None or len(raw) > LARGEST_KEPT:
             return None
-        head, told = _hit(adapter, call.kind, call.to_number, number, raw)
+        head, told = _hit(adapter, call.kind, number, raw)
+        seconds = time.perf_counter() - started
+        answers.HIT.log(number)
+        telemetry.hit(number, raw, platform, call.call_id, seconds)
+        return b"%b%.2f\r\n" % (head, seconds * 1000), told
     except (Refused, NotACall):
         return None
     except Exception:
         logger.exception("A call takes the long way")
         return None
-    seconds = time.perf_counter() - started
-    telemetry.hit(number, raw, platform, call.call_id, seconds)
-    return b"%b%.2f\r\n" % (head, seconds * 1000), told
 
 
 @until_settings_change  # some platforms' answers hold settings
 @lru_cache(maxsize=4096)  # for numbers that ring often: some 2 KB each (docs/decisions.md)
-def _hit(
-    adapter: Platform, kind: str, to_number: str, number: str, raw: bytes
-) -> tuple[bytes, bytes]:
-    """What a platform is told of an entry: the headers, up to the time it took, and the body. The
-    same call of the same entry gets the same answer."""
+def _hit(adapter: Platform, kind: str, number: str, raw: bytes) -> tuple[bytes, bytes]:
+    """What a platform is told of an entry: the headers, up to the time it took, and the body. What
+    there is to warn of is logged when it is made, and not with every call."""
     found = answers.of_memory(number, raw)
-    response = adapter.response(Call(to_number, kind), adapter.permitted(found))
+    response = adapter.response(Call(number, kind), adapter.permitted(found))
     lines = [*response.headers, (b"x-siftly-source", b"memory"), (b"server-timing", b"total;dur=")]
     return b"\r\n".join(b"%b: %b" % line for line in lines), response.body
 
