@@ -224,7 +224,7 @@ def test_alerts_ask_redis_for_no_more_than_the_document_says(
         observer.facts()
         observer.facts()
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    said = re.search(r"alerts (\d+) every five\s+minutes a process", text)
+    said = re.search(r"\| alerts \| (\d+) every five minutes a process", text)
     assert said
     assert sum(counted.values()) == int(said[1])
     monkeypatch.setattr(gathering, "ASK_REDIS_SECONDS", 0.0)
