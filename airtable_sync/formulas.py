@@ -1,7 +1,7 @@
 """What Airtable is asked for, in its language of formulas, as pyairtable writes it.
 
 That library takes a third of all imports, and is needed for what is not cached only. No start waits
-for it: each process imports it in the background as soon as it runs (`load`). Who needs it before,
+for it: each process imports it in the background when it is ready (`load`). Who needs it before,
 in the first second, waits for that."""
 
 from collections.abc import Collection, Iterable

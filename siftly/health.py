@@ -165,7 +165,9 @@ async def _from_the_database(load: Callable[..., None], *arguments: Any) -> None
 
 
 async def _library() -> None:
-    """Begun at once, so that next to no caller has to wait for it."""
+    """As soon as the copy of all entries is there, which it would hold up: hits go first, and next
+    to no caller needs it in a process's first second."""
+    await _first_load_ended.wait()
     if settings.AIRTABLE_API_KEY:
         try:
             await asyncio.to_thread(formulas.load)

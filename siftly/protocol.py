@@ -95,7 +95,7 @@ class Protocol(GuardedProtocol):
 
     _at_once: Mapping[bytes, AtOnce] = {}
     _ask: AtOnce | None = None  # of the request that is coming in
-    _gathered = bytearray()
+    _gathered = b""  # mostly comes in one piece
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -113,7 +113,7 @@ class Protocol(GuardedProtocol):
             self._begin_the_long_way()
             return
         self._ask = ask
-        self._gathered = bytearray()
+        self._gathered = b""
         self._in_head, self._due = False, self.loop.time() + self.BODY_SECONDS
 
     def on_body(self, body: bytes) -> None:
@@ -126,7 +126,7 @@ class Protocol(GuardedProtocol):
 
     def on_message_complete(self) -> None:
         if self._ask is not None:
-            if answer := self._ask(self.headers, self.scheme or "http", bytes(self._gathered)):
+            if answer := self._ask(self.headers, self.scheme or "http", self._gathered):
                 self._ask = None
                 self._send(*answer)
                 return
@@ -153,7 +153,7 @@ class Protocol(GuardedProtocol):
     def _go_the_long_way(self) -> None:
         """As if the head, and what there is of the body, came in only now."""
         self._begin_the_long_way()
-        super().on_body(bytes(self._gathered))
+        super().on_body(self._gathered)
 
     def _begin_the_long_way(self) -> None:
         """What came after a head that was plain, in trailers, expects nothing any more."""
