@@ -6,6 +6,7 @@ in the first second, waits for that."""
 
 from collections.abc import Collection, Iterable
 from types import ModuleType
+from typing import Any
 
 from airtable_sync.numbers import last_digits
 
@@ -19,8 +20,7 @@ def nothing() -> str:
 
 
 def any_record(ids: Iterable[str]) -> str:
-    language = _language()
-    return str(language.OR(*(language.EQ(language.RECORD_ID(), each) for each in ids)))
+    return str(_language().OR(*_are(ids)))
 
 
 def any_number(numbers: Collection[str], field: str, ids: Iterable[str] = ()) -> str:
@@ -31,7 +31,12 @@ def any_number(numbers: Collection[str], field: str, ids: Iterable[str] = ()) ->
     digits = language.REGEX_REPLACE(language.CONCATENATE(language.Field(field), ""), "[^0-9]+", "")
     endings = sorted({last_digits(number) for number in numbers})
     held = [language.FIND(ending, digits) for ending in endings]
-    return str(language.OR(*held, *(language.EQ(language.RECORD_ID(), each) for each in ids)))
+    return str(language.OR(*held, *_are(ids)))
+
+
+def _are(ids: Iterable[str]) -> list[Any]:
+    language = _language()
+    return [language.EQ(language.RECORD_ID(), each) for each in ids]
 
 
 def _language() -> ModuleType:

@@ -61,7 +61,7 @@ def platform_without_its_secret(**_: Any) -> list[CheckMessage]:
             id="siftly.W015",
         )
         for name, platform in OWN_TO_A_PLATFORM.items()
-        if getattr(settings, name) and not getattr(settings, PLATFORMS[platform].secrets_setting)
+        if getattr(settings, name) and not PLATFORMS[platform].secrets()
     ]
 
 

@@ -53,10 +53,14 @@ def hosts(**_: Any) -> list[CheckMessage]:
     return [Warning(sentence, hint=hint, id="siftly.W006")]
 
 
+def _is_in_the_clear(address: str | None) -> bool:
+    parts = urlsplit(address or "")
+    return parts.scheme == "http" and parts.hostname not in _LOCAL
+
+
 @register(Tags.security)
 def public_url(**_: Any) -> list[CheckMessage]:
-    parts = urlsplit(settings.PUBLIC_URL or "")
-    if parts.scheme != "http" or parts.hostname in _LOCAL:
+    if not _is_in_the_clear(settings.PUBLIC_URL):
         return []
     sentence = "PUBLIC_URL is not https://: passwords and customers' data travel in the clear."
     hint = "Put a proxy in front that ends TLS and sends X-Forwarded-Proto."
@@ -120,8 +124,7 @@ def redis_certificate(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def airtable_address(**_: Any) -> list[CheckMessage]:
-    parts = urlsplit(settings.AIRTABLE_API_URL or "")
-    if parts.scheme != "http" or parts.hostname in _LOCAL:
+    if not _is_in_the_clear(settings.AIRTABLE_API_URL):
         return []
     sentence = "AIRTABLE_API_URL is not https://: the token travels in the clear."
     hint = "Leave it out, for Airtable's own."
@@ -130,8 +133,7 @@ def airtable_address(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def alert_address(**_: Any) -> list[CheckMessage]:
-    parts = urlsplit(settings.ALERT_WEBHOOK_URL or "")
-    if parts.scheme != "http" or parts.hostname in _LOCAL:
+    if not _is_in_the_clear(settings.ALERT_WEBHOOK_URL):
         return []
     sentence = "ALERT_WEBHOOK_URL is not https://: who listens on the way can write there, too."
     hint = "Copy it anew, with the s in https://."
