@@ -76,7 +76,7 @@ FOR_A_PROBE = Patience(1.0, 2.0, 2.0, (), 0.0, 2.0, is_call=True)
 FOR_A_CHANGE = Patience(3.0, 10.0, 20.0, (1.0,), 30.5, 60.0, is_call=True)
 # Nobody waits for it but, where everything has to be read, the change feed: a request that hangs is
 # given up as soon as one of the feed's own, and tried again.
-FOR_A_REFRESH = Patience(5.0, 10.0, 60.0, (1.0, 4.0, 15.0), 30.5, 120.0, is_call=False)
+FOR_A_REFRESH = Patience(5.0, 10.0, 60.0, (1.0, 2.0, 4.0, 8.0), 30.5, 120.0, is_call=False)
 
 
 class Airtable:

@@ -9,6 +9,7 @@ from collections import Counter
 from airtable_sync import budget, feed_marks, fields, pace, runs
 from airtable_sync.airtable import FOR_A_CHANGE, FOR_A_REFRESH, PAGE_SIZE, Airtable, Patience
 from airtable_sync.airtable_errors import OUTAGES, AirtableError, NotFound
+from airtable_sync.alone import Busy
 from airtable_sync.changes import Changes
 from airtable_sync.gate import Refused
 from airtable_sync.hook import Hook, Lost
@@ -17,7 +18,7 @@ from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.payloads import Dirty
 from airtable_sync.refresh import Options, refresh
 from airtable_sync.replica import Replica
-from airtable_sync.store import Store
+from airtable_sync.store import REFRESH_LEASE, Store
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Feed:
         state, marks = ChangeFeed.of_this_base(), feed_marks.look(self.store)
         if not self.hook.may_be_asked(marks):
             return Counter()
+        self._wait_for_a_refresh(state, marks)
         try:
             self.hook.see_to_it(state)
             dirty, cursor = self.hook.read(state)
@@ -54,6 +56,12 @@ class Feed:
         not_understood = state.not_understood + dirty.not_understood
         state.change(cursor=cursor, drained_at=marks.now, not_understood=not_understood)
         return outcomes or Counter()
+
+    def _wait_for_a_refresh(self, state: ChangeFeed, marks: feed_marks.Marks) -> None:
+        """Where everything has to be read, one that is under way has to end first: raises Busy, and
+        Airtable is not asked for what changed as often as somebody looks."""
+        if not (marks.held or _is_whole(state, marks)) and self.store.is_held(REFRESH_LEASE):
+            raise Busy("Everything has to be read, and a refresh is under way.")
 
     def _apply(
         self, state: ChangeFeed, dirty: Dirty, marks: feed_marks.Marks

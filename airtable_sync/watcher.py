@@ -34,7 +34,8 @@ QUIET_SECONDS, LONGEST_SECONDS = 0.3, 0.9
 ECHO_SECONDS = 0.05  # whom a ping reaches hears of it twice: from Airtable, and from Redis
 # After failures: an outage may end at any moment, other troubles wait for a person.
 BACK_OFF_SECONDS, OUTAGE_SECONDS, LONGEST_BACK_OFF_SECONDS = 2.0, 15.0, 300.0
-OUTAGE = (*OUTAGES, StoreUnavailable, DatabaseError, Busy)
+BUSY_SECONDS = 0.5  # another refresh is under way: whether it has ended is for Redis to say
+OUTAGE = (*OUTAGES, StoreUnavailable, DatabaseError)
 EXPECTED = (*OUTAGE, AirtableError, MappingError, Refused)
 
 
@@ -84,6 +85,9 @@ class Watcher:
             self._stirred.clear()
             try:
                 pause = self._turn()
+            except Busy as error:
+                logger.debug("The change feed waits: %s", error)
+                pause = BUSY_SECONDS
             except EXPECTED as error:
                 pause = self._failed(error)
             except Exception as error:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Deployment:
         self.url, self.key = f"http://127.0.0.1:{_free_port()}", f"key_{secrets.token_hex(8)}"
         self.variables = self._variables(folder)
         self.manage("migrate", "--verbosity", "0")
-        self._server = started.enter_context(self._serving(folder / "log"))
+        self.log = folder / "log"  # the server's, and what is noted
+        self._server = started.enter_context(self._serving())
 
     def call(self, number: str) -> requests.Response:
         """What Retell sends when this number rings. Raises requests.RequestException."""
@@ -70,6 +72,12 @@ class Deployment:
             raise SystemExit(f"{arguments[0]} ended with {done.returncode}: {done.stderr[-300:]}")
         return done
 
+    def note(self, text: str) -> None:
+        """Among the server's lines."""
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
+        with self.log.open("a") as log:
+            log.write(f"{now}Z SOAK {text}\n")
+
     def megabytes(self) -> float:
         return _resident(self._server.pid)
 
@@ -98,9 +106,9 @@ class Deployment:
         }
 
     @contextlib.contextmanager
-    def _serving(self, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    def _serving(self) -> Iterator["subprocess.Popen[bytes]"]:
         command = [sys.executable, "-m", "gunicorn", "siftly.asgi"]
-        with log.open("wb") as output:
+        with self.log.open("ab") as output:
             # In a group of its own: Ctrl-C reaches it through us, in order.
             server = subprocess.Popen(
                 command, cwd=ROOT, env=self.variables, stdout=output, stderr=output, process_group=0

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 import requests
 from rich.console import Console
 
-from benchmarks.deployment import COMMAND_SECONDS, Deployment, until
+from benchmarks.deployment import COMMAND_SECONDS, ROOT, Deployment, until
 from benchmarks.truth import Troubles, Values, is_flat
 from benchmarks.weather import Weather
 
@@ -27,6 +28,7 @@ REFRESH_SECONDS, EDIT_SECONDS, TELL_SECONDS = 45.0, 2.0, 10.0
 WELL_SECONDS = 90.0  # where nobody calls, Airtable is tried once a minute
 TABLE, EDITED = "dynamic_variables", "customer_name"
 UNKNOWN = [f"+3247099{each:04}" for each in range(20)]
+KEPT_LOG = ROOT / "soak.log"  # of one that failed
 CONSOLE = Console()
 
 
@@ -65,12 +67,14 @@ class Soak:
             answer = self.siftly.call(number)
             found = answer.json()["call_inbound"]["dynamic_variables"]
         except (requests.RequestException, ValueError, KeyError) as error:
-            self.seen.wrong.append(f"A call failed: {type(error).__name__}")
+            self._is_wrong(f"A call failed: {type(error).__name__}")
             return
         source = answer.headers.get("X-Siftly-Source", "")
         self.seen.sources[source] += 1
         if answer.status_code != 200 or not self._is_right(number, found, started):
-            self.seen.wrong.append(f"{answer.status_code} {source} {number}: {found}")
+            newest = self.names[number].newest if number in self.names else None
+            told = f"{answer.status_code} {source} {number}: {found}"
+            self._is_wrong(f"{told}, where Airtable has {newest} by now")
 
     def _is_right(self, number: str, found: dict[str, str], started: float) -> bool:
         if number not in self.configs:
@@ -80,6 +84,10 @@ class Soak:
         return found == expected and self.names[number].was(
             found[EDITED], earliest, time.monotonic()
         )
+
+    def _is_wrong(self, sentence: str) -> None:
+        self.seen.wrong.append(sentence)
+        self.siftly.note(f"wrong: {sentence}")
 
     def call_somebody(self) -> None:
         unknown = random.random() < 0.05
@@ -102,9 +110,10 @@ class Soak:
         done = self.siftly.manage("refresh_airtable_cache", "--json", "--full", check=False)
         status = str(json.loads(done.stdout)["status"]) if done.stdout else "crashed"
         self.seen.refreshes[status] += 1
+        self.siftly.note(f"refresh {status} after {time.monotonic() - begun:.1f} s\n{done.stderr}")
         was_good = lag + time.monotonic() - begun == self.troubles.allowed_lag(time.monotonic())
         if status == "crashed" or (was_good and status in ("failed", "refused")):
-            self.seen.wrong.append(f"A refresh {status}: {done.stderr.strip()[-300:]}")
+            self._is_wrong(f"A refresh {status}: {done.stderr.strip()[-300:]}")
 
     def watch(self) -> None:
         self.seen.megabytes.append(self.siftly.megabytes())
@@ -143,7 +152,7 @@ class Soak:
         self.troubles.begin(time.monotonic())
         try:
             while time.monotonic() < end:
-                self.weather.strike()
+                self.siftly.note(f"{self.weather.strike()} ended")
                 time.sleep(self.random.uniform(0.2, 3.0))
         finally:
             self.troubles.end(time.monotonic())
@@ -201,6 +210,8 @@ def main() -> int:
             soak = Soak(Deployment(started), options.seed)
             soak.run(options.minutes * 60)
             troubles = soak.verdict()
+            if troubles:
+                shutil.copy(soak.siftly.log, KEPT_LOG)
     except KeyboardInterrupt:
         CONSOLE.print("Stopped, without a verdict.")
         return 130
@@ -213,8 +224,11 @@ def main() -> int:
         CONSOLE.print(f"{title}: {dict(each)}", highlight=False)
     for sentence in troubles:
         CONSOLE.print(f"  {sentence}", highlight=False, markup=False)
-    CONSOLE.print("FAILED" if troubles else "Good: no failed call, no wrong config, flat memory.")
-    return 1 if troubles else 0
+    if troubles:
+        CONSOLE.print(f"FAILED. What was logged is in {KEPT_LOG.name}.", highlight=False)
+        return 1
+    CONSOLE.print("Good: no failed call, no wrong config, flat memory.")
+    return 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ class Weather:
         self.latency = airtable.latency
         self.happened: Counter[str] = Counter()
 
-    def strike(self) -> None:
+    def strike(self) -> str:
+        """What it was."""
         trouble: Callable[[float], None] = self.random.choice(
             [
                 self.freeze_redis,
@@ -37,6 +38,7 @@ class Weather:
         )
         self.happened[trouble.__name__] += 1
         trouble(self.random.uniform(0.2, 2.5))
+        return trouble.__name__
 
     def freeze_redis(self, seconds: float) -> None:
         self.valkey._process.send_signal(signal.SIGSTOP)  # noqa: SLF001 - it has no name for it

@@ -13,7 +13,7 @@ from airtable_sync import counters, feed_marks, watcher
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.feed import Feed
 from airtable_sync.replica import Replica
-from airtable_sync.store import PATIENT, REPLICA
+from airtable_sync.store import PATIENT, REFRESH_LEASE, REPLICA, WHOLE
 from airtable_sync.subscription import Subscription
 from airtable_sync.watcher import LEADER_SECONDS, Watcher
 from sandbox.airtable.faults import Fault
@@ -61,9 +61,11 @@ def two() -> Iterator[tuple[Process, Process]]:
     for each in processes:
         each.start()
         until(lambda: feed_marks.look(PATIENT).drained_at)
-    yield processes
-    for each in processes:
-        each.stop()
+    try:
+        yield processes
+    finally:
+        for each in processes:
+            each.stop()
 
 
 def until(condition: Callable[[], object], seconds: float = 15) -> None:
@@ -132,6 +134,24 @@ def test_pings_while_nothing_can_be_read_are_no_storm(
             feed_marks.pinged(PATIENT, str(index))
             time.sleep(0.1)
         assert airtable.faults.hits(fault) <= 3
+
+
+def test_a_refresh_that_is_under_way_is_waited_for_without_asking_airtable(
+    valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "BACK_OFF_SECONDS", 60.0)  # that is for what fails
+    with two():
+        PATIENT.drop(WHOLE)
+        assert PATIENT.add(REFRESH_LEASE, "cron", 60)
+        rows = airtable.base().table("dynamic_variables")
+        rows.update(next(iter(rows.records)), {"customer_name": "Jane"})
+        asked, moment = len(airtable.requests), PATIENT.now()
+        feed_marks.pinged(PATIENT, "a ping")
+        time.sleep(2)
+        assert len(airtable.requests) == asked
+        PATIENT.release(REFRESH_LEASE, "cron")
+        until(read_since(moment), 5)
+        assert "Jane" in str(list(PATIENT.read_many(PATIENT.numbers())))
 
 
 def test_a_stop_does_not_wait_for_airtable(valkey: ValkeyServer, airtable: Sandbox) -> None:
