@@ -74,6 +74,7 @@ class Site:
     airtable: Sandbox
     server: Server
     variables: dict[str, str]
+    is_well: bool = False  # as a test left it that only looked
 
     @property
     def url(self) -> str:

