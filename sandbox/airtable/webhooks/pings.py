@@ -9,8 +9,10 @@ import hashlib
 import hmac
 import json
 import logging
+import ssl
 import time
 from collections.abc import Iterator
+from functools import cache
 
 import httpx
 
@@ -29,13 +31,14 @@ class Pinger:
 
     def __init__(self, webhooks: Webhooks) -> None:
         self.webhooks = webhooks
+        self._client = _client()  # takes its time, which the first request shall not wait for
 
     async def run(self) -> None:
         wanted = asyncio.Event()
         loop = asyncio.get_running_loop()
         self.webhooks.wake = lambda: _set(loop, wanted)
         try:
-            async with _client() as client, asyncio.TaskGroup() as group:
+            async with self._client as client, asyncio.TaskGroup() as group:
                 while True:
                     wanted.clear()
                     for hook, noted in self._take_due():
@@ -125,7 +128,12 @@ class Pinger:
 def _client() -> httpx.AsyncClient:
     """Each ping has one limit for all of it, and a connection of its own that cannot be stale."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(trust_env=False, timeout=None, limits=limits)  # noqa: S113
+    return httpx.AsyncClient(verify=_trusted(), trust_env=False, timeout=None, limits=limits)  # noqa: S113
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _post(client: httpx.AsyncClient, hook: Webhook) -> str:
