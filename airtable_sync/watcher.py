@@ -47,6 +47,7 @@ class Watcher:
         self._stirred = threading.Event()
         self._wanted = False  # a ping came, and nobody has read the feed since, as far as we know
         self._untold = False  # Redis could not be told of it
+        self._leaderless = False  # a leader has said goodbye, and nobody has looked since
         self._look_at = self._due_at = float("-inf")
         self._heard = False  # a ping, that the leader should have heard, too
         self._stopping = threading.Event()
@@ -75,7 +76,7 @@ class Watcher:
 
     def look(self) -> None:
         """Nobody reads the feed any more. From any thread; waits for nothing."""
-        self._look_at = float("-inf")
+        self._leaderless = True
         self._stirred.set()
 
     def _run(self) -> None:
@@ -99,8 +100,8 @@ class Watcher:
     def _turn(self) -> float:
         """Do what is due; the seconds until the next look."""
         if self._untold:
-            feed_marks.want(self.feed.store)
             self._untold = False
+            self._tell()
         if not self.leads and (wait := self._standing_by()) > 0:
             return wait
         lead = self._lead()
@@ -115,9 +116,18 @@ class Watcher:
                 self._drain()
         return min(max(0.05, self._due_at - time.monotonic()), LOOK_SECONDS)
 
+    def _tell(self) -> None:
+        try:
+            feed_marks.want(self.feed.store)
+        except StoreUnavailable:
+            self._untold = True
+            raise
+
     def _standing_by(self) -> float:
         """The seconds until this process, which does not lead, should look whether anybody does;
         soon after a ping."""
+        if self._leaderless:
+            self._leaderless, self._look_at = False, float("-inf")
         if self._wanted:
             self._wanted, self._heard = False, True
             self._look_at = min(self._look_at, time.monotonic() + UNHEARD_SECONDS + _moment())

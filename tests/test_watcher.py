@@ -111,6 +111,27 @@ def test_one_that_stops_in_an_orderly_way_is_replaced_at_once(
         until(lambda: second.watcher.leads, 5)
 
 
+def test_a_goodbye_that_comes_while_another_looks_is_not_lost(
+    valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert feed_marks.lead(PATIENT, "somebody", LEADER_SECONDS, LEADER_SECONDS).ours
+    process, lead = Process(), feed_marks.lead
+
+    def looked_at_just_before(*arguments: Any) -> feed_marks.Lead:
+        found = lead(*arguments)
+        if not found.ours:
+            PATIENT.drop(feed_marks.LEADER)
+            process.watcher.look()
+        return found
+
+    monkeypatch.setattr(feed_marks, "lead", looked_at_just_before)
+    process.start()
+    try:
+        until(lambda: process.watcher.leads, 5)
+    finally:
+        process.stop()
+
+
 def test_one_that_reads_for_long_is_not_taken_for_dead(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
