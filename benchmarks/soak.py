@@ -67,14 +67,14 @@ class Soak:
             answer = self.siftly.call(number)
             found = answer.json()["call_inbound"]["dynamic_variables"]
         except (requests.RequestException, ValueError, KeyError) as error:
-            self._is_wrong(f"A call failed: {type(error).__name__}")
+            self._note_wrong(f"A call failed: {type(error).__name__}")
             return
         source = answer.headers.get("X-Siftly-Source", "")
         self.seen.sources[source] += 1
         if answer.status_code != 200 or not self._is_right(number, found, started):
             newest = self.names[number].newest if number in self.names else None
             told = f"{answer.status_code} {source} {number}: {found}"
-            self._is_wrong(f"{told}, where Airtable has {newest} by now")
+            self._note_wrong(f"{told}, where Airtable has {newest} by now")
 
     def _is_right(self, number: str, found: dict[str, str], started: float) -> bool:
         if number not in self.configs:
@@ -85,7 +85,7 @@ class Soak:
             found[EDITED], earliest, time.monotonic()
         )
 
-    def _is_wrong(self, sentence: str) -> None:
+    def _note_wrong(self, sentence: str) -> None:
         self.seen.wrong.append(sentence)
         self.siftly.note(f"wrong: {sentence}")
 
@@ -113,7 +113,7 @@ class Soak:
         self.siftly.note(f"refresh {status} after {time.monotonic() - begun:.1f} s\n{done.stderr}")
         was_good = lag + time.monotonic() - begun == self.troubles.allowed_lag(time.monotonic())
         if status == "crashed" or (was_good and status in ("failed", "refused")):
-            self._is_wrong(f"A refresh {status}: {done.stderr.strip()[-300:]}")
+            self._note_wrong(f"A refresh {status}: {done.stderr.strip()[-300:]}")
 
     def watch(self) -> None:
         self.seen.megabytes.append(self.siftly.megabytes())
