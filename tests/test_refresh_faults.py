@@ -29,7 +29,7 @@ TRIES = 3
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Patience(1.0, 0.3, 1.0, (0.01, 0.01), 0.15, 5.0, is_call=False)
+    quick = Patience(1.0, 1.5, 3.0, (0.01, 0.01), 0.15, 5.0, is_call=False)
     monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
     monkeypatch.setattr(budget, "LOCKOUT_SECONDS", 0.1)
 
