@@ -1,9 +1,18 @@
 """Processes that were started, and have to end."""
 
 import subprocess
+from typing import Protocol
 
 
-def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+class Process(Protocol):
+    """As subprocess.Popen knows it."""
+
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+def stop(process: Process, seconds: float) -> None:
     """Ask it to end; it has so long before it is killed."""
     process.terminate()
     try:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from typing import Any
 import requests
 
 from sandbox.processes import stop
+from tests import forks
 from webhooks.platforms import PLATFORMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ KEY = "key_tests"
 @dataclass(frozen=True)
 class Server:
     url: str
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | forks.Process"
     log: Path
 
     @property
@@ -91,7 +92,7 @@ def environment(**variables: str) -> dict[str, str]:
     }
 
 
-GUNICORN = (sys.executable, "-m", "gunicorn", "siftly.asgi")
+GUNICORN = ("-m", "gunicorn", "siftly.asgi")
 
 
 @contextlib.contextmanager
@@ -102,13 +103,19 @@ def serving(
     port: int = 0,
     *,
     root: Path = ROOT,
-    command: Sequence[str | Path] = GUNICORN,
+    command: Sequence[str | Path] = (),
 ) -> Iterator[Server]:
+    """With a command, that is what starts it, in that folder."""
     port = port or free_port()
     env = environment(PORT=str(port), WEB_CONCURRENCY=str(processes), **variables)
     log = folder / "gunicorn.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=root, env=env, stdout=output, stderr=output)
+    log.unlink(missing_ok=True)
+    process: subprocess.Popen[bytes] | forks.Process
+    if command:
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=root, env=env, stdout=output, stderr=output)
+    else:
+        process = forks.start(GUNICORN, env, log)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         _wait_until_ready(server, answers=20 if processes > 1 else 1)
@@ -131,12 +138,10 @@ def _wait_until_ready(server: Server, answers: int, seconds: float = 30) -> None
 
 def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run a management command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    words = ["manage.py", *arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        status = forks.start(words, environment(**variables), output, errors).wait(120)
+        return subprocess.CompletedProcess(
+            words, status, output.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8")
+        )

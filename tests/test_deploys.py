@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.callers import Calls, warm
 from tests.conftest import variables_of
-from tests.server import GUNICORN, ROOT, Server, serving
+from tests.server import ROOT, Server, serving
 from tests.test_scenarios import pool_call
 
 UPGRADE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrade")[2]
@@ -80,7 +81,7 @@ def test_the_new_code_takes_the_old_ones_place_and_no_call_fails(
     block = re.search(r"```bash\n(.*?)```", UPGRADE, re.S)
     assert block
     start_beside, end_the_old = block[1].splitlines()
-    command = [GUNICORN[0], "gunicorn", "siftly.asgi", "--pid", "siftly.pid"]
+    command = [sys.executable, "gunicorn", "siftly.asgi", "--pid", "siftly.pid"]
     pid = installed / "siftly.pid"
     with serving(tmp_path, variables, root=installed, command=command) as server:
         warm(variables, server)
