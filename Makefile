@@ -13,13 +13,13 @@ run: .venv/installed ## serve on 127.0.0.1:$PORT (8000), with a stand-in for wha
 	@exec $(BIN)/python -m sandbox
 
 test: .venv/installed ## run all tests, three at a time: most of them wait
-	@exec $(BIN)/python -m pytest -n 3 --dist worksteal
+	@exec $(BIN)/python -m pytest -n 3 --maxschedchunk 1
 
 test-quick: .venv/installed ## run the tests that take seconds
 	@exec $(BIN)/python -m pytest -m "not slow"
 
 test-postgres: .venv/installed ## run those that use the database on a real PostgreSQL
-	@exec $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "django_db and not slow"
+	@exec $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 -m "django_db and not slow"
 
 lint: .venv/installed ## check style, types, Django's own checks and known vulnerabilities
 	$(BIN)/ruff check .

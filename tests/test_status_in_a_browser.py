@@ -56,7 +56,7 @@ while '"busy"' in report:
     output = io.StringIO()
     call_command("refresh_airtable_cache", "--force", "--json", stdout=output)
     report = output.getvalue()
-print(report)
+print(report, end="")
 """
 
 
