@@ -18,6 +18,11 @@ class AccessRefused(AirtableError):
     """The token is not known, or may not see this."""
 
 
+class FeedRefused(AirtableError):
+    """The token is good, but may not follow the base's changes: it lacks the scope webhook:manage,
+    or its owner the role of a creator."""
+
+
 class Unavailable(AirtableError):
     """Nothing usable came back: worth another try."""
 
@@ -55,10 +60,11 @@ def error_of(error: Exception) -> AirtableError:
         return Unavailable(_sentence_without_answer(error))
     kind, message = _kind_and_message(response)
     sentence = f"Airtable answered {response.status_code} {kind}{': ' if message else ''}{message}"
-    return _class_of(response.status_code, kind)(sentence.strip())
+    is_of_feed = "/webhooks" in response.url
+    return _class_of(response.status_code, kind, is_of_feed=is_of_feed)(sentence.strip())
 
 
-def _class_of(status: int, kind: str) -> type[AirtableError]:
+def _class_of(status: int, kind: str, *, is_of_feed: bool) -> type[AirtableError]:
     if kind == "PUBLIC_API_BILLING_LIMIT_EXCEEDED":
         return QuotaExceeded
     if status == 429:
@@ -67,6 +73,8 @@ def _class_of(status: int, kind: str) -> type[AirtableError]:
         return IteratorLost
     if status == 404:
         return NotFound
+    if status == 403 and is_of_feed:
+        return FeedRefused
     if status in (401, 403):
         return AccessRefused
     return Unavailable if status >= 500 or status == 408 else AirtableError

@@ -11,6 +11,8 @@ from airtable_sync.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+CLOSE_SHARE = 0.85
+
 # Requests a month, for all of a workspace's tools together; None: as many as one likes.
 PLANS: dict[str, int | None] = {"free": 1_000, "team": 100_000, "business": None}
 
@@ -28,6 +30,12 @@ class Forecast:
     @property
     def exceeds(self) -> bool:
         return self.allowed is not None and self.by_its_end > self.allowed
+
+    @property
+    def is_close(self) -> bool:
+        """To what the plan allows. Each refresh lifts the forecast, in a young month by a tenth,
+        and the hours until the next one bring it down."""
+        return self.allowed is not None and self.by_its_end > CLOSE_SHARE * self.allowed
 
     def __str__(self) -> str:
         sentence = (

@@ -49,7 +49,7 @@ def hosts(**_: Any) -> list[CheckMessage]:
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     sentence = "ALLOWED_HOSTS is *: the admin believes any Host header."
-    hint = "Name the hosts, or leave it out: PUBLIC_URL's and Render's own are allowed anyway."
+    hint = "Leave it out: PUBLIC_URL's host and Render's own are allowed then. Or name all of them."
     return [Warning(sentence, hint=hint, id="siftly.W006")]
 
 

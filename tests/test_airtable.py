@@ -12,11 +12,12 @@ import pytest
 import requests
 from pyairtable import formulas
 
-from airtable_sync import budget
+from airtable_sync import access, budget
 from airtable_sync.airtable import Airtable, Patience
 from airtable_sync.airtable_errors import (
     AccessRefused,
     AirtableError,
+    FeedRefused,
     IteratorLost,
     NotFound,
     QuotaExceeded,
@@ -24,6 +25,7 @@ from airtable_sync.airtable_errors import (
     Unavailable,
     error_of,
 )
+from airtable_sync.hooks import Hooks
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 
@@ -78,6 +80,15 @@ def test_each_trouble_is_the_error_that_says_what_to_do(
         read()
     assert type(caught.value) is kind
     assert len(airtable.requests) == 1  # on a call there is no hidden second try
+
+
+def test_a_token_that_may_not_follow_changes_is_no_token_that_is_refused(airtable: Sandbox) -> None:
+    hooks = Hooks(Airtable(ONCE))
+    for status, kind, is_refused in ((403, FeedRefused, False), (401, AccessRefused, True)):
+        airtable.faults.add(Fault(path="/webhooks", status=status))
+        with pytest.raises(kind, match=str(status)):
+            hooks.listed()
+        assert bool(access.refused_here()) == is_refused
 
 
 def test_nobody_there_is_unavailable(airtable: Sandbox) -> None:

@@ -21,7 +21,7 @@ from airtable_sync.alerts import facts as gathering
 from airtable_sync.alerts import sending
 from airtable_sync.alerts.facts import Observer
 from airtable_sync.alerts.rounds import Rounds
-from airtable_sync.alerts.told import CALM
+from airtable_sync.alerts.told import CALM, Change, Told
 from airtable_sync.alerts.troubles import OVER, troubles
 from airtable_sync.forecast import Forecast
 from airtable_sync.judgements import Kind, Known, LastRun
@@ -97,6 +97,22 @@ class TestJudging:
     )
     def test_what_is_still_allowed_is_no_trouble(self, changed: dict[str, Any]) -> None:
         assert not any(troubles(replace(WELL, **changed)).values())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("share", [0.91, 0.97, 0.997, 1.03])
+def test_a_quota_that_just_lasts_or_just_does_not_is_told_of_once(share: float) -> None:
+    """Each of cron's refreshes lifts the forecast, and the hours until the next one lower it."""
+    told, allowed, refreshes = Told(), 100_000, 30 * 8
+    changes: list[Change] = []
+    for half_hours in range(30 * 48):
+        now = datetime(2026, 11, 1, tzinfo=UTC) + half_hours * timedelta(minutes=30)
+        requests = round(share * allowed / refreshes * (1 + half_hours // 6))
+        forecast = Forecast("2026-11", requests, budget.month_of(requests, now).forecast, allowed)
+        found = troubles(replace(WELL, at=now, forecast=forecast))
+        changes += told.changes({"quota": found["quota"]} if "quota" in found else {}, now)
+    assert [each.kind for each in changes] == ["quota"]
+    assert changes[0].sentence
 
 
 @pytest.fixture

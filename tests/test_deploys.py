@@ -78,9 +78,7 @@ def test_the_new_code_takes_the_old_ones_place_and_no_call_fails(
     tmp_path: Path, installed: Path, variables: dict[str, str], kept_open: bool
 ) -> None:
     """SIGHUP, which one might think of, starts the old code again."""
-    block = re.search(r"```bash\n(.*?)```", UPGRADE, re.S)
-    assert block
-    start_beside, end_the_old = block[1].splitlines()
+    start_beside, end_the_old = re.findall(r"```bash\n(.*?)```", UPGRADE, re.S)
     command = [sys.executable, "gunicorn", "siftly.asgi", "--pid", "siftly.pid"]
     pid = installed / "siftly.pid"
     with serving(tmp_path, variables, root=installed, command=command) as server:

