@@ -28,9 +28,10 @@ from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import linked_base
 from sandbox.airtable.server import Sandbox
 from siftly import sentry
+from tests import commands
 from tests.asgi_client import send
 from tests.cast import NUMBER
-from tests.conftest import variables_of
+from tests.conftest import record_id, variables_of
 from tests.listener import listening
 from tests.server import ROOT, environment, free_port, manage
 from webhooks.platforms import PLATFORMS
@@ -132,6 +133,18 @@ class TestCron:
         assert "Airtable answered 401" in event["exception"]["values"][-1]["value"]
         for secret in (airtable.token, NUMBER[1:], CONFIDENTIAL):
             assert secret not in sent.text()
+
+    def test_one_that_a_rollback_holds_is_as_an_operator_wants_it(
+        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        commands.refresh()
+        john = record_id(airtable, "client", "name", "John Doe")
+        airtable.base().table("client").delete(john)
+        commands.refresh()
+        assert commands.refresh("--rollback")["status"] == "rolled-back"
+        sent.items.clear()
+        assert commands.refresh("--by", "cron")["exit"] == 2
+        assert [each["status"] for each in sent.items] == ["in_progress", "ok"]
 
     def test_one_by_hand_or_a_dry_run_is_none_of_the_monitors_business(
         self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox

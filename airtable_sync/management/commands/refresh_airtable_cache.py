@@ -16,6 +16,7 @@ from airtable_sync.airtable import FOR_A_REFRESH, Airtable
 from airtable_sync.airtable_errors import AirtableError
 from airtable_sync.alone import Busy
 from airtable_sync.gate import Refused
+from airtable_sync.judgements import HELD
 from airtable_sync.mapping import MappingError
 from airtable_sync.models import Run
 from airtable_sync.reading import PUBLISHING
@@ -65,7 +66,7 @@ class Command(BaseCommand):
             run_id = options["rollback"] or None
             self._do(lambda: rollback.roll_back(run_id, who, options["user"], self.airtable))
         elif who == Run.By.CRON and not options["dry_run"]:
-            with cron.monitored():
+            with cron.monitored(unless=HELD):  # which an operator wants
                 self._do(lambda: self._refresh(who, options))
         else:
             self._do(lambda: self._refresh(who, options))
