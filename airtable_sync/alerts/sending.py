@@ -1,5 +1,5 @@
 """Says it, by e-mail and to a webhook address. A message that does not arrive is tried again in the
-next rounds, a few times; nothing waits for long."""
+next rounds, for an hour; nothing waits for long."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from django.core.mail import send_mail
 
 logger = logging.getLogger(__name__)
 
-TRIES = 5
+TRIES = 60  # a round is a minute
 SECONDS = 20.0  # for one message, whatever the other side does
 TIMEOUTS = (3.0, 10.0)
 
