@@ -27,8 +27,7 @@ def save(run: Run, entries: Sequence[Entry], asked_at: int) -> None:
     if last and last.digest == digest:
         all_of_base().filter(pk=last.pk).update(confirmed_at=asked_at)
         return
-    if not run.pk:  # the database was away when it began
-        run.save()
+    run.save()  # the database was away when it began, or has lost it since
     LastGoodSet.objects.create(
         run=run,
         base=settings.AIRTABLE_BASE_ID or "",

@@ -167,6 +167,23 @@ def test_a_database_that_fails_does_not_stop_a_refresh_of_redis(
     assert "The run can't be recorded: away" in caplog.text
 
 
+def test_a_set_is_kept_also_where_the_database_has_lost_the_run_since_it_began(
+    airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a server that ended badly may do with the last writes."""
+    keep = good_sets.save
+
+    def lose_and_keep(run: Run, *what: Any) -> None:
+        Run.objects.all().delete()
+        keep(run, *what)
+        assert Run.objects.filter(pk=run.pk).exists()  # which the set belongs to
+
+    monkeypatch.setattr(good_sets, "save", lose_and_keep)
+    assert refresh()["status"] == "published"
+    assert Run.objects.get().status == "published"
+    assert LastGoodSet.objects.get().numbers == 26
+
+
 def test_progress_is_noted_while_it_reads(
     airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

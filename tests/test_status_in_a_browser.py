@@ -132,6 +132,17 @@ def test_it_follows_what_happens_without_a_reload(browser: Browser, well: Site) 
         visitor.has_no_fault()
 
 
+def test_a_slow_click_is_not_lost_when_its_part_is_shown_anew(browser: Browser, well: Site) -> None:
+    with visiting(browser, well) as visitor:
+        page = visitor.page
+        page.locator("#part-runs tbody a").first.hover()
+        page.mouse.down()
+        others = page.locator("#part-airtable[data-shown]")  # as each that has been shown anew
+        others.wait_for(state="attached", timeout=15_000)
+        page.mouse.up()
+        page.wait_for_url("**/admin/cache/runs/**")
+
+
 def test_a_refresh_shows_its_progress_and_outlives_the_web_process(
     browser: Browser, own: Site
 ) -> None:
@@ -378,7 +389,7 @@ def test_a_run_tells_its_differences(browser: Browser, well: Site) -> None:
     double = numbers.create({"twilio_number": "0460 23 42 91", "client": [client]})
     lost = numbers.create({"twilio_number": "+32 460 11 12 13"})
     try:
-        well.refresh("--full")
+        assert well.refresh("--full")["status"] == "published"
     finally:
         numbers.delete(double.id)
         numbers.delete(lost.id)

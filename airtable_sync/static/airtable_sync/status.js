@@ -10,6 +10,12 @@
   let timer = 0;
   let asking = false;
   let lost = ""; // the id of what had the focus when it went away, as a button does during a run
+  let pressed = null; // what the pointer is on: its part stays, or the click would be lost
+
+  live.addEventListener("pointerdown", (event) => { pressed = event.target; });
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => setTimeout(() => { pressed = null; })); // the click comes first
+  }
 
   const isOpen = new Map(); // of <details>, by id
   live.addEventListener("toggle", (event) => isOpen.set(event.target.id, event.target.open), true);
@@ -17,6 +23,7 @@
   function replace(part, found) {
     const text = found.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
     if (part.dataset.shown === text && part.className === found.className) return;
+    if (part.contains(pressed)) return; // next time
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
     for (const details of found.querySelectorAll("details[id]")) {
       if (isOpen.has(details.id)) details.open = isOpen.get(details.id);
