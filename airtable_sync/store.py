@@ -238,9 +238,14 @@ class Store(Connection):
         if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
           redis.call("SET", KEYS[1], ARGV[1])
         end
+        local whole = redis.call("GET", KEYS[3])
+        local whole_at = whole and cjson.decode(whole)[1] or 0
+        -- Two publish at once where Redis lost the lease of one: the older may end last.
+        local is_newest = whole_at <= tonumber(ARGV[1])
+          or whole_at > redis.call("TIME")[1] * 1000 + 5000 -- by a clock that was ahead
         if ARGV[2] == "" then
           redis.call("DEL", KEYS[3], KEYS[4])
-        else
+        elseif is_newest then
           redis.call("SET", KEYS[3], cjson.encode({tonumber(ARGV[1]), ARGV[2]}))
         end
         local epoch, sequence = redis.call("GET", KEYS[6]) or "", redis.call("INCR", KEYS[2])

@@ -170,6 +170,19 @@ class Machine(RuleBasedStateMachine):
             assert [place.config if place else None for place in places] == [expected] * 3, number
 
 
+def test_of_two_readings_of_everything_the_newer_one_counts_whichever_ends_last(
+    valkey: ValkeyServer,
+) -> None:
+    """Redis lost the lease of the older one."""
+    asked_at = PATIENT.now() - 60_000
+    for moment in (asked_at + 2, asked_at):
+        for _ in InRedis(PATIENT).publish(Publication([], moment, "refresh")):
+            pass
+    late = Entry(NUMBERS[0], {"name": "gone since"}, asked_at + 1, "change")
+    CALLS.write([late], announce_unchanged=True)
+    assert CALLS.read(NUMBERS[0]) is None
+
+
 def test_the_newest_reading_of_each_number_stays(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
