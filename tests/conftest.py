@@ -27,8 +27,6 @@ from siftly.caches import redis_caches
 from tests.postgres import Postgres, running
 from tests.valkeys import TlsValkey, behind_tls, start_valkey
 
-SLOW_SECONDS = 120.0  # what pyproject.toml allows a test that says nothing else
-
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,10 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _longest(test: pytest.Item) -> float:
-    own = test.get_closest_marker("timeout")
-    if own:
+    if own := test.get_closest_marker("timeout"):
         return float(own.args[0])
-    return SLOW_SECONDS if test.get_closest_marker("slow") else 0.0
+    return float(test.config.getini("timeout")) if test.get_closest_marker("slow") else 0.0
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from sandbox.processes import stop
 from tests import forks
 from webhooks.platforms import PLATFORMS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = forks.ROOT
 KEY = "key_tests"
 
 
@@ -109,12 +109,12 @@ def serving(
     port = port or free_port()
     env = environment(PORT=str(port), WEB_CONCURRENCY=str(processes), **variables)
     log = folder / "gunicorn.log"
-    log.unlink(missing_ok=True)
     process: subprocess.Popen[bytes] | forks.Process
     if command:
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=root, env=env, stdout=output, stderr=output)
     else:
+        log.unlink(missing_ok=True)
         process = forks.start(GUNICORN, env, log)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:

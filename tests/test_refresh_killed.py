@@ -2,16 +2,12 @@
 old config or the new one, and the next refresh works."""
 
 import json
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,34 +18,18 @@ from airtable_sync.alone import LEASE_SECONDS
 from airtable_sync.store import PATIENT, REFRESH_LEASE
 from sandbox.airtable.large import large_base, number_of
 from sandbox.airtable.server import Sandbox
+from tests import forks
 from tests.conftest import variables_of
-from tests.server import ROOT, Server, environment, manage, serving
+from tests.server import Server, environment, manage, serving
 
 NUMBERS = 2000
 KILLS = 20
-# manage.py, but for the request budget: a refresh shall take a second and not half a minute. What
-# it imports is there already: for each line it forks a refresh, whose report goes to that file.
-PROGRAM = """
-import os, sys
-os.environ["DJANGO_SETTINGS_MODULE"] = "siftly.settings"
-import django
-django.setup()
-from django.core.management import execute_from_command_line
-from airtable_sync import budget, formulas
+# The command, but for the request budget: a refresh shall take a second and not half a minute.
+REFRESH = """
+from django.core.management import call_command
+from airtable_sync import budget
 budget.STARTS = 10_000
-formulas.load()
-for report in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        os.dup2(os.open(report.strip(), os.O_WRONLY | os.O_CREAT), 1)
-        try:
-            execute_from_command_line(["manage.py", "refresh_airtable_cache", "--json"])
-        finally:
-            sys.stdout.flush()
-            os._exit(0)
-    print(pid, flush=True)
-    os.waitpid(pid, 0)
-    print("ended", flush=True)
+call_command("refresh_airtable_cache", "--json")
 """
 
 
@@ -57,70 +37,30 @@ class Refreshes:
     """Processes that refresh, one after the other."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
-        self.report = folder / "report"
-        self.log = folder / "refreshes.log"
-        with self.log.open("wb") as log:
-            self._program = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
-                cwd=ROOT,
-                env=environment(**variables),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        self._ended = threading.Event()
+        self.report, self.log = folder / "report", folder / "refreshes.log"
+        self._env = environment(**variables)
 
-    def __enter__(self) -> "Refreshes":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._program as program:  # closes its pipes, and waits
-            program.terminate()
-
-    def start(self) -> int:
-        """The process that refreshes."""
+    def start(self) -> forks.Process:
         self.report.unlink(missing_ok=True)
-        self._say(str(self.report))
-        pid = int(self._hear())
-        self._ended.clear()
-        threading.Thread(target=self._wait).start()
-        return pid
-
-    def has_ended(self, seconds: float = 0) -> bool:
-        return self._ended.wait(seconds)
+        words = ("manage.py", "shell", "--no-imports", "-c", REFRESH)
+        return forks.start(words, self._env, self.report, self.log)
 
     def run(self) -> float:
         """How long it took."""
         started = time.monotonic()
-        self.start()
-        assert self.has_ended(60)
+        self.start().wait(60)
         said = json.loads(self.report.read_text())
         assert said["status"] in ("published", "unchanged"), (said, self.log.read_text())
         return time.monotonic() - started
 
     def kill(self, seconds: float, *, while_it_publishes: bool) -> None:
-        pid = self.start()
+        before = sequence()
+        process = self.start()
         if while_it_publishes:
-            before = sequence()
-            wait_until(lambda: sequence() != before or self.has_ended())
+            wait_until(lambda: sequence() != before or process.poll() is not None)
         time.sleep(seconds)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        assert self.has_ended(10)
-
-    def _wait(self) -> None:
-        assert self._hear() == "ended"
-        self._ended.set()
-
-    def _say(self, line: str) -> None:
-        assert self._program.stdin
-        self._program.stdin.write(line + "\n")
-        self._program.stdin.flush()
-
-    def _hear(self) -> str:
-        assert self._program.stdout
-        return self._program.stdout.readline().strip()
+        process.kill()
+        process.wait(10)
 
 
 @dataclass
@@ -226,22 +166,22 @@ def test_no_reader_sees_anything_but_the_old_or_the_new_config(
     with Sandbox([large_base(NUMBERS)], requests_per_second=None) as airtable:
         variables = variables_of(airtable, valkey) | {"DATABASE_URL": f"sqlite:///{database}"}
         manage("migrate", "-v0", **variables)
-        with Refreshes(tmp_path, variables) as refreshes:
-            refreshes.run()
-            base = Base(airtable)
-            base.change()
-            takes = refreshes.run()
-            for entry in PATIENT.read_many(map(number_of, range(NUMBERS))):
-                base.first[entry.number] = entry.config or {}
-            with serving(tmp_path, variables) as server, reading(base, server) as readers:
-                for index in range(KILLS):
-                    base.change()
-                    publishing = index % 2 == 1
-                    at = random.uniform(0, 0.1 if publishing else takes)
-                    refreshes.kill(at, while_it_publishes=publishing)
-                    let_the_lease_end()
-                    refreshes.run()
-                    all_are_told(server, base)
+        refreshes = Refreshes(tmp_path, variables)
+        refreshes.run()
+        base = Base(airtable)
+        base.change()
+        takes = refreshes.run()
+        for entry in PATIENT.read_many(map(number_of, range(NUMBERS))):
+            base.first[entry.number] = entry.config or {}
+        with serving(tmp_path, variables) as server, reading(base, server) as readers:
+            for index in range(KILLS):
+                base.change()
+                publishing = index % 2 == 1
+                at = random.uniform(0, 0.1 if publishing else takes)
+                refreshes.kill(at, while_it_publishes=publishing)
+                let_the_lease_end()
+                refreshes.run()
+                all_are_told(server, base)
     assert readers.wrong == []
     assert readers.reads > 1000
     with closing(sqlite3.connect(database)) as connection:
