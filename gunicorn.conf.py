@@ -12,12 +12,12 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
-from siftly.server_log import ServerLog, refuse_to_start_with_errors  # noqa: E402
+from siftly.server.gunicorn_log import ServerLog, refuse_to_start_with_errors  # noqa: E402
 
 refuse_to_start_with_errors()
 
 wsgi_app = "siftly.asgi"
-worker_class = "siftly.worker.Worker"
+worker_class = "siftly.server.worker.Worker"
 # WEB_CONCURRENCY decides; without it, one process a core: at least two, for one may be recycled, at
 # most four, for each has a copy in memory.
 workers = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(os.cpu_count() or 1, 4)))

@@ -20,10 +20,10 @@ def run(_: Report, rounds: int, __: float) -> None:
 
 
 def _microseconds_an_answer() -> float:
-    from airtable_sync import telemetry
-    from airtable_sync.answers import Answer
-    from airtable_sync.entries import Entry
-    from airtable_sync.telemetry.call_path import waiting
+    from airtable_sync.cache.entry import Entry
+    from airtable_sync.lookup.answerer import Answer
+    from airtable_sync.monitoring import calls
+    from airtable_sync.monitoring.calls.recorder import waiting
 
     config = {"customer_name": "John Doe"}
     entry = Entry("+32460234291", config, int(time.time() * 1000), "refresh")
@@ -31,12 +31,12 @@ def _microseconds_an_answer() -> float:
     waiting.clear()
     started = time.perf_counter()
     for _ in range(COUNTED):
-        telemetry.answered(answer, "retell", "", 0.0002)
+        calls.answered(answer, "retell", "", 0.0002)
     return (time.perf_counter() - started) / COUNTED * 1e6
 
 
 def _milliseconds_a_search() -> float:
-    from airtable_sync.telemetry.nearest import nearest
+    from airtable_sync.monitoring.calls.closest_number import nearest
 
     digits = random.Random(7)
     known = {f"+324{digits.randrange(10**8):08d}" for _ in range(KNOWN)}

@@ -12,7 +12,7 @@ from benchmarks.fill import fill, number
 from benchmarks.load import Load, generator, measure
 from benchmarks.results import Goal, Report
 from sandbox.airtable.sample import linked_base
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 ONE_WAY_SECONDS = 0.0125
 NUMBERS = 10_000

@@ -21,8 +21,8 @@ def _publish(numbers: int) -> None:
     import django
 
     django.setup()
-    from airtable_sync.entries import Entry
-    from airtable_sync.store import PATIENT
+    from airtable_sync.cache.entry import Entry
+    from airtable_sync.cache.redis_store import PATIENT
 
     now = PATIENT.now()
     entries = [

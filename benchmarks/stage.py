@@ -97,7 +97,9 @@ def stage(base: Base, latency: float = 0.0, **limits: float | None) -> Iterator[
 
 def _mapping_of(base: Base) -> Path:
     linked = any(table.name == "client" for table in base.tables)
-    return ROOT / "airtable_sync" / "mappings" / ("siftly.toml" if linked else "flat.toml")
+    return (
+        ROOT / "airtable_sync" / "mapping" / "shipped" / ("siftly.toml" if linked else "flat.toml")
+    )
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
-"""Workers of gunicorn that could serve instead of `siftly.worker.Worker`, for `servers`."""
+"""Workers of gunicorn that could serve instead of `siftly.server.worker.Worker`, for `servers`."""
 
 from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
-from siftly.protocol import GuardedProtocol
-from siftly.worker import Worker
+from siftly.server.protocol import GuardedProtocol
+from siftly.server.worker import Worker
 
 
 class LongWay(Worker):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.processes import stop
-from siftly.env import BASE_DIR  # reads .env, whose values count as set
+from siftly.environment import BASE_DIR
 
 RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".run"))
 LATENCY_SECONDS = 0.3  # what Airtable takes for a request

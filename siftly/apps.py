@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -5,11 +7,8 @@ class SiftlyConfig(AppConfig):
     name = "siftly"
 
     def ready(self) -> None:
-        from siftly import (  # noqa: PLC0415 - registers them
-            alert_checks,  # noqa: F401
-            checks,  # noqa: F401
-            security_checks,  # noqa: F401
-            sentry,
-        )
+        from siftly import sentry  # noqa: PLC0415
 
+        for name in ("alerts", "security", "settings"):
+            import_module(f"siftly.checks.{name}")  # registers them
         sentry.start()

@@ -12,11 +12,11 @@ from django.core.asgi import get_asgi_application
 
 django = get_asgi_application()
 
-from airtable_sync.pings import PINGS  # noqa: E402
+from airtable_sync.changes.notifications import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
-from siftly.http import Receive, Request, Response, Scope, Send, refusal  # noqa: E402
 from siftly.metrics import metrics  # noqa: E402
-from siftly.protocol import LARGEST_BODY, AtOnce  # noqa: E402
+from siftly.server.http import Receive, Request, Response, Scope, Send, refusal  # noqa: E402
+from siftly.server.protocol import LARGEST_BODY, AtOnce  # noqa: E402
 from webhooks.platforms import PLATFORMS  # noqa: E402
 from webhooks.views import at_once, webhook  # noqa: E402
 

@@ -12,28 +12,22 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from interlock import CircuitOpenError, State
 
-from airtable_sync import (
-    answers,
-    breakers,
-    counters,
-    database,
-    database_copy,
-    fields,
-    formulas,
-    lookups,
-)
-from airtable_sync.airtable import FOR_A_CHANGE, Airtable
-from airtable_sync.airtable_errors import AirtableError
-from airtable_sync.alerts import rounds
-from airtable_sync.feed import Feed
-from airtable_sync.lookup import AIRTABLE, probe
-from airtable_sync.pings import PINGS
-from airtable_sync.replica import of_this_process
-from airtable_sync.store import CALLS, PATIENT, StoreUnavailable
-from airtable_sync.subscription import Subscription
-from airtable_sync.telemetry import flush
-from airtable_sync.watcher import Watcher
-from siftly.http import Receive, Response, Send, json_response
+from airtable_sync.airtable import circuit_breakers, formulas
+from airtable_sync.airtable.client import FOR_A_CHANGE, Airtable
+from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache import database, snapshot_fallback
+from airtable_sync.cache.redis_store import CALLS, PATIENT, StoreUnavailable
+from airtable_sync.cache.replica import of_this_process
+from airtable_sync.cache.subscription import Subscription
+from airtable_sync.changes.apply import Feed
+from airtable_sync.changes.follower import Watcher
+from airtable_sync.changes.notifications import PINGS
+from airtable_sync.lookup import answerer, single_flight
+from airtable_sync.lookup.airtable_lookup import AIRTABLE, probe
+from airtable_sync.mapping import base_schema
+from airtable_sync.monitoring.alerts import periodic_check
+from airtable_sync.monitoring.metrics import counters, flush
+from siftly.server.http import Receive, Response, Send, json_response
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +60,10 @@ async def readyz() -> Response:
         "ready": ready,
         "parts": {"redis": redis, "database": database, "airtable": airtable},
         "replica": {"entries": len(replica), "in_step": replica.in_step},
-        "breakers": {each.name: each.state.value for each in (breakers.REDIS, breakers.AIRTABLE)},
+        "breakers": {
+            each.name: each.state.value
+            for each in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE)
+        },
         **counters.snapshot(),
     }
     return json_response(state, 200 if ready else 503)
@@ -116,10 +113,10 @@ async def lifespan(receive: Receive, send: Send) -> None:
 
 @contextlib.asynccontextmanager
 async def _background() -> AsyncIterator[None]:
-    waiting = lookups.of_this_loop()
+    waiting = single_flight.of_this_loop()
     watcher = Watcher(Feed(PATIENT, of_this_process(), Airtable(FOR_A_CHANGE)))
     PINGS.watcher = watcher
-    answers.last_resort = database_copy.LastResort(of_this_process())
+    answerer.last_resort = snapshot_fallback.LastResort(of_this_process())
     subscription = Subscription(
         of_this_process(), waiting.failed_elsewhere, watcher.wake, watcher.look
     )
@@ -130,7 +127,7 @@ async def _background() -> AsyncIterator[None]:
     work = (_library(), _first_load(subscription), _upkeep(), _recovery())
     tasks = [asyncio.create_task(each) for each in work]
     try:
-        async with flush.in_background(), rounds.in_background():
+        async with flush.in_background(), periodic_check.in_background():
             yield
     finally:
         for task in tasks:
@@ -145,14 +142,14 @@ async def _first_load(subscription: Subscription) -> None:
     if settings.REDIS_URL:
         await asyncio.to_thread(subscription.first_load_ended.wait, FIRST_LOAD_SECONDS)
         if not subscription.connected:
-            await _from_the_database(database_copy.start_from_it, subscription.replica)
+            await _from_the_database(snapshot_fallback.start_from_it, subscription.replica)
         _first_load_ended.set()
     else:
-        follower = database_copy.Follower(subscription.replica)
+        follower = snapshot_fallback.Follower(subscription.replica)
         while True:
             await _from_the_database(follower.sync)
             _first_load_ended.set()
-            await asyncio.sleep(database_copy.FOLLOWED_EVERY_SECONDS)
+            await asyncio.sleep(snapshot_fallback.FOLLOWED_EVERY_SECONDS)
 
 
 async def _from_the_database(load: Callable[..., None], *arguments: Any) -> None:
@@ -183,7 +180,7 @@ async def _upkeep() -> None:
     while settings.AIRTABLE_API_KEY:
         known = False
         try:
-            known = await asyncio.to_thread(fields.renew_if_old, CALLS, AIRTABLE)
+            known = await asyncio.to_thread(base_schema.renew_if_old, CALLS, AIRTABLE)
         except Exception:
             logger.exception("The upkeep failed")
         pause = UPKEEP_SECONDS if known else min(2 * pause, UPKEEP_SECONDS)
@@ -202,7 +199,7 @@ async def _recovery() -> None:
 
 
 def _probe_if_open() -> None:
-    if breakers.AIRTABLE.state is State.CLOSED:
+    if circuit_breakers.AIRTABLE.state is State.CLOSED:
         return
-    with contextlib.suppress(AirtableError, CircuitOpenError), breakers.AIRTABLE:
+    with contextlib.suppress(AirtableError, CircuitOpenError), circuit_breakers.AIRTABLE:
         probe()

@@ -9,8 +9,8 @@ from functools import partial
 from django.conf import settings
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from airtable_sync.telemetry.prometheus import exposition
-from siftly.http import Request, Response
+from airtable_sync.monitoring.metrics.prometheus import exposition
+from siftly.server.http import Request, Response
 
 logger = logging.getLogger(__name__)
 

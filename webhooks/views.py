@@ -6,12 +6,13 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from airtable_sync import answers, telemetry
-from airtable_sync.answers import Source, answer
-from airtable_sync.mapping import current
-from airtable_sync.numbers import e164
+from airtable_sync.lookup import answerer
+from airtable_sync.lookup.answerer import Source, answer
+from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.schema import current
+from airtable_sync.monitoring import calls
 from siftly.constant import until_settings_change
-from siftly.http import RawHeaders, Request, Response, refusal
+from siftly.server.http import RawHeaders, Request, Response, refusal
 from webhooks.platforms import PLATFORMS
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
@@ -44,7 +45,7 @@ async def webhook(request: Request, body: bytes, platform: str) -> Response:
     found = await answer(number, deadline)
     response = adapter.response(call, adapter.permitted(found))
     seconds = time.perf_counter() - started
-    telemetry.answered(found, platform, call.call_id, seconds)
+    calls.answered(found, platform, call.call_id, seconds)
     return _told(response, found.source, found.spent, seconds)
 
 
@@ -57,13 +58,13 @@ def at_once(
     try:
         adapter, call = _taken(Request("POST", path, headers, scheme), body, platform)
         number = e164(call.to_number, current().region)
-        raw = answers.at_once(number)
+        raw = answerer.at_once(number)
         if number is None or raw is None or len(raw) > LARGEST_KEPT:
             return None
         head, told = _hit(adapter, call.kind, number, raw)
         seconds = time.perf_counter() - started
-        answers.HIT.log(number)
-        telemetry.hit(number, raw, platform, call.call_id, seconds)
+        answerer.HIT.log(number)
+        calls.hit(number, raw, platform, call.call_id, seconds)
         return b"%b%.2f\r\n" % (head, seconds * 1000), told
     except (Refused, NotACall):
         return None
@@ -77,7 +78,7 @@ def at_once(
 def _hit(adapter: Platform, kind: str, number: str, raw: bytes) -> tuple[bytes, bytes]:
     """What a platform is told of an entry: the headers, up to the time it took, and the body. What
     there is to warn of is logged when it is made, and not with every call."""
-    found = answers.of_memory(number, raw)
+    found = answerer.of_memory(number, raw)
     response = adapter.response(Call(number, kind), adapter.permitted(found))
     lines = [*response.headers, (b"x-siftly-source", b"memory"), (b"server-timing", b"total;dur=")]
     return b"\r\n".join(b"%b: %b" % line for line in lines), response.body

@@ -12,21 +12,22 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from airtable_sync import pins, rollback
-from airtable_sync.airtable_errors import AirtableError
-from airtable_sync.entries import Entry
-from airtable_sync.lookup import is_served
-from airtable_sync.lookups import asked_for
-from airtable_sync.mapping import current
+from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache import overrides
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.publish_target import shared_copy
+from airtable_sync.cache.redis_store import CALLS, StoreUnavailable
+from airtable_sync.cache.replica import of_this_process
+from airtable_sync.lookup.airtable_lookup import is_served
+from airtable_sync.lookup.single_flight import asked_for
+from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.schema import current
 from airtable_sync.models import LastGoodSet, Pin, Run
-from airtable_sync.numbers import e164
-from airtable_sync.replica import of_this_process
-from airtable_sync.shared_copy import shared_copy
-from airtable_sync.status import one_number, runner
-from airtable_sync.status.access import action, allowed, log, needs
-from airtable_sync.status.pin_form import PinForm
-from airtable_sync.status.words import ago, short
-from airtable_sync.store import CALLS, StoreUnavailable
+from airtable_sync.refresh import background_process, rollback
+from airtable_sync.status import number_details
+from airtable_sync.status.display.units import ago, short
+from airtable_sync.status.override_form import PinForm
+from airtable_sync.status.permissions import action, allowed, log, needs
 
 CONFIRM = "admin/cache/confirm.html"
 HOLDS = (
@@ -42,7 +43,7 @@ def refresh(request: HttpRequest) -> HttpResponse:
     if running := _running():
         messages.warning(request, _busy(running))
     else:
-        runner.start("--full", user=request.user.get_username())
+        background_process.start("--full", user=request.user.get_username())
         log(request, "Started a refresh.", "Refresh", Run)
         messages.success(request, "A refresh was started. It goes on if you leave this page.")
     return redirect("cache:status")
@@ -63,7 +64,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     if running := _running():
         messages.warning(request, _busy(running))
     else:
-        runner.start("--rollback", str(pk), user=request.user.get_username())
+        background_process.start("--rollback", str(pk), user=request.user.get_username())
         log(request, f"Rolled back to the set of run {pk}.", str(good_set.run), Run, pk)
         messages.success(request, f"Going back to the set of run {pk}.")
     return redirect("cache:status")
@@ -80,7 +81,7 @@ def release(request: HttpRequest) -> HttpResponse:
         return redirect("cache:status")
     if was_held:
         log(request, "Released the rollback.", "Rollback", Run)
-        runner.start("--full", user=request.user.get_username())
+        background_process.start("--full", user=request.user.get_username())
         messages.success(request, "Released. A refresh brings what Airtable has now.")
     return redirect("cache:status")
 
@@ -92,7 +93,7 @@ def reread(request: HttpRequest) -> HttpResponse:
     if not number:
         return redirect("cache:number")
     started = time.monotonic()
-    before, _ = one_number.read(number)
+    before, _ = number_details.read(number)
     try:
         entry = _read_again(number)
     except (AirtableError, StoreUnavailable) as error:
@@ -110,7 +111,7 @@ def drop(request: HttpRequest) -> HttpResponse:
     number = _number(request)
     if not number:
         return redirect("cache:number")
-    if not one_number.explain(number, may_see=False).can_drop:
+    if not number_details.explain(number, may_see=False).can_drop:
         messages.error(request, f"{number} can't be dropped: it is pinned, or not in Redis.")
         return _back_to(number)
     if request.method == "GET":
@@ -123,7 +124,7 @@ def drop(request: HttpRequest) -> HttpResponse:
         }
         return render(request, CONFIRM, {**admin.site.each_context(request), **context})
     try:
-        pins.drop(number)
+        overrides.drop(number)
     except StoreUnavailable as error:
         messages.error(request, f"It could not be dropped: {error}")
     else:
@@ -140,14 +141,16 @@ def pin(request: HttpRequest) -> HttpResponse:
         messages.error(request, "That number is not served.")
         return redirect("cache:number")
     may_see = allowed(request)["see_secrets"]
-    shown = one_number.explain(number, may_see=may_see)
+    shown = number_details.explain(number, may_see=may_see)
     form = PinForm(shown.variables, may_see=may_see, data=request.POST)
     if not form.is_valid():
         context = {**admin.site.each_context(request), "title": "One number", "form": form}
         context |= {"may": allowed(request), "q": number, "asked": number, "shown": shown}
         return render(request, "admin/cache/number.html", context, status=422)
     before = shown.entry or Entry(number, None, 0, "lookup")
-    made, everywhere = pins.pin(before, form.variables(), form.why(), request.user.get_username())
+    made, everywhere = overrides.pin(
+        before, form.variables(), form.why(), request.user.get_username()
+    )
     log(request, f"Pinned: {made.reason}", str(made), Pin, made.pk)
     when = "" if everywhere else LATER
     messages.success(request, f"{number} is pinned until {made.ends_at:%Y-%m-%d %H:%M} UTC.{when}")
@@ -161,7 +164,7 @@ def end_pin(request: HttpRequest) -> HttpResponse:
     if not number:
         return redirect("cache:number")
     try:
-        pins.end(number)
+        overrides.end(number)
     except StoreUnavailable as error:
         messages.error(request, f"The pin could not be ended: {error}")
         return _back_to(number)
@@ -198,7 +201,7 @@ def _news(before: Entry | None, entry: Entry) -> str:
 def _running() -> Run | None:
     """Who can't be asked does not keep anybody from starting: the command itself knows."""
     try:
-        return runner.who_runs()
+        return background_process.who_runs()
     except (StoreUnavailable, DatabaseError):
         return None
 

@@ -10,21 +10,23 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 from django.views.decorators.http import require_GET
 
-from airtable_sync import fields, forecast
-from airtable_sync.mapping import current
+from airtable_sync.airtable import quota
+from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.mapping import base_schema
+from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.schema import current
 from airtable_sync.models import LastGoodSet, Run
-from airtable_sync.numbers import e164
-from airtable_sync.status import charts, links, near, one_number
-from airtable_sync.status.access import allowed, needs
-from airtable_sync.status.facts import Facts
-from airtable_sync.status.gather import STATUS, gather
-from airtable_sync.status.health import verdict
-from airtable_sync.status.masking import MASK, is_secret, masked
-from airtable_sync.status.pin_form import PinForm
-from airtable_sync.status.progress import steps
-from airtable_sync.store import StoreUnavailable
-from airtable_sync.telemetry import answer_log
-from airtable_sync.telemetry.history import Span
+from airtable_sync.monitoring.calls import answer_log
+from airtable_sync.monitoring.metrics.time_series import Span
+from airtable_sync.status import closest_known_numbers, number_details
+from airtable_sync.status.display import charts, record_links
+from airtable_sync.status.display.masking import MASK, is_secret, masked
+from airtable_sync.status.display.refresh_progress import steps
+from airtable_sync.status.health.collect import STATUS, gather
+from airtable_sync.status.health.facts import Facts
+from airtable_sync.status.health.verdict import verdict
+from airtable_sync.status.override_form import PinForm
+from airtable_sync.status.permissions import allowed, needs
 
 DIFFERENCES_SHOWN = 200
 ANSWERS_SHOWN = 50
@@ -49,7 +51,7 @@ def status(request: HttpRequest) -> HttpResponse:
         if facts.running and facts.database
         else [],
         "unknown": _unknown(facts),
-        "forecast": forecast,
+        "forecast": quota,
     }
     template = "live" if "live" in request.GET else "status"
     return render(request, f"admin/cache/{template}.html", context)
@@ -59,7 +61,7 @@ def status(request: HttpRequest) -> HttpResponse:
 @needs()
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Run, pk=pk)
-    details, table_ids = found.details, fields.table_ids(STATUS)
+    details, table_ids = found.details, base_schema.table_ids(STATUS)
     newest = LastGoodSet.objects.defer("content").first()
     context = {
         **_common(request, f"Run {found.pk}"),
@@ -69,11 +71,11 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "differences": _differences(request, details)[:DIFFERENCES_SHOWN],
         "not_shown": max(0, found.added + found.changed + found.removed - DIFFERENCES_SHOWN),
         "conflicts": [
-            (each["number"], [links.link(record, table_ids) for record in each["records"]])
+            (each["number"], [record_links.link(record, table_ids) for record in each["records"]])
             for each in details.get("conflicts", ())
         ],
         "invalid": [
-            (links.link(each["record"], table_ids), each["reason"])
+            (record_links.link(each["record"], table_ids), each["reason"])
             for each in details.get("invalid", ())
         ],
         "warnings": details.get("warnings", ()),
@@ -89,7 +91,7 @@ def number(request: HttpRequest) -> HttpResponse:
     context = {**_common(request, "One number"), "q": text, "asked": asked}
     if asked:
         may_see = allowed(request)["see_secrets"]
-        shown = one_number.explain(asked, may_see=may_see)
+        shown = number_details.explain(asked, may_see=may_see)
         context |= {"shown": shown, "form": PinForm(shown.variables, may_see=may_see)}
     return render(request, "admin/cache/number.html", context)
 
@@ -127,7 +129,7 @@ def _common(request: HttpRequest, title: str) -> dict[str, Any]:
 def _unknown(facts: Facts) -> list[tuple[Any, str | None]]:
     """Numbers that were called and are not known, with the nearest known one."""
     called = facts.redis.unknown if facts.redis else []
-    nearest = near.nearest_known(each.number for each in called)
+    nearest = closest_known_numbers.nearest_known(each.number for each in called)
     return [(each, nearest.get(each.number)) for each in called]
 
 

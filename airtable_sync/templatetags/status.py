@@ -8,13 +8,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from airtable_sync.models import Run
-from airtable_sync.status import words
+from airtable_sync.status.display import units
 
 register = template.Library()
-register.filter("lasting", words.lasting)
-register.filter("short", words.short)
-register.filter("size", words.size)
-register.filter("share", words.share)
+register.filter("lasting", units.lasting)
+register.filter("short", units.short)
+register.filter("size", units.size)
+register.filter("share", units.share)
 
 
 @register.filter
@@ -27,7 +27,7 @@ def moment(value: datetime | int | float | None, now: datetime | None = None) ->
         '<time datetime="{}" title="{} UTC">{}</time>',
         when.isoformat(),
         f"{when:%Y-%m-%d %H:%M:%S}",
-        words.ago(when, now),
+        units.ago(when, now),
     )
 
 
@@ -41,7 +41,7 @@ def commands(sentence: str) -> SafeString:
 
 @register.filter
 def number(value: float | None) -> str:
-    return words.NONE if value is None else f"{value:,}"
+    return units.NONE if value is None else f"{value:,}"
 
 
 @register.filter
@@ -57,5 +57,5 @@ def differences(run: Run) -> str:
 def duration(run: Run) -> str:
     """Of a run."""
     return (
-        words.short((run.ended_at - run.started_at).total_seconds()) if run.ended_at else words.NONE
+        units.short((run.ended_at - run.started_at).total_seconds()) if run.ended_at else units.NONE
     )

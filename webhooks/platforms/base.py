@@ -13,9 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from django.conf import settings
 
-from airtable_sync.answers import Answer
+from airtable_sync.lookup.answerer import Answer
 from siftly.constant import constant
-from siftly.http import Request, Response, json_response
+from siftly.server.http import Request, Response, json_response
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ import json
 import re
 from collections.abc import Sequence
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response, json_response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.authentication import bearer, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
-from webhooks.platforms.proofs import bearer, is_one_of, is_recent, sha256_hmac
 
 TOLERANCE_SECONDS = 30 * 60
 _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response, json_response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.authentication import is_one_of, sha256_hmac
 from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
-from webhooks.platforms.proofs import is_one_of, sha256_hmac
 
 TOLERANCE_MS = 5 * 60 * 1000
 _SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")

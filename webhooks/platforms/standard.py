@@ -11,10 +11,10 @@ import secrets as random
 import time
 from collections.abc import Sequence
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response, json_response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.authentication import bearer, is_one_of, is_recent
 from webhooks.platforms.base import Call, Platform, json_object, member
-from webhooks.platforms.proofs import bearer, is_one_of, is_recent
 
 _PREFIX = "whsec_"
 _TIMESTAMP = re.compile("[0-9]{1,20}")

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response, json_response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.authentication import bearer, is_one_of
 from webhooks.platforms.base import (
     Call,
     MalformedCall,
@@ -17,7 +18,6 @@ from webhooks.platforms.base import (
     json_object,
     member,
 )
-from webhooks.platforms.proofs import bearer, is_one_of
 
 
 class Synthflow(Platform):

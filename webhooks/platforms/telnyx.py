@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response, json_response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.authentication import is_recent
 from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
-from webhooks.platforms.proofs import is_recent
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
 

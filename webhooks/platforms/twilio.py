@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 
 from django.conf import settings
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response
+from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform, call_id_in
-from webhooks.platforms.proofs import is_one_of
 
 logger = logging.getLogger(__name__)
 

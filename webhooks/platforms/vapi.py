@@ -9,8 +9,9 @@ from typing import Any
 
 from django.conf import settings
 
-from airtable_sync.answers import Answer
-from siftly.http import Request, Response, json_response
+from airtable_sync.lookup.answerer import Answer
+from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.authentication import bearer, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import (
     Call,
     MalformedCall,
@@ -20,7 +21,6 @@ from webhooks.platforms.base import (
     json_object,
     member,
 )
-from webhooks.platforms.proofs import bearer, is_one_of, is_recent, sha256_hmac
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from airtable_sync import access, budget, fields, good_sets
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable, Schema
-from airtable_sync.airtable_errors import AirtableError
-from airtable_sync.mapping import MappingError, current
-from airtable_sync.store import PATIENT, StoreUnavailable
+from airtable_sync.airtable import access, rate_limiter
+from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable, Schema
+from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache import snapshots
+from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.mapping import base_schema
+from airtable_sync.mapping.schema import MappingError, current
 
 EXPIRES_IN_SECONDS = 0.05
 # One try each: somebody is watching.
@@ -103,7 +105,7 @@ def _redis_checks() -> list[Check]:
 
 def _the_database() -> str:
     try:
-        newest = good_sets.newest()
+        newest = snapshots.newest()
     except DatabaseError as error:
         raise Failed(f"REDIS_URL is not set, and the database fails: {error}") from error
     return (
@@ -117,7 +119,7 @@ def _airtable_checks() -> list[Check]:
     schemas: list[Schema] = []
 
     def reach() -> str:
-        budget.unblock()
+        rate_limiter.unblock()
         # A page of records: after the month's quota the schema alone is still answered.
         table = current().root.table
         records = next(airtable.all(table))
@@ -125,7 +127,7 @@ def _airtable_checks() -> list[Check]:
         return f"{len(records)} records on the first page of {table}{_spent()}"
 
     def read_schema() -> str:
-        schemas.append(fields.renew(PATIENT, airtable))
+        schemas.append(base_schema.renew(PATIENT, airtable))
         return f"{len(schemas[0].ids)} tables"
 
     return [
@@ -137,7 +139,7 @@ def _airtable_checks() -> list[Check]:
 
 def _spent() -> str:
     try:
-        month = budget.month()
+        month = rate_limiter.month()
     except StoreUnavailable:
         return ""
     return f"; {month.requests} requests in {month.month}, {month.forecast} at this rate by its end"
@@ -145,6 +147,6 @@ def _spent() -> str:
 
 def _compare_mapping(schema: Schema) -> str:
     mapping = current()
-    if missing := fields.missing(mapping, schema):
+    if missing := base_schema.missing(mapping, schema):
         raise Failed("; ".join(missing) + ".")
     return f"{mapping.path} fits the base"

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync.erasure import places
-from airtable_sync.mapping import MappingError, current
-from airtable_sync.numbers import e164
-from airtable_sync.store import StoreUnavailable
+from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.schema import MappingError, current
+from airtable_sync.privacy.erasure import places
 
 
 class Command(BaseCommand):

@@ -11,19 +11,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync import console, cron, forecast, rollback, runs
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
-from airtable_sync.airtable_errors import AirtableError
-from airtable_sync.alone import Busy
-from airtable_sync.gate import Refused
-from airtable_sync.judgements import HELD
-from airtable_sync.mapping import MappingError
+from airtable_sync.airtable import quota
+from airtable_sync.airtable.base_reader import PUBLISHING
+from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache.publish_target import shared_copy
+from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
-from airtable_sync.reading import PUBLISHING
-from airtable_sync.refresh import Options, refresh
-from airtable_sync.report import Report
-from airtable_sync.shared_copy import shared_copy
-from airtable_sync.store import StoreUnavailable
+from airtable_sync.monitoring.health_rules import HELD
+from airtable_sync.refresh import cron_monitor, history, progress_display, rollback
+from airtable_sync.refresh.lock import Busy
+from airtable_sync.refresh.refresh import Options, refresh
+from airtable_sync.refresh.report import Report
+from airtable_sync.refresh.validation import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Command(BaseCommand):
             run_id = options["rollback"] or None
             self._do(lambda: rollback.roll_back(run_id, who, options["user"], self.airtable))
         elif who == Run.By.CRON and not options["dry_run"]:
-            with cron.monitored(unless=HELD):  # which an operator wants
+            with cron_monitor.monitored(unless=HELD):  # which an operator wants
                 self._do(lambda: self._refresh(who, options))
         else:
             self._do(lambda: self._refresh(who, options))
@@ -81,10 +82,10 @@ class Command(BaseCommand):
             by=who,
             user=options["user"],
         )
-        expected = runs.last_records()
+        expected = history.last_records()
         if chosen.dry_run:
             expected.pop(PUBLISHING, None)
-        with console.progress(expected) as progress:
+        with progress_display.progress(expected) as progress:
             return refresh(self.airtable, progress, chosen)
 
     def _do(self, work: Callable[[], Report]) -> None:
@@ -114,16 +115,16 @@ class Command(BaseCommand):
         raise CommandError(f"The refresh {what}: {sentence}", returncode=status)
 
     def _tell(self, report: Report) -> None:
-        console.tell(report)
-        forecast.tell()
+        progress_display.tell(report)
+        quota.tell()
         if self.as_json:
             self.stdout.write(_as_json(report))
             return
         if report.status == "dry-run":
-            for line in console.differences(report):
+            for line in progress_display.differences(report):
                 self.stdout.write(line)
-        console.closing_table(report)
-        self.stdout.write(console.sentence(report))
+        progress_display.closing_table(report)
+        self.stdout.write(progress_display.sentence(report))
 
 
 _NOT_PRINTED = ("warnings", "differences", "records")

@@ -10,14 +10,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync import good_sets
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
-from airtable_sync.airtable_errors import AirtableError
-from airtable_sync.entries import Entry
-from airtable_sync.lookup import is_served, look_up
-from airtable_sync.mapping import MappingError, current
-from airtable_sync.numbers import e164
-from airtable_sync.store import PATIENT, StoreUnavailable
+from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache import snapshots
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.lookup.airtable_lookup import is_served, look_up
+from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.schema import MappingError, current
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def _every_config() -> dict[str, dict[str, str]]:
     if settings.REDIS_URL:
         entries = PATIENT.read_many(sorted(PATIENT.numbers()))
     else:
-        entries = good_sets.newest_entries()
+        entries = snapshots.newest_entries()
     return {entry.number: entry.config for entry in entries if entry.config is not None}
 
 
@@ -72,7 +72,7 @@ def _cached(number: str) -> Entry | None:
     """From the copy that processes share; without it, a number can still be explained from
     Airtable."""
     if not settings.REDIS_URL:
-        return next((e for e in good_sets.newest_entries() if e.number == number), None)
+        return next((e for e in snapshots.newest_entries() if e.number == number), None)
     try:
         return PATIENT.read(number)
     except StoreUnavailable as error:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from airtable_sync.alerts.sending import Undelivered, channels, named, within_limits
+from airtable_sync.monitoring.alerts.sending import Undelivered, channels, named, within_limits
 
 
 class Command(BaseCommand):

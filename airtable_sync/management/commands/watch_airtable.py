@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync import feed_marks
-from airtable_sync.airtable import FOR_A_REFRESH, Airtable
-from airtable_sync.airtable_errors import AirtableError, NotFound
-from airtable_sync.alone import Busy
-from airtable_sync.hook import Hook, ping_url
+from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.errors import AirtableError, NotFound
+from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.changes import shared_state
+from airtable_sync.changes.subscription import Hook, ping_url
 from airtable_sync.models import ChangeFeed
-from airtable_sync.store import PATIENT, StoreUnavailable
+from airtable_sync.refresh.lock import Busy
 
 
 class Command(BaseCommand):
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         else:
             self.hook.recreate(state, "")
             self.stdout.write(f"Hook {state.hook} was created. The set is read once, then changes.")
-        feed_marks.forgive(PATIENT)
+        shared_state.forgive(PATIENT)
         self.show(state)
 
     def show(self, state: ChangeFeed) -> None:

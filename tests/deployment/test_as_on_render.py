@@ -1,0 +1,130 @@
+"""From a clone to a call, by the commands and variables of render.yaml: a real PostgreSQL, a Valkey
+behind TLS and a password, an Airtable over HTTP."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+
+from sandbox.airtable.sample import linked_base
+from sandbox.airtable.server import Sandbox
+from tests.support.cast import JOHN, NUMBER
+from tests.support.platforms import stand_ins
+from tests.support.postgres import Postgres
+from tests.support.render_yaml import CRON, NO_SECRETS, WEB, Render
+from tests.support.server import Server, free_port
+from tests.support.valkeys import TlsValkey
+from webhooks.platforms import PLATFORMS
+
+pytestmark = pytest.mark.slow
+
+BROWSER = {"X-Forwarded-Proto": "https", "Host": "siftly.onrender.com"}
+
+
+@pytest.fixture
+def airtable() -> Iterator[Sandbox]:
+    with Sandbox([linked_base()], token=f"pat_{secrets.token_hex(12)}") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def render(postgres: Postgres, tls_valkey: TlsValkey, airtable: Sandbox) -> Render:
+    connections = {"siftly-database": postgres.url, "siftly-cache": tls_valkey.url()}
+    asked = {
+        **stand_ins(),
+        "AIRTABLE_API_KEY": airtable.token,
+        "AIRTABLE_BASE_ID": airtable.base().id,
+    }
+    return Render(free_port(), connections, asked, airtable.url)
+
+
+@contextmanager
+def deployed(render: Render, folder: Path) -> Iterator[Server]:
+    """Build, then migrate, then start, then wait for the health check; at the end, SIGTERM."""
+    for command in ("buildCommand", "preDeployCommand"):
+        done = render.run(WEB, command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    process = render.start(WEB, folder / "log")
+    server = Server(f"http://127.0.0.1:{render.port}", process, folder / "log")
+    try:
+        _wait_until_healthy(server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(WEB["maxShutdownDelaySeconds"])
+
+
+def _wait_until_healthy(server: Server) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until and server.process.poll() is None:
+        with suppress(requests.RequestException):
+            probe = {"Host": f"10.0.0.1:{server.port}"}
+            if requests.get(server.url + WEB["healthCheckPath"], headers=probe, timeout=2).ok:
+                return
+        time.sleep(0.05)
+    raise AssertionError(server.log.read_text())
+
+
+def call(server: Server, render: Render, name: str, host: str = "") -> requests.Response:
+    platform = PLATFORMS[name]
+    host = host or BROWSER["Host"]
+    path = f"/webhooks/{name}/"
+    secret = render.asked[platform.signing_setting]
+    sent = platform.place(NUMBER, secret, f"https://{host}{path}")
+    return requests.post(
+        server.url + path,
+        data=sent.body,
+        headers={**sent.headers, **BROWSER, "Host": host},
+        timeout=15,
+        allow_redirects=False,
+    )
+
+
+def test_a_deploy_is_healthy_answers_every_platform_refreshes_and_ends_in_time(
+    render: Render, postgres: Postgres, tmp_path: Path
+) -> None:
+    with deployed(render, tmp_path) as server:
+        cold = call(server, render, "retell")
+        assert cold.json()["call_inbound"]["dynamic_variables"] == JOHN
+        refreshed = render.run(CRON, "startCommand")
+        assert refreshed.returncode == 0, refreshed.stderr
+        for name in PLATFORMS:
+            answer = call(server, render, name)
+            assert (answer.status_code, name) == (200, name)
+            assert answer.headers["X-Siftly-Source"] in ("memory", "redis")
+            assert "John Doe" in answer.text
+        # A domain of one's own, which Twilio was told and PUBLIC_URL was not.
+        assert call(server, render, "twilio", "calls.example.com").status_code == 200
+        page = requests.get(f"{server.url}/admin/login/", headers=BROWSER, timeout=10)
+        assert page.ok
+        assert "Secure" in page.headers["Set-Cookie"]
+        css = f"{server.url}/static/admin/css/base.css"
+        assert requests.get(css, headers=BROWSER, timeout=10).ok
+        token = {"Authorization": f"Bearer {render.generated['METRICS_TOKEN']}"}
+        metrics = requests.get(f"{server.url}/metrics", headers=token, timeout=10).text
+        assert re.search(r"siftly_set_numbers\S* 26", metrics)
+        assert server.ready()["parts"] == {
+            "redis": "available",
+            "database": "available",
+            "airtable": "configured",
+        }
+    with psycopg.connect(postgres.url) as own:
+        query = "SELECT status, numbers FROM airtable_sync_run ORDER BY id DESC"
+        assert own.execute(query).fetchone() == ("published", 26)
+    assert server.process.returncode == 0
+    output = server.log.read_text() + refreshed.stdout + refreshed.stderr
+    asked = [value for key, value in render.asked.items() if key not in NO_SECRETS]
+    values = [*asked, *render.generated.values(), *render.connections.values()]
+    assert not [value for value in values if value in output]
+
+
+def test_check_deploy_is_clean_there(render: Render) -> None:
+    check = {**WEB, "startCommand": "python manage.py check --deploy --fail-level WARNING"}
+    done = render.run(check, "startCommand")
+    assert (done.returncode, done.stderr) == (0, "")

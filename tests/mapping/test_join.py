@@ -1,0 +1,189 @@
+"""Records become configs."""
+
+from typing import Any
+
+import pytest
+
+from airtable_sync.airtable.client import Record
+from airtable_sync.mapping.formatting import text_of
+from airtable_sync.mapping.join import Joined, join
+from airtable_sync.mapping.schema import load
+
+LINKED = load("airtable_sync/mapping/shipped/siftly.toml")
+FLAT = load("airtable_sync/mapping/shipped/flat.toml")
+KNOWN = {"dynamic_variables": ["name", "client", "customer_name", "account_type"]}
+JOHN = {"customer_name": "John Doe", "account_type": "premium", "nl-be_agent_name": "Tom"}
+
+
+def record(record_id: str, created: int = 1, **fields: Any) -> Record:
+    return {"id": record_id, "createdTime": f"2026-01-{created:02}T00:00:00.000Z", "fields": fields}
+
+
+def base(**tables: list[Record]) -> dict[str, dict[str, Record]]:
+    everything = {
+        "twilio_number": [record("recN", twilio_number="0460 23 42 91", client=["recC"])],
+        "client": [
+            record("recC", dynamic_variables=["recV"], language_agent_names=["recA"]),
+        ],
+        "dynamic_variables": [
+            record("recV", name="row 1", customer_name="John Doe", account_type="premium"),
+        ],
+        "language_agent_names": [record("recA", key_pair="nl-be_agent_name = Tom")],
+        **tables,
+    }
+    return {name: {each["id"]: each for each in rows} for name, rows in everything.items()}
+
+
+def joined(**tables: list[Record]) -> Joined:
+    return join(LINKED, base(**tables), KNOWN)
+
+
+def test_linked_records_make_one_config() -> None:
+    result = joined()
+    config = result.configs["+32460234291"]
+    assert config.variables == JOHN
+    assert config.records == [
+        "twilio_number/recN",
+        "client/recC",
+        "dynamic_variables/recV",
+        "language_agent_names/recA",
+    ]
+    assert not config.warnings
+    assert not result.conflicts
+    assert not result.invalid
+
+
+def test_an_empty_cell_of_a_known_field_is_an_empty_string() -> None:
+    config = joined(dynamic_variables=[record("recV", customer_name="John Doe")])
+    assert config.configs["+32460234291"].variables["account_type"] == ""
+
+
+def test_a_client_without_variables_has_them_empty() -> None:
+    client = record("recC", language_agent_names=["recA"])
+    config = joined(client=[client]).configs["+32460234291"]
+    assert config.variables == {"customer_name": "", "account_type": "", "nl-be_agent_name": "Tom"}
+
+
+def test_settings_are_kept_apart_from_the_variables() -> None:
+    row = record(
+        "recV", customer_name="John", preferred_agent_id=" agent_1 ", twilio_connect_url=""
+    )
+    config = joined(dynamic_variables=[row]).configs["+32460234291"]
+    assert config.settings == {"preferred_agent_id": "agent_1"}
+    assert "preferred_agent_id" not in config.variables
+
+
+def test_a_pair_is_split_at_its_first_equals_sign() -> None:
+    row = record("recA", key_pair=" greeting = 1 + 1 = 2 ")
+    config = joined(language_agent_names=[row]).configs["+32460234291"]
+    assert config.variables["greeting"] == "1 + 1 = 2"
+
+
+@pytest.mark.parametrize("text", ["Tom", "= Tom", "  = ", None])
+def test_a_pair_without_a_name_is_left_out_and_named(text: str | None) -> None:
+    config = joined(language_agent_names=[record("recA", key_pair=text)]).configs["+32460234291"]
+    assert set(config.variables) == {"customer_name", "account_type"}
+    assert "language_agent_names/recA" in config.warnings[0]
+
+
+def test_a_number_of_no_client_is_invalid_and_unknown() -> None:
+    result = joined(twilio_number=[record("recN", twilio_number="0460 23 42 91")])
+    assert not result.configs
+    assert (
+        str(result.invalid[0]) == "twilio_number/recN: +32460234291: no client is linked in client."
+    )
+
+
+def test_a_link_to_a_deleted_record_is_named() -> None:
+    client = record("recC", dynamic_variables=["recV"], language_agent_names=["recA", "recGone"])
+    config = joined(client=[client]).configs["+32460234291"]
+    assert config.variables == JOHN
+    assert config.warnings == [
+        "client/recC: language_agent_names links a language_agent_names that does not exist."
+    ]
+
+
+def test_of_two_records_with_one_number_the_older_is_served_and_both_are_named() -> None:
+    numbers = [
+        record("recNew", created=2, twilio_number="+32460234291", client=["recOther"]),
+        record("recOld", created=1, twilio_number="0460/23 42 91", client=["recC"]),
+    ]
+    result = joined(twilio_number=numbers, client=[*base()["client"].values(), record("recOther")])
+    assert result.configs["+32460234291"].variables == JOHN
+    assert result.conflicts[0].records == ("twilio_number/recOld", "twilio_number/recNew")
+    assert "recOld, which is used" in str(result.conflicts[0])
+
+
+def test_an_unusable_record_does_not_stand_in_the_way_of_a_usable_one() -> None:
+    numbers = [
+        record("recOld", created=1, twilio_number="+32460234291"),
+        record("recNew", created=2, twilio_number="+32460234291", client=["recC"]),
+    ]
+    result = joined(twilio_number=numbers)
+    assert result.configs["+32460234291"].variables == JOHN
+    assert not result.conflicts
+    assert len(result.invalid) == 1
+
+
+@pytest.mark.parametrize("text", ["n/a", "12", "+32460234291 or +32460234292"])
+def test_a_number_that_is_none_is_named_by_its_record(text: str) -> None:
+    result = joined(twilio_number=[record("recN", twilio_number=text, client=["recC"])])
+    assert not result.configs
+    assert str(result.invalid[0]).startswith("twilio_number/recN: ")
+    assert repr(text) in str(result.invalid[0])
+
+
+def test_a_row_whose_number_is_not_filled_in_yet_is_no_mistake() -> None:
+    result = joined(twilio_number=[record("recN", client=["recC"])])
+    assert not result.configs
+    assert not result.invalid
+
+
+def test_a_number_field_of_type_number_is_understood() -> None:
+    result = joined(twilio_number=[record("recN", twilio_number=32460234291, client=["recC"])])
+    assert result.configs["+32460234291"].variables == JOHN
+
+
+def test_a_name_set_twice_to_different_values_is_named() -> None:
+    row = record("recA", key_pair="customer_name = Someone Else")
+    config = joined(language_agent_names=[row]).configs["+32460234291"]
+    assert config.variables["customer_name"] == "Someone Else"
+    assert config.warnings == [
+        "language_agent_names/recA: customer_name was set before, to another value."
+    ]
+
+
+def test_the_flat_layout_takes_every_other_field() -> None:
+    row = record("recR", to_number="+32 460 23 42 91", customer_name="John Doe", vip=True)
+    tables = {"customers": {"recR": row}}
+    config = join(FLAT, tables, {"customers": ["to_number", "customer_name", "notes"]})
+    expected = {"customer_name": "John Doe", "notes": "", "vip": "true"}
+    assert config.configs["+32460234291"].variables == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("Dutch", "Dutch"),
+        ("half a \ud83d smile", "half a ? smile"),
+        (5, "5"),
+        (5.0, "5"),
+        (0.125, "0.125"),
+        (True, "true"),
+        (False, "false"),
+        (None, ""),
+        (["a", 1, "", True], "a, 1, true"),
+        ({"error": "#ERROR!"}, ""),
+        ({"specialValue": "NaN"}, ""),
+        ([{"error": "#ERROR!"}], ""),
+        ({"id": "usr1", "email": "e@example.com", "name": "Eva"}, "Eva"),
+        ({"text": "123", "type": "ean8"}, "123"),
+        ({"state": "generated", "isStale": False, "value": "hello"}, "hello"),
+        ({"state": "loading", "isStale": False, "value": None}, ""),
+        ([{"id": "att1", "url": "https://x", "filename": "a.pdf"}], "a.pdf"),
+        ({"label": "Open", "url": None}, "Open"),
+        ({"later": [1]}, '{"later": [1]}'),
+    ],
+)
+def test_every_type_of_cell_becomes_text(cell: Any, text: str) -> None:
+    assert text_of(cell) == text

@@ -1,0 +1,104 @@
+"""Numbers as people type them and platforms send them."""
+
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airtable_sync.mapping.phone_numbers import e164, last_digits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+32460234291",
+        " +32 460 23 42 91 ",
+        "+32 (0)460 23 42 91",
+        "+320460234291",
+        "0460 23 42 91",
+        "0460/23.42.91",
+        "0032460234291",
+        "00 32 460 23 42 91",
+        "32460234291",
+        "460234291",
+        "+32-460-234-291",
+        "+32\u00a0460\u00a023\u00a042\u00a091",
+        "\u202a+32 460 23 42 91\u202c",
+        "\uff0b32460234291",
+        "(+32) 460 23 42 91",
+        "+32\u202f460\u200923\t42\n91",
+        "+32\u00b7460\u00b723\u00b742\u00b791",
+        "tel:+32-460-234-291",
+        "TEL:+32460234291;ext=5",
+        "tel:0460234291;phone-context=+32",
+        "sip:+32460234291@sip.example.com:5060;transport=udp",
+        "sips:32460234291@example.com",
+        "sip:%2B32460234291@example.com",
+        '"Reception" <sip:+32460234291@example.com>;tag=1',
+        "sip:+32460234291",
+    ],
+)
+def test_every_way_of_writing_a_number_gives_the_same_e164(text: str) -> None:
+    assert e164(text, "BE") == "+32460234291"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "n/a",
+        "to be ordered",
+        "1001",
+        "+",
+        "+32",
+        "++32460234291",
+        "+32460234291 or +32460234292",
+        "+32460234291/+32460234292",
+        "call 0460 23 42 91",
+        "0460 23 42 91 (Tom)",
+        "1-800-FLOWERS",
+        "+9990460234291",
+        "+324602342911234",
+        "client:alice",
+        "sip:alice@example.com",
+        "sip:1001@pbx.example.com",
+        "anonymous",
+        "9" * 200,
+        "+\u0663\u0662\u0664\u0666\u0660\u0662\u0663\u0664\u0662\u0669\u0661",
+        "\u0000",
+        "\ud800",
+    ],
+)
+def test_text_that_is_no_number_is_none_and_never_guessed(text: str) -> None:
+    assert e164(text, "BE") is None
+
+
+def test_a_number_without_country_code_is_of_the_mappings_region() -> None:
+    assert e164("06 12 34 56 78", "FR") == "+33612345678"
+    assert e164("06 12 34 56 78", "NL") == "+31612345678"
+    assert e164("(415) 555-9876", "US") == "+14155559876"
+
+
+def test_without_a_region_only_international_numbers_are_understood() -> None:
+    assert e164("0460 23 42 91", "") is None
+    assert e164("+32 460 23 42 91", "") == "+32460234291"
+
+
+@given(st.text(max_size=120))
+def test_no_text_crashes(text: str) -> None:
+    number = e164(text, "BE")
+    assert number is None or (number[0] == "+" and number[1:].isdigit())
+
+
+@given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), st.data())
+def test_every_way_of_writing_ends_with_the_last_digits(region: str, data: st.DataObject) -> None:
+    example = phonenumbers.example_number(region)
+    if example is None:
+        return
+    number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    style = data.draw(st.sampled_from(["INTERNATIONAL", "NATIONAL", "RFC3966", "E164"]))
+    written = phonenumbers.format_number(example, getattr(phonenumbers.PhoneNumberFormat, style))
+    assert e164(written, region) == number
+    digits = "".join(filter(str.isdigit, written))
+    assert digits.endswith(last_digits(number))

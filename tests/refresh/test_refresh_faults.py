@@ -1,0 +1,279 @@
+"""Whatever Airtable does while it is read: the exit status and sentence say it, the last good set
+stays, and no request is made in vain."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airtable_sync.airtable import rate_limiter
+from airtable_sync.airtable.client import Patience
+from airtable_sync.management.commands import refresh_airtable_cache
+from sandbox.airtable.bases import Base
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.large import large_base, number_of
+from sandbox.airtable.server import Sandbox
+from tests.conftest import use_airtable
+from tests.refresh.test_refresh import config
+from tests.support.commands import refresh
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_redis")]
+
+NUMBERS = 700
+PAGES = {"twilio_number": 7, "client": 5, "dynamic_variables": 5, "language_agent_names": 6}
+ALL = sum(PAGES.values())
+BEFORE_PAGE_3 = 7 + 5 + 2  # of dynamic_variables
+TRIES = 3
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = Patience(1.0, 1.5, 3.0, (0.01, 0.01), 0.15, 5.0, is_call=False)
+    monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
+    monkeypatch.setattr(rate_limiter, "LOCKOUT_SECONDS", 0.1)
+
+
+@pytest.fixture
+def airtable(settings: Any) -> Iterator[Sandbox]:
+    """An Airtable whose base was read once, and has changed since."""
+    with Sandbox([large_base(NUMBERS)], requests_per_second=None) as sandbox:
+        use_airtable(settings, sandbox)
+        assert refresh()["added"] == NUMBERS
+        rows = sandbox.base().table("dynamic_variables")
+        rows.update(next(iter(rows.records)), {"customer_name": "Changed"})
+        sandbox.state.log.clear()
+        yield sandbox
+
+
+def name() -> str:
+    """What callers of the customer hear who was changed in Airtable since."""
+    found = config(number_of(0))
+    assert found
+    return found["customer_name"]
+
+
+def in_the_middle(**trouble: Any) -> Fault:
+    return Fault(table="dynamic_variables", page=3, **trouble)
+
+
+class TestFailed:
+    """What may pass: status 1, cron tries again."""
+
+    @pytest.mark.parametrize(
+        ("trouble", "sentence"),
+        [
+            ({"status": 500}, "Airtable answered 500 SERVER_ERROR"),
+            ({"status": 503, "html": "<h1>Back soon</h1>"}, "Airtable answered 503"),
+            ({"html": "<h1>Hello</h1>"}, "Airtable's answer was cut off or is no JSON."),
+            ({"json": ["records"]}, "Airtable's answer is not a list of records."),
+            ({"truncated": True}, "Airtable's answer was cut off or is no JSON."),
+            ({"reset": True}, "Airtable can't be reached."),
+            ({"hang": True}, "Airtable did not answer in time."),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_a_page_that_fails_is_tried_again_and_then_nothing_is_published(
+        self, airtable: Sandbox, trouble: dict[str, Any], sentence: str
+    ) -> None:
+        airtable.faults.add(in_the_middle(times=None, **trouble))
+        report = refresh()
+        assert (report["exit"], report["status"]) == (1, "failed")
+        assert report["error"] == sentence
+        # A kept connection that ends without a word is replaced at once, by another request.
+        tries = TRIES + ("reset" in trouble)
+        assert report["airtable_requests"] == len(airtable.requests) == BEFORE_PAGE_3 + tries
+        assert name() == "Customer 0"
+
+    @pytest.mark.parametrize("trouble", ["status", "hang", "reset", "truncated"])
+    def test_one_that_fails_once_costs_one_request(self, airtable: Sandbox, trouble: str) -> None:
+        value = 502 if trouble == "status" else True
+        airtable.faults.add(in_the_middle(**{trouble: value}))
+        report = refresh()
+        assert (report["exit"], report["changed"], report["unchanged"]) == (0, 2, NUMBERS - 2)
+        assert report["airtable_requests"] == ALL + 1
+        assert name() == "Changed"
+
+    def test_too_many_requests_are_waited_for(self, airtable: Sandbox) -> None:
+        airtable.faults.add(in_the_middle(status=429, shape="array"))
+        report = refresh()
+        assert (report["exit"], report["changed"]) == (0, 2)
+        assert report["airtable_requests"] == ALL + 1
+
+    def test_a_spent_quota_is_not_asked_again(self, airtable: Sandbox) -> None:
+        spent = {"error": "PUBLIC_API_BILLING_LIMIT_EXCEEDED", "message": "API limit exceeded."}
+        airtable.faults.add(in_the_middle(status=429, shape="array", times=None, **spent))
+        first, second = refresh(), refresh()
+        assert (first["exit"], second["exit"]) == (1, 1)
+        assert first["error"].endswith("PUBLIC_API_BILLING_LIMIT_EXCEEDED: API limit exceeded.")
+        assert first["airtable_requests"] == BEFORE_PAGE_3 + 1
+        assert second["error"] == "The plan's requests to Airtable of this month are used up."
+        assert second["airtable_requests"] == 0
+        assert name() == "Customer 0"
+
+    def test_a_table_whose_place_is_lost_is_read_from_its_beginning(
+        self, airtable: Sandbox
+    ) -> None:
+        airtable.faults.add(in_the_middle(lose_iterator=True))
+        report = refresh()
+        assert (report["exit"], report["changed"], report["unchanged"]) == (0, 2, NUMBERS - 2)
+        assert (report["added"], report["removed"], report["conflicts"]) == (0, 0, 0)
+        assert report["airtable_requests"] == ALL + 3
+
+    def test_a_place_that_is_always_lost_ends_it(self, airtable: Sandbox) -> None:
+        airtable.faults.add(in_the_middle(lose_iterator=True, times=None))
+        report = refresh()
+        assert (report["exit"], report["status"]) == (1, "failed")
+        assert report["error"] == "Airtable answered 422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE"
+        assert report["airtable_requests"] == 7 + 5 + 4 * 3
+        assert name() == "Customer 0"
+
+
+class TestRefused:
+    """What a person has to look at: status 2."""
+
+    @pytest.mark.parametrize(
+        ("change", "sentence", "requests"),
+        [
+            (
+                lambda base: base.rename_table("client", "clients"),
+                "there is no table client",
+                7 + 1 + 1,
+            ),
+            (
+                lambda base: base.rename_field("client", "dynamic_variables", "variables"),
+                "client has no field dynamic_variables",
+                7 + 1 + 1,
+            ),
+            (
+                lambda base: base.rename_field("language_agent_names", "key_pair", "pair"),
+                "language_agent_names has no field key_pair",
+                7 + 5 + 5 + 1 + 1,
+            ),
+            (
+                lambda base: base.rename_field("twilio_number", "twilio_number", "number"),
+                "twilio_number has no field twilio_number",
+                1 + 1,
+            ),
+            (
+                lambda base: base.table("client").remove_field("language_agent_names"),
+                "client has no field language_agent_names",
+                7 + 1 + 1,
+            ),
+        ],
+        ids=["a table", "a link", "the pairs", "the numbers", "a deleted link"],
+    )
+    def test_what_the_mapping_names_and_the_base_does_not_have(
+        self, airtable: Sandbox, change: Callable[[Base], None], sentence: str, requests: int
+    ) -> None:
+        change(airtable.base())
+        report = refresh()
+        assert (report["exit"], report["status"]) == (2, "refused")
+        said = f"the mapping does not fit the base: {sentence}. To publish all the same: --force."
+        assert report["error"] == said
+        assert report["airtable_requests"] == requests
+        assert name() == "Customer 0"
+
+    def test_a_named_field_where_all_fields_are_asked_for(self, flat_airtable: Sandbox) -> None:
+        assert refresh()["added"] == 26
+        flat_airtable.base().rename_field("customers", "to_number", "number")
+        report = refresh()
+        assert (report["exit"], report["status"]) == (2, "refused")
+        assert "customers has no field to_number." in report["error"]
+        assert report["airtable_requests"] == 1 + 1
+        assert config()
+
+    def test_a_link_that_is_renamed_in_the_middle(self, airtable: Sandbox) -> None:
+        base = airtable.base()
+        rename = lambda: base.rename_field("client", "dynamic_variables", "vars")  # noqa: E731
+        airtable.faults.add(Fault(table="client", page=3, before=rename))
+        report = refresh()
+        assert (report["exit"], report["status"]) == (2, "refused")
+        assert "client has no field dynamic_variables." in report["error"]
+        assert report["airtable_requests"] == 7 + 3 + 1
+        assert name() == "Customer 0"
+
+    def test_a_listed_variable_that_is_renamed_in_the_middle(
+        self, airtable: Sandbox, settings: Any, tmp_path: Path
+    ) -> None:
+        settings.AIRTABLE_MAPPING = str(tmp_path / "listed.toml")
+        shipped = Path("airtable_sync/mapping/shipped/siftly.toml").read_text(encoding="utf-8")
+        lines = [line for line in shipped.splitlines() if not line.startswith(("except", "settin"))]
+        listed = "\n".join(lines).replace('variables = "*"', 'variables = ["customer_name"]')
+        Path(settings.AIRTABLE_MAPPING).write_text(listed, encoding="utf-8")
+        airtable.faults.add(in_the_middle(before=renaming(airtable.base())))
+        report = refresh()
+        assert (report["exit"], report["status"]) == (2, "refused")
+        assert "dynamic_variables has no field customer_name." in report["error"]
+        assert report["airtable_requests"] == BEFORE_PAGE_3 + 1 + 1
+        assert name() == "Customer 0"
+
+    def test_a_base_that_changes_its_shape_all_the_time(self, airtable: Sandbox) -> None:
+        airtable.faults.add(in_the_middle(before=renaming(airtable.base()), times=2))
+        report = refresh()
+        assert (report["exit"], report["status"]) == (2, "refused")
+        assert "name 1 was renamed or removed while the base was read." in report["error"]
+        assert report["airtable_requests"] == 2 * (ALL + 1)
+        assert name() == "Customer 0"
+
+    def test_a_column_that_may_be_empty_or_gone_where_the_schema_cannot_be_read(
+        self, airtable: Sandbox, settings: Any
+    ) -> None:
+        airtable.add_token("reader", scopes=["data.records:read"])
+        settings.AIRTABLE_API_KEY = "reader"
+        empty(airtable, "client", "language_agent_names")
+        report = refresh()
+        assert (report["exit"], report["status"]) == (2, "refused")
+        assert report["error"].startswith("no record has client.language_agent_names any more,")
+        assert "schema.bases:read" in report["error"]
+        assert report["airtable_requests"] == ALL + 1
+        assert name() == "Customer 0"
+
+
+class TestPublished:
+    """What looks odd, and is all right."""
+
+    def test_a_variable_that_is_renamed_in_the_middle_makes_it_begin_again(
+        self, airtable: Sandbox
+    ) -> None:
+        airtable.faults.add(in_the_middle(before=renaming(airtable.base())))
+        report = refresh()
+        assert (report["exit"], report["changed"]) == (0, NUMBERS)
+        assert report["airtable_requests"] == ALL + 1 + ALL
+        for index in (0, NUMBERS - 1):  # of the first page, and of the last
+            found = config(number_of(index))
+            assert found
+            assert found["name 1"]
+
+    def test_an_empty_column_that_exists(self, airtable: Sandbox) -> None:
+        empty(airtable, "client", "language_agent_names")
+        report = refresh()
+        assert (report["exit"], report["changed"]) == (0, NUMBERS)
+        assert report["airtable_requests"] == ALL + 1
+        assert name() == "Changed"
+
+    def test_a_table_that_grows_while_it_is_read(self, airtable: Sandbox) -> None:
+        base = airtable.base()
+        client = next(iter(base.table("client").records))
+        row = {"twilio_number": "+32460234291", "client": [client]}
+        grow = lambda: base.table("twilio_number").create(row)  # noqa: E731
+        airtable.faults.add(Fault(table="twilio_number", page=3, before=grow))
+        report = refresh()
+        assert (report["exit"], report["numbers"], report["removed"]) == (0, NUMBERS, 0)
+        assert report["airtable_requests"] == ALL
+
+
+def renaming(base: Base) -> Callable[[], None]:
+    """Each time it is called a field of the variables gets another name."""
+    names = ["customer_name", "name 1", "name 2"]
+
+    def rename() -> None:
+        base.rename_field("dynamic_variables", names.pop(0), names[0])
+
+    return rename
+
+
+def empty(airtable: Sandbox, table: str, field: str) -> None:
+    rows = airtable.base().table(table)
+    for record in rows.records:
+        rows.update(record, {field: None})

@@ -1,0 +1,151 @@
+"""What the checks say of settings that would let strangers in, each by its id and with a hint."""
+
+import base64
+import re
+import secrets
+import subprocess
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+
+from tests.support.server import ROOT, manage
+
+RENDER = {
+    "RENDER": "true",
+    "RENDER_EXTERNAL_URL": "https://siftly.onrender.com",
+    "RENDER_EXTERNAL_HOSTNAME": "siftly.onrender.com",
+}
+PRODUCTION = {
+    "SECRET_KEY": secrets.token_urlsafe(33),  # 44 letters, as Render generates them
+    "DATABASE_URL": "postgres://siftly:siftly@127.0.0.1:1/siftly",
+    "REDIS_URL": "redis://127.0.0.1:1",
+    "AIRTABLE_API_KEY": "pat1",
+    "AIRTABLE_BASE_ID": "app1",
+    "METRICS_TOKEN": secrets.token_hex(24),
+}
+SECRET = re.compile("KEY|TOKEN|SECRET|REDIS_URL")
+ID = re.compile(r"siftly\.[EIW]\d{3}")
+
+
+def found() -> dict[str, CheckMessage]:
+    ours = [each for each in run_checks() if (each.id or "").startswith("siftly.")]
+    return {each.id or "": each for each in ours}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"DEBUG": True, "ON_RENDER": True}, "siftly.E011"),
+        ({"ALLOWED_HOSTS": ["*"]}, "siftly.W006"),
+        ({"PUBLIC_URL": "http://siftly.example.com"}, "siftly.W007"),
+        ({"ON_RENDER": True}, "siftly.W009"),
+        ({"METRICS_TOKEN": "metrics"}, "siftly.W010"),
+        ({"METRICS_TOKEN": "a" * 40}, "siftly.W010"),
+        ({"VAPI_WEBHOOK_SECRET": [secrets.token_hex(16), "vapi"]}, "siftly.W011"),
+        ({"REDIS_URL": "rediss://h?ssl_cert_reqs=none"}, "siftly.W012"),
+        ({"AIRTABLE_API_URL": "http://airtable.example.com"}, "siftly.W013"),
+        ({"AIRTABLE_API_KEY": "key" + "A1" * 7}, "siftly.E012"),
+        ({"REDIS_URL": "redis://x.upstash.io:6379"}, "siftly.E005"),
+        ({"REDIS_URL": "rediss://x.upstash.io:6379/3"}, "siftly.E006"),
+        ({"AIRTABLE_CHANGES": "push", "PUBLIC_URL": None}, "siftly.E009"),
+        ({"AIRTABLE_CHANGES": "poll", "REDIS_URL": None}, "siftly.W004"),
+        ({"RETELL_API_KEY": []}, "siftly.W002"),
+        ({"TO_NUMBERS": ["nobody"]}, "siftly.E004"),
+        ({"AIRTABLE_MAPPING": "/nowhere.toml"}, "siftly.E003"),
+        ({"TELNYX_PUBLIC_KEY": ["no key"]}, "siftly.E008"),
+        ({"ALERT_EMAIL": ["you@example.com"]}, "siftly.W014"),
+        ({"ALERT_EMAIL": ["you@example.com", "nonsense"]}, "siftly.E013"),
+        ({"ALERT_WEBHOOK_URL": "http://chat.example.com/hook"}, "siftly.W016"),
+        ({"VAPI_ASSISTANT_ID": "assistant"}, "siftly.W015"),
+        ({"TWILIO_CONNECT_URL": "wss://agent.example.com"}, "siftly.W015"),
+        ({"AIRTABLE_CHANGES": "poll"}, "siftly.I001"),
+        ({"ALERT_EMAIL": ["you@example.com"]}, "siftly.I001"),
+        ({"ALERT_WEBHOOK_URL": "https://chat.example.com/hook"}, "siftly.I001"),
+    ],
+)
+def test_each_trouble_has_its_id(changes: dict[str, Any], expected: str, settings: Any) -> None:
+    assert expected not in found()
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    message = found()[expected]
+    assert message.hint
+    shown = [str(value) for name, value in changes.items() if SECRET.search(name)]
+    assert not [value for value in shown if value in str(message)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PUBLIC_URL": "http://127.0.0.1:8000"},
+        {"PUBLIC_URL": "https://siftly.example.com"},
+        {"AIRTABLE_API_URL": "http://localhost:9000"},
+        {"REDIS_URL": "rediss://x.upstash.io:6379/0"},
+        {"REDIS_URL": "rediss://h?ssl_cert_reqs=required&ssl_ca_certs=/f"},
+        {"RETELL_API_KEY": ["short"]},  # is Retell's own
+        {"ALERT_WEBHOOK_URL": "http://127.0.0.1:9/hook", "AIRTABLE_PLAN": "team"},
+        {"AIRTABLE_CHANGES": "poll", "REDIS_URL": "redis://h", "AIRTABLE_PLAN": "free"},
+        {"VAPI_ASSISTANT_ID": "assistant", "VAPI_WEBHOOK_SECRET": [secrets.token_hex(24)]},
+    ],
+)
+def test_what_is_right_raises_nothing(changes: dict[str, Any], settings: Any) -> None:
+    before = set(found())
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert set(found()) <= before
+
+
+MADE_BY_STARTPROJECT = "django-insecure-" + secrets.token_hex(24)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "key", "a" * 60, MADE_BY_STARTPROJECT],
+    ids=["none", "short", "monotonous", "startproject's"],
+)
+def test_a_secret_key_that_can_be_guessed_is_an_error_in_production_alone(
+    key: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", key)
+    assert {"siftly.W003", "siftly.W005"} & set(found())
+    settings.HTTPS_ONLY = settings.ON_RENDER = True
+    assert {"siftly.E002", "siftly.E010"} & set(found())
+
+
+def test_random_keys_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(50):
+        for key in (secrets.token_hex(24), secrets.token_urlsafe(33)):
+            monkeypatch.setenv("SECRET_KEY", key)
+            assert not {"siftly.W005", "siftly.E010"} & set(found())
+
+
+def test_a_guessable_secret_is_told_how_one_of_its_kind_is_made(settings: Any) -> None:
+    settings.STANDARD_WEBHOOK_SECRET = ["whsec_" + base64.b64encode(b"short").decode()]
+    hint = str(found()["siftly.W011"].hint)
+    command = hint.partition(": ")[2]
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    settings.STANDARD_WEBHOOK_SECRET = [made.strip()]
+    assert not {"siftly.W011", "siftly.E008"} & set(found())
+
+
+def test_each_id_stands_once_in_the_source_and_once_in_the_table() -> None:
+    sources = [each.read_text() for each in sorted((ROOT / "siftly/checks").glob("*.py"))]
+    ids = ID.findall("".join(sources))
+    table = re.findall(rf"^\| `({ID.pattern})`", (ROOT / "docs/checks.md").read_text(), re.M)
+    assert sorted(ids) == table == sorted(set(table))
+
+
+@pytest.mark.slow
+def test_a_deployment_on_render_is_clean() -> None:
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **RENDER)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_deployment_elsewhere_is_clean_with_its_public_address() -> None:
+    variables = {**PRODUCTION, "PUBLIC_URL": "https://siftly.example.com"}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    without = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert without.returncode == 1
+    assert "siftly.W008" in without.stderr

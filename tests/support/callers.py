@@ -1,0 +1,117 @@
+"""Callers: some who go on calling, or many at once."""
+
+import asyncio
+import json
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from benchmarks.load import request_bytes
+from tests.support.cast import NUMBER
+from tests.support.server import KEY, Server, manage
+from webhooks.platforms import PLATFORMS
+
+
+@dataclass(frozen=True)
+class Answered:
+    number: str
+    status: int
+    source: str
+    variables: dict[str, str]
+    called_at: float  # time.monotonic()
+    answered_at: float
+
+    @property
+    def seconds(self) -> float:
+        return self.answered_at - self.called_at
+
+
+def call_all(server: Server, numbers: Sequence[str], pause: float = 0.0) -> list[Answered]:
+    """Call these numbers, whatever becomes of the earlier calls; `pause` seconds between two."""
+    return asyncio.run(_call_all(server.port, numbers, pause))
+
+
+async def _call_all(port: int, numbers: Sequence[str], pause: float) -> list[Answered]:
+    calls = []
+    for number in numbers:
+        calls.append(asyncio.create_task(_call(port, number)))
+        await asyncio.sleep(pause)
+    return list(await asyncio.gather(*calls))
+
+
+async def _call(port: int, number: str) -> Answered:
+    sent = PLATFORMS["retell"].place(number, KEY, "")
+    started = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_bytes("/webhooks/retell/", dict(sent.headers), sent.body))
+    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    writer.close()
+    return Answered(
+        number,
+        int(status.split()[1]),
+        headers.get("x-siftly-source", ""),
+        body["call_inbound"]["dynamic_variables"],
+        started,
+        time.monotonic(),
+    )
+
+
+class Calls:
+    """Callers who go on calling; every answer is kept. Connections are, too, if `kept_open`."""
+
+    def __init__(
+        self, server: Server, number: str = NUMBER, callers: int = 4, *, kept_open: bool = False
+    ) -> None:
+        self.server, self.number, self.kept_open = server, number, kept_open
+        self.answers: list[tuple[float, int, str, dict[str, str]]] = []
+        self.errors: list[Exception] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+
+    def _call(self) -> None:
+        session = requests.Session() if self.kept_open else None
+        while not self._stop.is_set():
+            started = time.perf_counter()
+            try:
+                response = self.server.call(self.number, session=session)
+            except requests.RequestException as error:
+                self.errors.append(error)
+                continue
+            spent = time.perf_counter() - started
+            source = response.headers.get("X-Siftly-Source", "")
+            variables = response.json()["call_inbound"]["dynamic_variables"]
+            self.answers.append((spent, response.status_code, source, variables))
+            time.sleep(0.01)
+
+    def __enter__(self) -> "Calls":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def p99(self) -> float:
+        return statistics.quantiles([spent for spent, *_ in self.answers], n=100)[98]
+
+
+def warm(variables: dict[str, str], server: Server) -> None:
+    """Refresh, and wait until every process has heard of it."""
+    assert manage("refresh_airtable_cache", **variables).returncode == 0
+    until = time.monotonic() + 10
+    hits = 0
+    while hits < 20:
+        assert time.monotonic() < until
+        hits = hits + 1 if server.call(NUMBER).headers["X-Siftly-Source"] == "memory" else 0

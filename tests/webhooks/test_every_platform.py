@@ -1,0 +1,266 @@
+"""What every platform's adapter has to hold: whoever is registered is tested here."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.redis_store import CALLS
+from sandbox.airtable.faults import Fault
+from sandbox.airtable.server import Sandbox
+from tests.conftest import use_redis
+from tests.support.asgi_client import send
+from tests.support.cast import JOHN, NUMBER
+from tests.support.platforms import (
+    UNKNOWN,
+    call,
+    call_with,
+    headers_for,
+    path_of,
+    secret_of,
+    set_up,
+)
+from webhooks.platforms import PLATFORMS
+from webhooks.platforms.authentication import is_one_of
+from webhooks.platforms.base import Platform
+
+# A replay to these tells its sender what it was told before: docs/threats.md.
+WITHOUT_TIME = {"elevenlabs", "twilio", "synthflow"}
+
+
+@pytest.fixture(params=list(PLATFORMS))
+def platform(request: pytest.FixtureRequest, settings: Any) -> Platform:
+    platform = PLATFORMS[request.param]
+    set_up(platform, settings)
+    return platform
+
+
+@pytest.fixture
+def cached(fake_redis: str) -> None:
+    now = int(time.time() * 1000)
+    entries = [Entry(NUMBER, JOHN, now, "refresh"), Entry(UNKNOWN, None, now, "lookup")]
+    CALLS.write(entries, announce_unchanged=False)
+
+
+@pytest.mark.usefixtures("cached")
+class TestAuthentic:
+    def test_a_known_number_gets_its_variables(self, platform: Platform, settings: Any) -> None:
+        response = call(platform, NUMBER, settings)
+        assert response.status == 200
+        assert response.headers["x-siftly-source"] == "redis"
+        assert "total;dur=" in response.headers["server-timing"]
+        assert all(text in response.body.decode() for pair in JOHN.items() for text in pair)
+
+    def test_an_unknown_number_gets_the_defaults(self, platform: Platform, settings: Any) -> None:
+        settings.DEFAULT_VARIABLES = {"customer_name": "New Customer"}
+        response = call(platform, UNKNOWN, settings)
+        assert response.status == 200
+        assert response.headers["x-siftly-source"] == "default"
+        assert "New Customer" in response.body.decode()
+
+    @pytest.mark.parametrize("written", ["client:alice", "sip:alice@example.com", "anonymous", ""])
+    def test_what_is_no_telephone_number_is_an_unknown_one(
+        self, platform: Platform, settings: Any, written: str
+    ) -> None:
+        response = call(platform, written, settings)
+        assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
+
+    def test_the_final_slash_is_optional_and_pieces_are_put_together(
+        self, platform: Platform, settings: Any
+    ) -> None:
+        path = path_of(platform).rstrip("/")
+        body = platform.body(NUMBER)
+        signed = platform.sign(body, secret_of(platform, settings), f"http://testserver{path}")
+        assert send(path, [body[:9], b"", body[9:]], signed).status == 200
+
+    def test_each_of_several_secrets_is_accepted(self, platform: Platform, settings: Any) -> None:
+        body = platform.body(NUMBER)
+        headers = headers_for(platform, body, settings)
+        ours = getattr(settings, platform.secrets_setting)
+        other = [platform.stand_in()[platform.secrets_setting]]
+        for accepted, status in ((other + ours, 200), (ours + other, 200), (other, 401)):
+            setattr(settings, platform.secrets_setting, accepted)
+            assert send(path_of(platform), body, headers).status == status
+
+    def test_the_callers_number_is_not_logged(
+        self, platform: Platform, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        body = platform.body(NUMBER).replace(b"anonymous", b"00470000001")
+        assert call_with(platform, body, settings).status == 200
+        assert "470000001" not in caplog.text
+
+    def test_a_reserved_name_is_left_out_and_its_record_named_once(
+        self, platform: Platform, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        names = ["system__time", "customer", "telnyx_end_user_target", "nl-be_agent_name"]
+        taken = [each for each in names if platform.reserved and platform.reserved.match(each)]
+        number = "+32460234280"
+        config = {name: f"value of {name}!" for name in names}
+        record = f"dynamic_variables/rec{platform.name}"
+        entry = Entry(number, config, int(time.time() * 1000), "refresh", records=(record,))
+        CALLS.write([entry], announce_unchanged=False)
+        for _ in range(2):
+            text = call(platform, number, settings).body.decode()
+        assert [name for name in names if f"value of {name}!" in text] == [
+            name for name in names if name not in taken
+        ]
+        warnings = [line for line in caplog.messages if record in line]
+        assert len(warnings) == bool(taken)
+        assert all(name in line for line in warnings for name in taken)
+
+
+@pytest.mark.usefixtures("cached")
+class TestRefused:
+    def test_no_proof(self, platform: Platform) -> None:
+        headers = {"Content-Type": platform.content_type}
+        response = send(path_of(platform), platform.body(NUMBER), headers)
+        assert response.status == 401
+        assert set(response.json()) == {"error"}
+
+    def test_a_proof_by_somebody_elses_secret(self, platform: Platform, settings: Any) -> None:
+        body, address = platform.body(NUMBER), f"http://testserver{path_of(platform)}"
+        other = platform.stand_in()[platform.signing_setting]
+        forged = platform.sign(body, other, address)
+        assert send(path_of(platform), body, forged).status == 401
+
+    def test_every_header_of_the_proof_is_needed_and_exact(
+        self, platform: Platform, settings: Any
+    ) -> None:
+        body = platform.body(NUMBER)
+        proof = platform.sign(
+            body, secret_of(platform, settings), f"http://testserver{path_of(platform)}"
+        )
+        for name, value in proof.items():
+            without = {key: each for key, each in proof.items() if key != name}
+            assert send(path_of(platform), body, without).status == 401
+            for wrong in ("", "x", "\x7f", "é", value[:-3], f"{value}\u00e9", "9" * 5000):
+                changed = [
+                    (k.encode(), v.encode("latin-1")) for k, v in (without | {name: wrong}).items()
+                ]
+                assert send(path_of(platform), body, changed).status == 401
+
+    @pytest.mark.parametrize("seconds", [-3600, 3600])
+    def test_an_expired_or_future_proof(
+        self, platform: Platform, settings: Any, seconds: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body, now = platform.body(NUMBER), time.time()
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: now + seconds)
+            headers = headers_for(platform, body, settings)
+        status = send(path_of(platform), body, headers).status
+        assert status == (200 if platform.name in WITHOUT_TIME else 401)
+
+    def test_without_a_secret_it_is_404(self, platform: Platform, settings: Any) -> None:
+        headers = headers_for(platform, platform.body(NUMBER), settings)
+        setattr(settings, platform.secrets_setting, [])
+        assert send(path_of(platform), platform.body(NUMBER), headers).status == 404
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+    def test_another_method_is_405(self, platform: Platform, method: str) -> None:
+        assert send(path_of(platform), method=method).status == 405
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 60_000, b"9" * 5000]
+    )
+    def test_a_malformed_body_is_400_with_one_sentence(
+        self, platform: Platform, settings: Any, body: bytes
+    ) -> None:
+        headers = {**headers_for(platform, body, settings)}
+        response = send(path_of(platform), body, headers)
+        assert response.status == 400
+        assert response.json()["error"].endswith(".")
+
+    @pytest.mark.parametrize("written", [b"5", b"null", b"true", b"[]", b'{"a": 1}', None])
+    def test_a_called_number_that_is_missing_or_no_text_is_400(
+        self, platform: Platform, settings: Any, written: bytes | None
+    ) -> None:
+        response = call_with(platform, _spoiled(platform, written), settings)
+        assert response.status == 400
+        assert response.json()["error"].endswith(".")
+
+    def test_a_body_over_64_kib_is_413(self, platform: Platform, settings: Any) -> None:
+        body = platform.body(NUMBER) + b" " * 65_536
+        assert send(path_of(platform), body, headers_for(platform, body, settings)).status == 413
+
+
+def _spoiled(platform: Platform, written: bytes | None) -> bytes:
+    """A call whose called number is something else than text, or not there."""
+    body = platform.body(NUMBER)
+    if platform.content_type != "application/json":  # a form's fields are text: it can only lack
+        return body.replace(b"%2B32460234291", b"").replace(b"To=", b"")
+    value = json.dumps(NUMBER).encode()
+    assert body.count(value) == 1
+    if written is not None:
+        return body.replace(value, written)
+    name = body[: body.index(value)].rsplit(b'"', 2)[1]
+    return body.replace(b'"' + name + b'"', b'"another_name"')
+
+
+class TestTrouble:
+    def test_with_everything_down_it_is_200_with_the_defaults(
+        self, platform: Platform, settings: Any
+    ) -> None:
+        use_redis(settings, "redis://127.0.0.1:1")
+        settings.AIRTABLE_API_URL, settings.AIRTABLE_API_KEY = "http://127.0.0.1:1", "pat"
+        settings.AIRTABLE_BASE_ID = "app1"
+        settings.DEFAULT_VARIABLES = {"customer_name": "New Customer"}
+        response = call(platform, NUMBER, settings)
+        assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
+        assert "New Customer" in response.body.decode()
+
+    def test_the_platforms_deadline_holds(
+        self,
+        platform: Platform,
+        settings: Any,
+        fake_redis: str,
+        airtable: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        airtable.faults.add(Fault(delay=3.0, times=None))
+        monkeypatch.setattr(platform, "deadline_seconds", 0.2)
+        started = time.monotonic()
+        response = call(platform, NUMBER, settings)
+        assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
+        assert 0.1 < time.monotonic() - started < 2.5
+
+    def test_it_is_shorter_than_any_of_theirs_that_is_known(self) -> None:
+        theirs = {"retell": 10, "vapi": 7.5, "twilio": 15, "telnyx": 1.5, "standard": 2}
+        for name, seconds in theirs.items():
+            assert 0.5 * seconds < PLATFORMS[name].deadline_seconds < 0.95 * seconds
+
+
+def test_calls_of_all_platforms_at_once_get_each_its_own_answer(
+    cached: None, settings: Any
+) -> None:
+    from tests.support.asgi_client import asend
+
+    async def all_at_once() -> list[Any]:
+        calls = []
+        for platform in PLATFORMS.values():
+            body = platform.body(NUMBER)
+            calls.append(asend(path_of(platform), body, headers_for(platform, body, settings)))
+        return await asyncio.gather(*calls)
+
+    for platform in PLATFORMS.values():
+        set_up(platform, settings)
+    answers = asyncio.run(all_at_once())
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == len(PLATFORMS)
+
+
+def test_all_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+
+    def compare(given: bytes, expected: bytes) -> bool:
+        compared.append(expected)
+        return given == expected
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert is_one_of("a", ["a", "b", "c"])
+    assert compared == [b"a", b"b", b"c"]

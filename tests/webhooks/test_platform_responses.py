@@ -1,0 +1,174 @@
+"""What each platform is sent back, by its documentation and its SDK's own types."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+
+from tests.support.cast import JOHN, NUMBER
+from tests.support.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
+from webhooks.platforms import PLATFORMS
+from webhooks.platforms.base import Call
+
+
+@pytest.fixture(autouse=True)
+def cached(fake_redis: str, settings: Any) -> None:
+    cache_them(settings)
+
+
+class TestElevenLabs:
+    def test_the_answer(self, settings: Any) -> None:
+        assert call(PLATFORMS["elevenlabs"], NUMBER, settings).json() == {
+            "type": "conversation_initiation_client_data",
+            "dynamic_variables": JOHN,
+        }
+
+    @hypothesis_settings(deadline=None)
+    @given(VARIABLES)
+    def test_it_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
+        from elevenlabs.types.conversation_initiation_client_data_request_input import (
+            ConversationInitiationClientDataRequestInput,
+        )
+
+        response = PLATFORMS["elevenlabs"].response(Call(NUMBER), known(variables))
+        answer = json.loads(response.body)
+        answer.pop("type")
+        parsed = ConversationInitiationClientDataRequestInput.model_validate(answer)
+        assert parsed.dynamic_variables == variables
+        assert not parsed.model_extra
+
+    @pytest.mark.parametrize("kind", ["post_call_transcription", "call_initiation_failure"])
+    def test_an_event_after_a_call_is_acknowledged_with_200(self, settings: Any, kind: str) -> None:
+        event = {"type": kind, "event_timestamp": 1, "data": {"agent_id": "a"}}
+        response = sent("elevenlabs", event, settings)
+        assert (response.status, response.json()) == (200, {})
+        assert response.headers["x-siftly-source"] == "default"
+
+
+class TestVapi:
+    def test_the_answer_names_the_assistant(self, settings: Any) -> None:
+        settings.VAPI_ASSISTANT_ID = "assistant_1"
+        vapi, overrides = PLATFORMS["vapi"], {"variableValues": JOHN}
+        for number, assistant in ((NUMBER, "assistant_1"), (OWN, "agent_7")):
+            answer = call(vapi, number, settings).json()
+            assert answer == {"assistantId": assistant, "assistantOverrides": overrides}
+        unknown = call(vapi, UNKNOWN, settings).json()
+        assert unknown == {
+            "assistantId": "assistant_1",
+            "assistantOverrides": {"variableValues": {}},
+        }
+
+    def test_without_any_assistant_vapi_is_left_to_its_fallback(
+        self, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.VAPI_ASSISTANT_ID = None
+        answer = call(PLATFORMS["vapi"], NUMBER, settings).json()
+        assert answer == {"assistantOverrides": {"variableValues": JOHN}}
+        assert f"No assistant for {NUMBER}: VAPI_ASSISTANT_ID is not set" in caplog.messages
+
+    @pytest.mark.slow  # importing the SDK takes ten seconds
+    @hypothesis_settings(deadline=None)
+    @given(VARIABLES)
+    def test_it_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
+        from vapi.types.server_message_response_assistant_request import (
+            ServerMessageResponseAssistantRequest,
+        )
+
+        answer = known(variables, preferred_agent_id="agent_7")
+        response = PLATFORMS["vapi"].response(Call(NUMBER), answer)
+        parsed = ServerMessageResponseAssistantRequest.model_validate_json(response.body)
+        assert parsed.assistant_id == "agent_7"
+        assert parsed.assistant_overrides
+        assert parsed.assistant_overrides.variable_values == variables
+        assert not parsed.model_extra
+        assert not parsed.assistant_overrides.model_extra
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"phoneNumber": {"number": NUMBER}},
+            {"phoneNumber": {"number": NUMBER}, "call": None},
+            {"call": {"phoneNumber": {"number": NUMBER}}},
+            {"phoneNumber": {"number": None}, "call": {"phoneNumber": {"number": NUMBER}}},
+            {"phoneNumber": None, "call": {"phoneNumber": {"number": NUMBER}}},
+            {"phoneNumber": {"provider": "vapi", "sipUri": f"sip:{NUMBER}@sip.vapi.ai"}},
+        ],
+    )
+    def test_the_called_number_is_found_wherever_it_is(
+        self, settings: Any, message: dict[str, Any]
+    ) -> None:
+        response = sent("vapi", {"message": {"type": "assistant-request", **message}}, settings)
+        assert response.json()["assistantOverrides"]["variableValues"] == JOHN
+
+    def test_a_number_with_a_sip_name_is_unknown(self, settings: Any) -> None:
+        phone = {"provider": "vapi", "sipUri": "sip:sales@sip.vapi.ai"}
+        message = {"type": "assistant-request", "phoneNumber": phone}
+        response = sent("vapi", {"message": message}, settings)
+        assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
+
+    @pytest.mark.parametrize("kind", ["status-update", "end-of-call-report", "tool-calls", ""])
+    def test_another_message_is_acknowledged(self, settings: Any, kind: str) -> None:
+        response = sent("vapi", {"message": {"type": kind}}, settings)
+        assert (response.status, response.json()) == (200, {})
+
+
+class TestTelnyx:
+    def test_the_answer_is_not_flat(self, settings: Any) -> None:
+        answer = call(PLATFORMS["telnyx"], NUMBER, settings).json()
+        assert answer == {"dynamic_variables": JOHN}
+
+    def test_another_event_is_acknowledged(self, settings: Any) -> None:
+        event = {"data": {"event_type": "call.hangup", "payload": {}}}
+        response = sent("telnyx", event, settings)
+        assert (response.status, response.json()) == (200, {})
+
+
+class TestSynthflow:
+    @pytest.mark.parametrize(("number", "variables"), [(NUMBER, JOHN), (UNKNOWN, {})])
+    def test_the_answer_is_never_empty_for_that_would_hang_up(
+        self, settings: Any, number: str, variables: dict[str, str]
+    ) -> None:
+        assert call(PLATFORMS["synthflow"], number, settings).json() == {
+            "call_inbound": {
+                "override_model_id": "",
+                "custom_variables": variables,
+                "metadata": {"source": "siftly"},
+            }
+        }
+
+    @pytest.mark.parametrize(
+        "event",
+        [{"event": "call_ended"}, {"status": "completed", "call": {"call_id": "1"}}],
+    )
+    def test_another_event_is_acknowledged(self, settings: Any, event: Any) -> None:
+        response = sent("synthflow", event, settings)
+        assert (response.status, response.json()) == (200, {})
+
+
+class TestStandard:
+    def test_the_answer(self, settings: Any) -> None:
+        standard = PLATFORMS["standard"]
+        assert call(standard, "0032 460 23 42 91", settings).json() == {
+            "to_number": NUMBER,
+            "known": True,
+            "variables": JOHN,
+        }
+        for number in (UNKNOWN, "client:alice"):
+            unknown = {"to_number": number, "known": False, "variables": {}}
+            assert call(standard, number, settings).json() == unknown
+
+
+class TestRetell:
+    @hypothesis_settings(deadline=None)
+    @given(VARIABLES)
+    def test_its_variables_are_of_the_sdks_type(self, variables: dict[str, str]) -> None:
+        from pydantic import TypeAdapter
+        from retell.types.call_create_phone_call_params import CallCreatePhoneCallParams
+
+        response = PLATFORMS["retell"].response(Call(NUMBER, "call_inbound"), known(variables))
+        kept = json.loads(response.body)["call_inbound"]["dynamic_variables"]
+        kind = CallCreatePhoneCallParams.__annotations__["retell_llm_dynamic_variables"]
+        assert "Dict[str, str]" in str(kind)
+        assert TypeAdapter(dict[str, str]).validate_python(kept, strict=True) == variables

@@ -1,0 +1,40 @@
+"""Every platform's call on a real socket, as a proxy hands it on."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.cast import JOHN, NUMBER
+from tests.support.platforms import stand_ins
+from tests.support.server import serving
+from webhooks.platforms import PLATFORMS
+
+pytestmark = pytest.mark.slow
+
+PUBLIC = "https://calls.example.com"
+FORWARDED = {"Host": "calls.example.com", "X-Forwarded-Proto": "https"}
+
+
+def test_it_is_answered_in_chunks_without_a_slash_and_never_redirected(tmp_path: Path) -> None:
+    made_up = stand_ins()
+    with serving(
+        tmp_path, {**made_up, "DEFAULT_VARIABLES": '{"customer_name": "John Doe"}'}
+    ) as server:
+        for platform in PLATFORMS.values():
+            path = f"/webhooks/{platform.name}"
+            sent = platform.place(NUMBER, made_up[platform.signing_setting], PUBLIC + path)
+            response = requests.post(
+                server.url + path,
+                data=iter([sent.body[:20], sent.body[20:]]),
+                headers={**sent.headers, **FORWARDED},
+                timeout=15,
+                allow_redirects=False,
+            )
+            assert response.status_code == 200, platform.name
+            assert JOHN["customer_name"] in response.text
+            assert response.headers["X-Siftly-Source"] == "default"
+            assert "total;dur=" in response.headers["Server-Timing"]
+        log = server.log.read_text()
+    assert "Traceback" not in log
+    assert not [name for name, secret in made_up.items() if "ID" not in name and secret in log]

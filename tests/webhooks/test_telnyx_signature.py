@@ -1,0 +1,76 @@
+"""Telnyx' signature, against its SDK."""
+
+import base64
+import importlib.util
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.support.platforms import TEXT, is_authentic
+from webhooks.platforms import PLATFORMS
+
+
+@lru_cache
+def telnyx_sdk() -> Any:
+    """Its verifier, one file of it: all of the SDK takes five seconds to import."""
+    package = importlib.util.find_spec("telnyx")
+    assert package
+    assert package.submodule_search_locations
+    path = Path(package.submodule_search_locations[0]) / "lib/webhook_verification.py"
+    spec = importlib.util.spec_from_file_location("telnyx_webhook_verification", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def telnyx_accepts(body: bytes, headers: dict[str, str], key: str) -> bool:
+    sdk = telnyx_sdk()
+    try:
+        sdk.verify_webhook_signature(body, headers, key)
+    except sdk.WebhookVerificationError:
+        return False
+    return True
+
+
+class TestTelnyx:
+    def test_the_sdk_accepts_what_place_call_signs(self) -> None:
+        pair = PLATFORMS["telnyx"].stand_in()
+        sent = PLATFORMS["telnyx"].place("+32460234291", pair["TELNYX_SIGNING_KEY"], "")
+        assert telnyx_accepts(sent.body, dict(sent.headers), pair["TELNYX_PUBLIC_KEY"])
+
+    @hypothesis_settings(deadline=None)
+    @given(TEXT, st.integers(-400, 400), st.booleans())  # of bytes, the SDK takes UTF-8 only
+    def test_it_accepts_what_the_sdk_accepts(self, text: str, seconds: int, forged: bool) -> None:
+        from nacl.signing import SigningKey
+
+        key = SigningKey.generate()
+        public = base64.b64encode(bytes(key.verify_key)).decode()
+        body, timestamp = text.encode(), str(int(time.time()) + seconds)
+        if abs(abs(seconds) - 300) < 2:
+            return  # the clock moves between the two
+        signed = key.sign(f"{timestamp}|".encode() + body).signature
+        headers = {
+            "Telnyx-Timestamp": timestamp,
+            "Telnyx-Signature-Ed25519": base64.b64encode(signed).decode(),
+        }
+        sent = body + b"x" if forged else body
+        other = PLATFORMS["telnyx"].stand_in()["TELNYX_PUBLIC_KEY"]
+        ours = is_authentic("telnyx", sent, headers, other, public)
+        assert ours == telnyx_accepts(sent, headers, public)
+        assert ours == (not forged and abs(seconds) < 300)
+
+    @pytest.mark.parametrize("key", ["", "x", "é", "AAAA", "A" * 44, "whsec_x", "=" * 44])
+    def test_a_key_that_is_none_verifies_nothing(self, key: str) -> None:
+        pair = PLATFORMS["telnyx"].stand_in()
+        sent = PLATFORMS["telnyx"].place("1", pair["TELNYX_SIGNING_KEY"], "")
+        assert not is_authentic("telnyx", sent.body, dict(sent.headers), key)
+        assert is_authentic("telnyx", sent.body, dict(sent.headers), key, pair["TELNYX_PUBLIC_KEY"])
+        assert key == "A" * 44 or PLATFORMS["telnyx"].problem_with(key)
