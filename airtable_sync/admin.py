@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.models import Override, Run, Snapshot
 
 admin.site.site_header = admin.site.site_title = "Siftly"
 admin.site.index_template = "admin/cache/index.html"
@@ -42,18 +42,18 @@ class RunAdmin(ReadOnly):
         return format_html('<a href="{}">Differences, conflicts</a>', address)
 
 
-@admin.register(LastGoodSet)
-class LastGoodSetAdmin(ReadOnly):
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnly):
     list_display = ("run", "numbers", "digest")
     exclude = ("content",)
     list_select_related = ("run",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[LastGoodSet]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         return super().get_queryset(request).defer("content")
 
 
-@admin.register(Pin)
-class PinAdmin(ReadOnly):
+@admin.register(Override)
+class OverrideAdmin(ReadOnly):
     """Without the variables, which may be secrets: the status page shows them, masked."""
 
     list_display = ("number", "reason", "ends_at", "made_by", "made_at")

@@ -56,12 +56,12 @@ class Run(models.Model):
         return f"Run {self.pk} of {self.started_at:%Y-%m-%d %H:%M}"
 
 
-class LastGoodSet(models.Model):
+class Snapshot(models.Model):
     """All entries that a run published, compressed. Moments are in milliseconds since the epoch."""
 
     run = models.OneToOneField(Run, on_delete=models.PROTECT)
     base = models.CharField(max_length=50)
-    asked_at = models.BigIntegerField(help_text="when its data was asked for at Airtable")
+    read_at = models.BigIntegerField(help_text="when its data was asked for at Airtable")
     confirmed_at = models.BigIntegerField(help_text="when a later run last found nothing changed")
     numbers = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
@@ -74,7 +74,7 @@ class LastGoodSet(models.Model):
         return f"{self.numbers} numbers of run {self.run_id}"
 
 
-class Pin(models.Model):
+class Override(models.Model):
     """A number's variables as an operator set them: they win over everything until they end."""
 
     number = models.CharField(max_length=20, unique=True, help_text="E.164")
@@ -88,7 +88,7 @@ class Pin(models.Model):
 
     class Meta:
         ordering = ["ends_at", "number"]
-        permissions = [("can_pin", "Can pin a number's variables, and end a pin")]
+        permissions = [("can_override", "Can pin a number's variables, and end a pin")]
 
     def __str__(self) -> str:
         return f"{self.number} until {self.ends_at:%Y-%m-%d %H:%M} UTC"
@@ -105,7 +105,7 @@ class Lease(models.Model):
         return f"{self.name} until {self.until:%H:%M:%S}"
 
 
-class Trouble(models.Model):
+class Incident(models.Model):
     """One that somebody was told of, until it is over."""
 
     kind = models.CharField(max_length=20, primary_key=True)
@@ -127,15 +127,15 @@ class ChangeFeed(models.Model):
     url = models.CharField(max_length=500, blank=True, help_text="where Airtable pings")
     cursor = models.PositiveBigIntegerField(default=1)
     expires_at = models.DateTimeField(null=True)
-    drained_at = models.BigIntegerField(default=0, help_text="when it was last read to its end")
-    whole_since = models.BigIntegerField(
+    feed_read_at = models.BigIntegerField(default=0, help_text="when it was last read to its end")
+    full_read_needed_since = models.BigIntegerField(
         default=0, help_text="changes mean nothing until all was read, as of then"
     )
-    refresh_again_at = models.FloatField(default=0.0, help_text="seconds since the epoch")
-    not_understood = models.PositiveIntegerField(default=0)
+    next_refresh_at = models.FloatField(default=0.0, help_text="seconds since the epoch")
+    unknown_payloads = models.PositiveIntegerField(default=0)
     stopped = models.BooleanField(default=False, help_text="an operator removed the hook")
     trouble = models.TextField(blank=True)
-    troubled_at = models.DateTimeField(null=True)
+    last_error_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.hook or 'no hook'} of {self.base}"
@@ -155,4 +155,4 @@ class ChangeFeed(models.Model):
 
     def note(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
-            self.change(trouble=trouble, troubled_at=timezone.now())
+            self.change(trouble=trouble, last_error_at=timezone.now())

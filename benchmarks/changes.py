@@ -65,11 +65,11 @@ def _at(sorted_values: list[float], share: float) -> float:
 async def _until(port: int, number: str, holds: Holds) -> float:
     started, right, since = time.monotonic(), 0, 0.0
     while right < IN_A_ROW:
-        asked_at = time.monotonic()
-        if asked_at - started > 60:
+        read_at = time.monotonic()
+        if read_at - started > 60:
             raise SystemExit(f"{number} is not live after a minute")
         right = right + 1 if holds(await _told(port, number)) else 0
-        since = asked_at if right == 1 else since
+        since = read_at if right == 1 else since
         if not right:
             await asyncio.sleep(0.02)
     return since - started

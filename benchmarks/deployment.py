@@ -55,7 +55,7 @@ class Deployment:
         try:
             state: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=5).json()
         except requests.RequestException:
-            return {"ready": False, "replica": {"in_step": False}, "breakers": {}}
+            return {"ready": False, "replica": {"in_sync": False}, "breakers": {}}
         return state
 
     def manage(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":

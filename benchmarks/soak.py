@@ -177,7 +177,7 @@ class Soak:
 
     def _is_well(self) -> bool:
         state = self.siftly.ready()
-        return bool(state["replica"]["in_step"]) and set(state["breakers"].values()) == {"closed"}
+        return bool(state["replica"]["in_sync"]) and set(state["breakers"].values()) == {"closed"}
 
     def _is_equal(self) -> bool:
         expected = {n: {**c, EDITED: self.names[n].newest} for n, c in self.configs.items()}

@@ -16,7 +16,7 @@ from airtable_sync.changes.notifications import PINGS  # noqa: E402
 from siftly import health  # noqa: E402
 from siftly.metrics import metrics  # noqa: E402
 from siftly.server.http import Receive, Request, Response, Scope, Send, refusal  # noqa: E402
-from siftly.server.protocol import LARGEST_BODY, AtOnce  # noqa: E402
+from siftly.server.protocol import LARGEST_BODY, FastAnswer  # noqa: E402
 from webhooks.platforms import PLATFORMS  # noqa: E402
 from webhooks.views import at_once, webhook  # noqa: E402
 
@@ -50,7 +50,7 @@ class Application:
             await django(dict(scope), receive, send)
 
     @cached_property
-    def at_once(self) -> dict[bytes, AtOnce]:
+    def at_once(self) -> dict[bytes, FastAnswer]:
         """By address: what our server asks first. Another server has no need of it."""
         paths = {f"/webhooks/{name}{end}": name for name in PLATFORMS for end in ("/", "")}
         return {path.encode(): partial(at_once, name, path) for path, name in paths.items()}

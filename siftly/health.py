@@ -13,10 +13,10 @@ from django.db import DatabaseError, connection
 from interlock import CircuitOpenError, State
 
 from airtable_sync.airtable import circuit_breakers, formulas
-from airtable_sync.airtable.client import FOR_A_CHANGE, Airtable
+from airtable_sync.airtable.client import CHANGE_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache import database, snapshot_fallback
-from airtable_sync.cache.redis_store import CALLS, PATIENT, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, PATIENT, CacheUnavailable
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.cache.subscription import Subscription
 from airtable_sync.changes.apply import Feed
@@ -59,7 +59,7 @@ async def readyz() -> Response:
     state = {
         "ready": ready,
         "parts": {"redis": redis, "database": database, "airtable": airtable},
-        "replica": {"entries": len(replica), "in_step": replica.in_step},
+        "replica": {"entries": len(replica), "in_sync": replica.in_sync},
         "breakers": {
             each.name: each.state.value
             for each in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE)
@@ -86,7 +86,7 @@ def _redis_state() -> str:
         return "not configured"
     try:
         CALLS.now()
-    except StoreUnavailable:
+    except CacheUnavailable:
         return "unavailable"
     return "available"
 
@@ -114,7 +114,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
 @contextlib.asynccontextmanager
 async def _background() -> AsyncIterator[None]:
     waiting = single_flight.of_this_loop()
-    watcher = Watcher(Feed(PATIENT, of_this_process(), Airtable(FOR_A_CHANGE)))
+    watcher = Watcher(Feed(PATIENT, of_this_process(), Airtable(CHANGE_LIMITS)))
     PINGS.watcher = watcher
     answerer.last_resort = snapshot_fallback.LastResort(of_this_process())
     subscription = Subscription(

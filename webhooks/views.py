@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 LARGEST_KEPT = 8 * 1024  # bytes of an entry whose answers are kept
 
 
-class Refused(Exception):
+class CallRejected(Exception):
     """No authentic, well-formed call. Holds the status and why, in one sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -35,7 +35,7 @@ async def webhook(request: Request, body: bytes, platform: str) -> Response:
     started = time.perf_counter()
     try:
         adapter, call = _taken(request, body, platform)
-    except Refused as refused:
+    except CallRejected as refused:
         return _refused(refused)
     except NotACall:
         response = PLATFORMS[platform].acknowledgement()
@@ -66,7 +66,7 @@ def at_once(
         answerer.HIT.log(number)
         calls.hit(number, raw, platform, call.call_id, seconds)
         return b"%b%.2f\r\n" % (head, seconds * 1000), told
-    except (Refused, NotACall):
+    except (CallRejected, NotACall):
         return None
     except Exception:
         logger.exception("A call takes the long way")
@@ -85,22 +85,22 @@ def _hit(adapter: Platform, kind: str, number: str, raw: bytes) -> tuple[bytes, 
 
 
 def _taken(request: Request, body: bytes, platform: str) -> tuple[Platform, Call]:
-    """Raises Refused and NotACall."""
+    """Raises CallRejected and NotACall."""
     adapter = PLATFORMS.get(platform)
     if not adapter or not (secrets := adapter.secrets()):
-        raise Refused(404, f"{platform} is not a platform that is set up here.")
+        raise CallRejected(404, f"{platform} is not a platform that is set up here.")
     if request.method != "POST":
-        raise Refused(405, "Calls are sent with POST.")
+        raise CallRejected(405, "Calls are sent with POST.")
     if not adapter.is_authentic(request, body, secrets):
-        raise Refused(401, "The signature is missing, wrong or expired.")
+        raise CallRejected(401, "The signature is missing, wrong or expired.")
     try:
         return adapter, adapter.call_in(body)
     except MalformedCall as error:
-        raise Refused(400, str(error)) from None
+        raise CallRejected(400, str(error)) from None
 
 
-def _refused(refused: Refused) -> Response:
-    logger.warning("Refused with %d: %s", refused.status, refused)
+def _refused(refused: CallRejected) -> Response:
+    logger.warning("CallRejected with %d: %s", refused.status, refused)
     response = refusal(refused.status, str(refused))
     if refused.status == 405:
         response.headers.append((b"allow", b"POST"))

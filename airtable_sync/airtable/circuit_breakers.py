@@ -8,7 +8,7 @@ from interlock.window import WindowType
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from airtable_sync.airtable.errors import BudgetSpent, QuotaKnownExceeded, Unavailable
+from airtable_sync.airtable.errors import LocallyKnownQuotaExceeded, LocallyRateLimited, Unavailable
 
 
 class _Counts:
@@ -56,5 +56,5 @@ AIRTABLE = _breaker(
     _Counts(Unavailable),
     window_seconds=30,
     open_seconds=5.0,
-    not_asked=(BudgetSpent, QuotaKnownExceeded),
+    not_asked=(LocallyRateLimited, LocallyKnownQuotaExceeded),
 )

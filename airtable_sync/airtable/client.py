@@ -20,7 +20,7 @@ from airtable_sync.airtable.errors import (
     IteratorLost,
     RateLimited,
     Unavailable,
-    error_of,
+    translate_error,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Page(TypedDict):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RequestLimits:
     """How long one request may take, and what is done when it fails."""
 
     connect_seconds: float
@@ -69,14 +69,14 @@ class Patience:
 
 
 # A caller is waiting: no second try, which would only add to the load, but an answer in time.
-FOR_A_CALL = Patience(1.0, 4.0, 5.0, (), 0.0, 6.0, is_call=True)
+CALL_LIMITS = RequestLimits(1.0, 4.0, 5.0, (), 0.0, 6.0, is_call=True)
 # Whether Airtable is back is found out by one call, whose caller shall not wait long for a "no".
-FOR_A_PROBE = Patience(1.0, 2.0, 2.0, (), 0.0, 2.0, is_call=True)
+PROBE_LIMITS = RequestLimits(1.0, 2.0, 2.0, (), 0.0, 2.0, is_call=True)
 # An edit shall be live in two seconds; a failed try is followed by another soon.
-FOR_A_CHANGE = Patience(3.0, 10.0, 20.0, (1.0,), 30.5, 60.0, is_call=True)
+CHANGE_LIMITS = RequestLimits(3.0, 10.0, 20.0, (1.0,), 30.5, 60.0, is_call=True)
 # Nobody waits for it but, where everything has to be read, the change feed: a request that hangs is
 # given up as soon as one of the feed's own, and tried again.
-FOR_A_REFRESH = Patience(5.0, 10.0, 60.0, (1.0, 2.0, 4.0, 8.0), 30.5, 120.0, is_call=False)
+REFRESH_LIMITS = RequestLimits(5.0, 10.0, 60.0, (1.0, 2.0, 4.0, 8.0), 30.5, 120.0, is_call=False)
 
 
 class Airtable:
@@ -86,8 +86,8 @@ class Airtable:
     Raises AirtableError, of the kind that says what to do about it (`airtable_errors`).
     """
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
+    def __init__(self, limits: RequestLimits) -> None:
+        self.limits = limits
         self.requests_made = 0
         self._threads = threading.local()
         self._count = threading.Lock()
@@ -157,7 +157,7 @@ class Airtable:
         if not hasattr(self._threads, "api"):
             from pyairtable import Api  # noqa: PLC0415 - see `formulas`
 
-            limits = (self.patience.connect_seconds, self.patience.read_seconds)
+            limits = (self.limits.connect_seconds, self.limits.read_seconds)
             api = Api(
                 settings.AIRTABLE_API_KEY or "",
                 timeout=cast("tuple[int, int]", limits),
@@ -167,7 +167,7 @@ class Airtable:
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
             api.session.mount(settings.AIRTABLE_API_URL, KeptConnections())
-            api.session.hooks["response"].append(_reading_within(self.patience.answer_seconds))
+            api.session.hooks["response"].append(_reading_within(self.limits.answer_seconds))
             self._threads.api = api
         return cast("Api", self._threads.api)
 
@@ -201,7 +201,7 @@ class Airtable:
         self, method: str, url: str, read: Callable[[Any], Any] | None = None, **arguments: Any
     ) -> Any:
         """The answer, as `read` understands it, which raises Unavailable if it can't."""
-        pauses = iter(self.patience.pauses)
+        pauses = iter(self.limits.pauses)
         while True:
             if self._ended.is_set():
                 raise Unavailable("Airtable is not asked any more.")
@@ -213,7 +213,7 @@ class Airtable:
                 if pause is None:
                     raise
                 if isinstance(error, RateLimited):
-                    pause = max(pause, self.patience.rate_limit_pause)
+                    pause = max(pause, self.limits.rate_limit_pause)
                 logger.warning("%s Airtable is asked again in %.0f s.", error, pause)
             self._ended.wait(pause)
 
@@ -221,7 +221,7 @@ class Airtable:
         try:
             answer = self._send(method, url, **arguments)
         except (requests.RequestException, ValueError, RecursionError) as error:
-            reason = error_of(error)
+            reason = translate_error(error)
             rate_limiter.block(reason)
             access.note(reason)
             raise reason from error
@@ -231,8 +231,8 @@ class Airtable:
     def _send(self, method: str, url: str, *, again: bool = False, **arguments: Any) -> Any:
         # Before it has a place in the budget: what Airtable counts is when a request arrives.
         connections = cast("KeptConnections", self._api.session.get_adapter(url))
-        connections.open(url, self.patience.connect_seconds)
-        longest, is_call = self.patience.budget_seconds, self.patience.is_call
+        connections.open(url, self.limits.connect_seconds)
+        longest, is_call = self.limits.budget_seconds, self.limits.is_call
         connections.on_sent = rate_limiter.wait_for_place(longest, is_call=is_call).used
         with self._count:
             self.requests_made += 1

@@ -14,11 +14,11 @@ class NotFound(AirtableError):
     """There is no such thing."""
 
 
-class AccessRefused(AirtableError):
+class AccessDenied(AirtableError):
     """The token is not known, or may not see this."""
 
 
-class FeedRefused(AirtableError):
+class WebhooksDenied(AirtableError):
     """The token is good, but may not follow the base's changes: it lacks the scope webhook:manage,
     or its owner the role of a creator."""
 
@@ -35,11 +35,11 @@ class QuotaExceeded(AirtableError):
     """The plan's calls of this month are used up: waiting does not help before the month ends."""
 
 
-class BudgetSpent(RateLimited):
+class LocallyRateLimited(RateLimited):
     """The same, known without asking: by our own budget, or from what Airtable said before."""
 
 
-class QuotaKnownExceeded(QuotaExceeded):
+class LocallyKnownQuotaExceeded(QuotaExceeded):
     """The same, known without asking."""
 
 
@@ -53,7 +53,7 @@ OUTAGES = (Unavailable, RateLimited, IteratorLost)
 PASSING = (*OUTAGES, QuotaExceeded)
 
 
-def error_of(error: Exception) -> AirtableError:
+def translate_error(error: Exception) -> AirtableError:
     """The error behind one of requests', by status and by the three shapes of error bodies."""
     response = None if isinstance(error, requests.Timeout) else getattr(error, "response", None)
     if not isinstance(response, requests.Response) or response.ok:
@@ -74,9 +74,9 @@ def _class_of(status: int, kind: str, *, is_of_feed: bool) -> type[AirtableError
     if status == 404:
         return NotFound
     if status == 403 and is_of_feed:
-        return FeedRefused
+        return WebhooksDenied
     if status in (401, 403):
-        return AccessRefused
+        return AccessDenied
     return Unavailable if status >= 500 or status == 408 else AirtableError
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from airtable_sync.airtable import rate_limiter
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -24,23 +24,23 @@ class Forecast:
 
     month: str
     requests: int
-    by_its_end: int
+    at_month_end: int
     allowed: int | None
 
     @property
     def exceeds(self) -> bool:
-        return self.allowed is not None and self.by_its_end > self.allowed
+        return self.allowed is not None and self.at_month_end > self.allowed
 
     @property
     def is_close(self) -> bool:
         """To what the plan allows. Each refresh lifts the forecast, in a young month by a tenth,
         and the hours until the next one bring it down."""
-        return self.allowed is not None and self.by_its_end > CLOSE_SHARE * self.allowed
+        return self.allowed is not None and self.at_month_end > CLOSE_SHARE * self.allowed
 
     def __str__(self) -> str:
         sentence = (
             f"Airtable requests in {self.month}: {self.requests:,}, "
-            f"{self.by_its_end:,} by its end at this rate"
+            f"{self.at_month_end:,} by its end at this rate"
         )
         if self.allowed is None:
             return f"{sentence}."
@@ -49,7 +49,7 @@ class Forecast:
 
 
 def current() -> Forecast:
-    """Raises StoreUnavailable: the count is kept in Redis."""
+    """Raises CacheUnavailable: the count is kept in Redis."""
     month = rate_limiter.month()
     allowed = PLANS.get(settings.AIRTABLE_PLAN or "")
     return Forecast(month.month, month.requests, month.forecast, allowed)
@@ -59,6 +59,6 @@ def tell() -> None:
     """In the log; as a warning, if the plan will not do."""
     try:
         found = current()
-    except StoreUnavailable:
+    except CacheUnavailable:
         return
     logger.log(logging.WARNING if found.exceeds else logging.INFO, "%s", found)

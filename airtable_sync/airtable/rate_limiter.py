@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 
 from airtable_sync.airtable.errors import (
     AirtableError,
-    BudgetSpent,
+    LocallyKnownQuotaExceeded,
+    LocallyRateLimited,
     QuotaExceeded,
-    QuotaKnownExceeded,
     RateLimited,
 )
 from airtable_sync.airtable.rate_limiter_file import HostBudget, host_budget
-from airtable_sync.cache.redis_store import CALLS, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, CacheUnavailable
 from airtable_sync.monitoring.metrics import counters
 from airtable_sync.redis_client.scripts import load_script
 
@@ -75,19 +75,19 @@ class Place:
         with host_budget(STARTS) as host:
             _started(host, self.noted)
         if self.in_redis:
-            with suppress(StoreUnavailable):
+            with suppress(CacheUnavailable):
                 CALLS.run(_MOVE, _NAMES[:1], [self.in_redis, STARTS, _ms(WINDOW_SECONDS)])
 
 
 def wait_for_place(longest_seconds: float, *, is_call: bool) -> Place:
-    """Wait until one more request may start. Raises BudgetSpent, at once, if that takes longer,
+    """Wait until one more request may start. Raises LocallyRateLimited, at once, if that takes longer,
     and what `block` was told of."""
     started = time.monotonic()
     until = started + longest_seconds
     waited = False
     while not isinstance(wait := _wait_or_place(is_call=is_call), Place):
         if time.monotonic() + wait > until:
-            raise BudgetSpent("The budget of requests to Airtable is used up for now.")
+            raise LocallyRateLimited("The budget of requests to Airtable is used up for now.")
         waited = True
         time.sleep(wait + 0.001)
     counters.happened("airtable_requests")
@@ -102,7 +102,7 @@ def _wait_or_place(*, is_call: bool) -> float | Place:
     The start is noted in the host's file before Redis is asked: another process, for which Redis is
     away, may be taking places by the file meanwhile.
     """
-    asked_at, noted = time.monotonic(), time.time()
+    read_at, noted = time.monotonic(), time.time()
     with host_budget(STARTS) as host:
         host_wait = _host_wait(host)
         if host_wait == 0:
@@ -111,7 +111,7 @@ def _wait_or_place(*, is_call: bool) -> float | Place:
     try:
         # Also if this host has to wait: a refresh has to hear that a call asks.
         wait, start = _ask_redis(uncounted + 1, host_wait, is_call=is_call)
-    except StoreUnavailable:
+    except CacheUnavailable:
         return host_wait or _started_without_redis(noted)
     except AirtableError:
         _not_started(noted)
@@ -122,7 +122,7 @@ def _wait_or_place(*, is_call: bool) -> float | Place:
     with host_budget(STARTS) as host:
         noted = _started(host, noted)
         host["uncounted"] = max(0, host["uncounted"] - uncounted)
-    return Place(asked_at, noted, start)
+    return Place(read_at, noted, start)
 
 
 def _ask_redis(count: int, host_wait: float, *, is_call: bool) -> tuple[float, int]:
@@ -201,14 +201,16 @@ def _block(reason: str, seconds: float) -> None:
     """
     try:
         CALLS.run(script, [BLOCKED], [reason, int(seconds * 1000)])
-    except StoreUnavailable:
+    except CacheUnavailable:
         return  # this host knows; others find out for themselves
 
 
 def _blocked(reason: str, seconds: float) -> AirtableError:
     if reason == QuotaExceeded.__name__:
-        return QuotaKnownExceeded("The plan's requests to Airtable of this month are used up.")
-    return BudgetSpent(f"Airtable was asked too often; it answers again in {seconds:.0f} s.")
+        return LocallyKnownQuotaExceeded(
+            "The plan's requests to Airtable of this month are used up."
+        )
+    return LocallyRateLimited(f"Airtable was asked too often; it answers again in {seconds:.0f} s.")
 
 
 def _until_the_month_turns(now: datetime) -> float:
@@ -218,12 +220,12 @@ def _until_the_month_turns(now: datetime) -> float:
 
 
 def month(now: datetime | None = None) -> Month:
-    """This month's requests so far. Raises StoreUnavailable."""
+    """This month's requests so far. Raises CacheUnavailable."""
     now = now or datetime.now(UTC)
-    return month_of(int(CALLS.recall(month_name(now)) or 0), now)
+    return monthly_usage(int(CALLS.recall(month_name(now)) or 0), now)
 
 
-def month_of(count: int, now: datetime) -> Month:
+def monthly_usage(count: int, now: datetime) -> Month:
     """The month with so many requests so far, and its forecast."""
     days = calendar.monthrange(now.year, now.month)[1]
     passed = max(1.0, now.day - 1 + now.hour / 24 + now.minute / 1440)

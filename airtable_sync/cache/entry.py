@@ -26,19 +26,19 @@ TOMBSTONE_SECONDS = 30 * 60
 class Entry:
     """`config` is None for a number that Airtable does not have: "unknown".
 
-    `asked_at` is when its data was asked for at Airtable, in milliseconds by Redis' clock: of two
+    `read_at` is when its data was asked for at Airtable, in milliseconds by Redis' clock: of two
     readings the one asked for later is the newer one, whichever arrives last. What an operator set
-    by hand, a pin, wins over all of them until `held_until` (ms; 0 for what is no pin).
+    by hand, a pin, wins over all of them until `override_until` (ms; 0 for what is no pin).
     """
 
     number: str
     config: dict[str, str] | None
-    asked_at: int
+    read_at: int
     by: Reader
     settings: dict[str, str] = field(default_factory=dict)
     records: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    held_until: int = 0
+    override_until: int = 0
 
     @property
     def known(self) -> bool:
@@ -53,7 +53,7 @@ class Entry:
     def fresh_seconds(self) -> float:
         """How long it is fresh. Unknown numbers that were asked for together (a scan, a campaign)
         do not expire together: a tenth more or less, by the number."""
-        if self.held_until:
+        if self.override_until:
             return self._held_seconds
         if self.known:
             return float(settings.CACHE_TTL_SECONDS)
@@ -61,28 +61,28 @@ class Entry:
         return float(settings.CACHE_NEGATIVE_SECONDS) * jitter
 
     @property
-    def life_seconds(self) -> float:
+    def lifetime_seconds(self) -> float:
         """How long Redis keeps it: while fresh, and while it may still be served stale."""
-        return life_seconds(known=self.known) + self._held_seconds
+        return lifetime_seconds(known=self.known) + self._held_seconds
 
     @property
     def _held_seconds(self) -> float:
-        return max(0.0, (self.held_until - self.asked_at) / 1000)
+        return max(0.0, (self.override_until - self.read_at) / 1000)
 
-    def age_seconds(self, now: int, complete_at: int = 0) -> float:
+    def age_seconds(self, now: int, confirmed_at: int = 0) -> float:
         """Since its data was asked for, or confirmed by a reading of all of Airtable, which was
-        asked for at `complete_at`. Times are in milliseconds by Redis' clock."""
-        confirmed_at = max(self.asked_at, complete_at) if self.known else self.asked_at
+        asked for at `confirmed_at`. Times are in milliseconds by Redis' clock."""
+        confirmed_at = max(self.read_at, confirmed_at) if self.known else self.read_at
         return max(0.0, (now - confirmed_at) / 1000)
 
-    def is_fresh(self, now: int, complete_at: int = 0) -> bool:
+    def is_fresh(self, now: int, confirmed_at: int = 0) -> bool:
         if self.known:
-            return is_fresh(self.asked_at, self.held_until, now, complete_at)
+            return is_fresh(self.read_at, self.override_until, now, confirmed_at)
         return self.age_seconds(now) < self.fresh_seconds
 
-    def is_over(self, now: int, complete_at: int = 0) -> bool:
-        asked_at = max(self.asked_at, self.held_until)
-        return is_over(asked_at, now, complete_at, known=self.known)
+    def is_expired(self, now: int, confirmed_at: int = 0) -> bool:
+        read_at = max(self.read_at, self.override_until)
+        return is_expired(read_at, now, confirmed_at, known=self.known)
 
     def digest(self) -> str:
         """Equal for entries that say the same, whoever read them and when."""
@@ -93,13 +93,13 @@ class Entry:
         return json.dumps(self.as_json()).encode()
 
     def as_json(self) -> dict[str, Any]:
-        """The value in the cache. The script that writes it reads config, asked_at, digest, by and
-        held_until."""
-        held = {"held_until": self.held_until} if self.held_until else {}
+        """The value in the cache. The script that writes it reads config, read_at, digest, by and
+        override_until."""
+        held = {"override_until": self.override_until} if self.override_until else {}
         return {
             "config": self.config,
             "settings": self.settings,
-            "asked_at": self.asked_at,
+            "read_at": self.read_at,
             "by": self.by,
             "records": list(self.records),
             "warnings": list(self.warnings),
@@ -108,11 +108,11 @@ class Entry:
         }
 
 
-def is_fresh(asked_at: int, held_until: int, now: int, complete_at: int) -> bool:
+def is_fresh(read_at: int, override_until: int, now: int, confirmed_at: int) -> bool:
     """Whether what is known of a number is fresh. Times in ms."""
-    if held_until:  # of a pin a reading of all of Airtable says nothing
-        return now < held_until
-    return now - max(asked_at, complete_at) < _fresh_ms()
+    if override_until:  # of a pin a reading of all of Airtable says nothing
+        return now < override_until
+    return now - max(read_at, confirmed_at) < _fresh_ms()
 
 
 @constant
@@ -120,13 +120,13 @@ def _fresh_ms() -> int:
     return int(settings.CACHE_TTL_SECONDS * 1000)
 
 
-def is_over(asked_at: int, now: int, complete_at: int, *, known: bool) -> bool:
+def is_expired(read_at: int, now: int, confirmed_at: int, *, known: bool) -> bool:
     """Whether a reading is too old to be served, even while Airtable is away. Times in ms."""
-    confirmed_at = max(asked_at, complete_at) if known else asked_at
-    return now - confirmed_at >= life_seconds(known=known) * 1000
+    confirmed_at = max(read_at, confirmed_at) if known else read_at
+    return now - confirmed_at >= lifetime_seconds(known=known) * 1000
 
 
-def life_seconds(*, known: bool) -> float:
+def lifetime_seconds(*, known: bool) -> float:
     if known:
         return float(settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS)
     return max(1.1 * settings.CACHE_NEGATIVE_SECONDS, TOMBSTONE_SECONDS)
@@ -162,12 +162,12 @@ def from_json(number: str, value: Any) -> Entry:
         entry = Entry(
             number=number,
             config=None if config is None else _strings(config),
-            asked_at=int(value["asked_at"]),
+            read_at=int(value["read_at"]),
             by=cast("Reader", str(value["by"])),
             settings=_strings(own),
             records=tuple(map(str, value["records"])),
             warnings=tuple(map(str, value["warnings"])),
-            held_until=int(value.get("held_until", 0)),
+            override_until=int(value.get("override_until", 0)),
         )
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"it is no entry of this version ({error!r})") from error

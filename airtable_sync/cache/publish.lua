@@ -10,7 +10,7 @@
 -- KEYS: index (sorted set: number -> sequence), sequence, epoch, hold, whole (when all of Airtable was
 --       read), known (set of the numbers that have a config), then a key per entry
 -- ARGV: channel ("" for no nudge), an epoch for an empty Redis, "1" if unchanged entries shall be
---       announced too, then per entry: number, value, asked_at (ms), digest, "1" if known, life (ms),
+--       announced too, then per entry: number, value, read_at (ms), digest, "1" if known, life (ms),
 --       by whom it was read
 -- Returns per entry a word (added, changed, unchanged, removed, unknown, older) and, where that is
 -- changed or removed, the value there was before
@@ -23,34 +23,34 @@ local held = redis.call("EXISTS", KEYS[4]) == 1
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Not `complete_at`: the change feed moves that on, while a refresh that began before gives back what
+-- Not `confirmed_at`: the change feed moves that on, while a refresh that began before gives back what
 -- Redis has lost.
 local whole = redis.call("GET", KEYS[5])
-local whole_at = whole and cjson.decode(whole)[1] or 0
-if whole_at > now + 5000 then whole_at = 0 end -- by a clock that was ahead, as below
+local last_refresh_at = whole and cjson.decode(whole)[1] or 0
+if last_refresh_at > now + 5000 then last_refresh_at = 0 end -- by a clock that was ahead, as below
 
 local function stored(key) -- nil for one of a foreign format: as good as absent
   local value = redis.pcall("GET", key)
   if type(value) ~= "string" then return nil end
   local ok, entry = pcall(cjson.decode, value)
-  if not ok or type(entry) ~= "table" or type(entry.asked_at) ~= "number" then return nil end
+  if not ok or type(entry) ~= "table" or type(entry.read_at) ~= "number" then return nil end
   -- Stamped by a clock that was ahead, when Redis was away: it would win for as long as that.
-  if entry.asked_at > now + 5000 then return nil end
+  if entry.read_at > now + 5000 then return nil end
   return entry, value
 end
 
-local function is_pinned(old)
-  return old ~= nil and type(old.held_until) == "number" and old.held_until > now
+local function has_override(old)
+  return old ~= nil and type(old.override_until) == "number" and old.override_until > now
 end
 
-local function outcome(old, asked_at, digest, known, by)
-  if is_pinned(old) and by ~= "pin" then return "older" end
-  local both = is_pinned(old) or by ~= "pin" -- a pin wins over what is none, also if that is newer
-  if old and both and old.asked_at > asked_at then return "older" end
+local function outcome(old, read_at, digest, known, by)
+  if has_override(old) and by ~= "pin" then return "older" end
+  local both = has_override(old) or by ~= "pin" -- a pin wins over what is none, also if that is newer
+  if old and both and old.read_at > read_at then return "older" end
   local was_known = old and old.config ~= cjson.null and old.config ~= nil
   local rolled_back = was_known and held and old.by == "rollback"
   if rolled_back and by ~= "rollback" and by ~= "pin" then return "older" end
-  local is_outdated = asked_at < whole_at and by ~= "pin"
+  local is_outdated = read_at < last_refresh_at and by ~= "pin"
   if known and not was_known then return is_outdated and "older" or "added" end
   if known then return old.digest == digest and "unchanged" or "changed" end
   if was_known then return "removed" end
@@ -66,9 +66,9 @@ end
 local results, announced, sequence = {}, 0, nil
 for i = 1, #KEYS - FIXED_KEYS do
   local key, at = KEYS[FIXED_KEYS + i], FIXED_ARGS + (i - 1) * ARGS_PER_ENTRY
-  local number, value, asked_at = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local number, value, read_at = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
   local old, before = stored(key)
-  local word = outcome(old, asked_at, ARGV[at + 4], ARGV[at + 5] == "1", ARGV[at + 7])
+  local word = outcome(old, read_at, ARGV[at + 4], ARGV[at + 5] == "1", ARGV[at + 7])
   if word ~= "older" then
     redis.call("SET", key, value, "PX", ARGV[at + 6])
     redis.call(ARGV[at + 5] == "1" and "SADD" or "SREM", KEYS[6], number)

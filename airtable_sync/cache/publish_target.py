@@ -16,10 +16,10 @@ from airtable_sync.cache.entry import Entry, Reader
 from airtable_sync.cache.redis_store import (
     HOLD,
     PATIENT,
+    CacheUnavailable,
     Store,
-    StoreUnavailable,
     Written,
-    asked_now,
+    clock_now,
 )
 from airtable_sync.models import Lease
 from airtable_sync.refresh import fingerprint
@@ -27,21 +27,21 @@ from airtable_sync.refresh import fingerprint
 
 @dataclass(frozen=True)
 class Publication:
-    """The known entries that shall be all there is, as of `asked_at` (ms, see `Entry`)."""
+    """The known entries that shall be all there is, as of `read_at` (ms, see `Entry`)."""
 
     entries: Sequence[Entry]
-    asked_at: int
+    read_at: int
     by: Reader
 
     def numbers(self) -> set[str]:
         return {entry.number for entry in self.entries}
 
     def removals(self, gone: Sequence[Entry]) -> list[Entry]:
-        return [Entry(each.number, None, self.asked_at, self.by) for each in gone]
+        return [Entry(each.number, None, self.read_at, self.by) for each in gone]
 
 
-class SharedCopy(Protocol):
-    """Everything here raises StoreUnavailable when the copy can't be reached."""
+class PublishTarget(Protocol):
+    """Everything here raises CacheUnavailable when the copy can't be reached."""
 
     def now(self) -> int:
         """Milliseconds, by the clock that all processes agree on."""
@@ -76,11 +76,11 @@ class SharedCopy(Protocol):
     def release_hold(self) -> None: ...
 
 
-def shared_copy() -> SharedCopy:
-    return InRedis(PATIENT) if settings.REDIS_URL else InDatabase()
+def publish_target() -> PublishTarget:
+    return RedisTarget(PATIENT) if settings.REDIS_URL else DatabaseTarget()
 
 
-class InRedis:
+class RedisTarget:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.now, self.add = store.now, store.add
@@ -101,11 +101,11 @@ class InRedis:
         gone, ended = self._gone(publication)
         yield from self.store.publish(publication.entries)
         yield from self.store.publish(publication.removals(gone))
-        if not self.store.completed(publication.asked_at, mark, _reader(publication)):
+        if not self.store.completed(publication.read_at, mark, _reader(publication)):
             self._publish_again(publication)
         # A replica may have given an emptied Redis back a number that Airtable no longer has, while
         # this publication went on: from `completed` on, none does.
-        back = [e for e in self._gone(publication)[0] if e.asked_at < publication.asked_at]
+        back = [e for e in self._gone(publication)[0] if e.read_at < publication.read_at]
         _drain(self.store.publish(publication.removals(back)))
         self.store.forget(ended)
 
@@ -115,8 +115,8 @@ class InRedis:
         mark = self.store.begin()
         gone, _ = self._gone(publication)
         _drain(self.store.publish([*publication.entries, *publication.removals(gone)]))
-        if not self.store.completed(publication.asked_at, mark, _reader(publication)):
-            raise StoreUnavailable("Redis is emptied again and again while the set is published.")
+        if not self.store.completed(publication.read_at, mark, _reader(publication)):
+            raise CacheUnavailable("Redis is emptied again and again while the set is published.")
 
     def hold(self, run: int) -> None:
         self.store.remember(HOLD, run, None)
@@ -140,11 +140,11 @@ def _reader(publication: Publication) -> str:
     return fingerprint.reader() if publication.by == "refresh" else ""
 
 
-class InDatabase:
+class DatabaseTarget:
     """Publishing is what saving the set does; this tells what that means for each number."""
 
     def now(self) -> int:
-        return asked_now(PATIENT)
+        return clock_now(PATIENT)
 
     def add(self, name: str, token: str, seconds: int) -> bool:
         now = timezone.now()
@@ -195,7 +195,7 @@ def _compared(entries: Sequence[Entry], existing: Mapping[str, Entry]) -> Iterat
     """By the rules of `publish.lua`."""
     for entry in entries:
         old = existing.get(entry.number)
-        if old and old.asked_at > entry.asked_at:
+        if old and old.read_at > entry.read_at:
             yield Written(entry, "older", None)
         elif not old or not old.known:
             yield Written(entry, "added", None)
@@ -207,7 +207,7 @@ def _compared(entries: Sequence[Entry], existing: Mapping[str, Entry]) -> Iterat
 
 def _removed(publication: Publication, gone: Sequence[Entry]) -> Iterator[Written]:
     for removal, before in zip(publication.removals(gone), gone, strict=True):
-        if before.asked_at <= removal.asked_at:
+        if before.read_at <= removal.read_at:
             yield Written(removal, "removed", before)
 
 
@@ -222,4 +222,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise StoreUnavailable(f"The database: {error}") from error
+        raise CacheUnavailable(f"The database: {error}") from error

@@ -1,6 +1,6 @@
 """The cache: one entry a number in Redis, through Django's cache framework on django-redis.
 
-Whatever Redis fails to do raises StoreUnavailable."""
+Whatever Redis fails to do raises CacheUnavailable."""
 
 import logging
 import secrets
@@ -16,11 +16,11 @@ from airtable_sync.cache.entry import (
     Entry,
     from_bytes,
     from_json,
-    life_seconds,
+    lifetime_seconds,
     warn_of_foreign_value,
 )
+from airtable_sync.redis_client.connection import CacheUnavailable as CacheUnavailable  # noqa: PLC0414 - its users catch it
 from airtable_sync.redis_client.connection import Connection, ScriptCall
-from airtable_sync.redis_client.connection import StoreUnavailable as StoreUnavailable  # noqa: PLC0414 - its users catch it
 from airtable_sync.redis_client.scripts import load_script
 
 logger = logging.getLogger(__name__)
@@ -52,11 +52,13 @@ READS_AT_ONCE = 10  # in one pipeline: 2 MB, which take Redis a few milliseconds
 REQUESTS_AT_ONCE = 2  # in one pipeline: fewer round trips, and still no megabytes in flight
 
 # Only one refresh runs at a time, and nobody gives anything back to Redis meanwhile.
-REFRESH_LEASE = "refresh_lease"
-COMPLETE_AT = "complete_at"  # when the last reading of all of Airtable was asked for, ms
+REFRESH_LOCK = "refresh_lock_taken"
+CONFIRMED_AT = "confirmed_at"  # when the last reading of all of Airtable was asked for, ms
 WHOLE = "whole"  # the same, not moved by the change feed's word, and by which mapping (`whole`)
 KNOWN = "known"  # the numbers that have a config
-IN_STEP_UNTIL = "feed_in_step_until"  # until when the change feed's last word can be relied on, ms
+IN_SYNC_UNTIL = (
+    "change_feed_in_sync_until"  # until when the change feed's last word can be relied on, ms
+)
 PUBLICATION = "publication"  # the mark of the one under way, or the last
 HOLD = "hold"  # the run of a rollback that nothing replaces until it is released
 # Where replicas are nudged: with the epoch and the sequence of a change, with "failed:" and the
@@ -70,10 +72,10 @@ class State:
     """What a replica compares itself with. Times in milliseconds by Redis' clock."""
 
     epoch: str  # which life of Redis this is; empty for one that holds nothing
-    complete_at: int
+    confirmed_at: int
     now: int
     held: bool  # a rollback holds what it published
-    in_step_until: int  # by the change feed
+    in_sync_until: int  # by the change feed
     numbers: int  # that have a config
     whole: bool  # `changed` is all there is
     changed: list[str]  # numbers
@@ -148,17 +150,17 @@ class Store(Connection):
 
     def state(self, epoch: str, sequence: int) -> State:
         """What changed since an epoch's sequence; everything, if Redis has another past."""
-        names = ["index", "epoch", COMPLETE_AT, HOLD, IN_STEP_UNTIL, KNOWN]
-        found, complete_at, now, held, until, numbers, whole, changed = self.run(
+        names = ["index", "epoch", CONFIRMED_AT, HOLD, IN_SYNC_UNTIL, KNOWN]
+        found, confirmed_at, now, held, until, numbers, whole, changed = self.run(
             _STATE, names, [epoch, sequence]
         )
         is_whole, scores = whole == b"1", [int(float(score)) for score in changed[1::2]]
         return State(
             epoch=found.decode(),
-            complete_at=int(complete_at),
+            confirmed_at=int(confirmed_at),
             now=int(now),
             held=held == 1,
-            in_step_until=int(float(until)),
+            in_sync_until=int(float(until)),
             numbers=int(numbers),
             whole=is_whole,
             changed=[number.decode() for number in changed[::2]],
@@ -227,8 +229,8 @@ class Store(Connection):
         self.remember(PUBLICATION, mark, TOMBSTONE_SECONDS)
         return mark
 
-    def completed(self, asked_at: int, mark: str, reader: str = "") -> bool:
-        """Everything was read, as of `asked_at` at the latest, and published since `begin` gave the
+    def completed(self, read_at: int, mark: str, reader: str = "") -> bool:
+        """Everything was read, as of `read_at` at the latest, and published since `begin` gave the
         mark: what is cached is fresh again, and the replicas are nudged. False, and none of it, if
         Redis has lost the mark: they would take what was lost with it for removed. Without a
         `reader` (see `whole`) it is another set than Airtable's."""
@@ -238,10 +240,10 @@ class Store(Connection):
           redis.call("SET", KEYS[1], ARGV[1])
         end
         local whole = redis.call("GET", KEYS[3])
-        local whole_at = whole and cjson.decode(whole)[1] or 0
+        local last_refresh_at = whole and cjson.decode(whole)[1] or 0
         -- Two publish at once where Redis lost the lease of one: the older may end last.
-        local is_newest = whole_at <= tonumber(ARGV[1])
-          or whole_at > redis.call("TIME")[1] * 1000 + 5000 -- by a clock that was ahead
+        local is_newest = last_refresh_at <= tonumber(ARGV[1])
+          or last_refresh_at > redis.call("TIME")[1] * 1000 + 5000 -- by a clock that was ahead
         if ARGV[2] == "" then
           redis.call("DEL", KEYS[3], KEYS[4])
         elseif is_newest then
@@ -251,19 +253,19 @@ class Store(Connection):
         redis.call("PUBLISH", ARGV[3], epoch .. ":" .. sequence)
         return 1
         """
-        names = [COMPLETE_AT, "sequence", WHOLE, IN_STEP_UNTIL, PUBLICATION, "epoch"]
+        names = [CONFIRMED_AT, "sequence", WHOLE, IN_SYNC_UNTIL, PUBLICATION, "epoch"]
         kept = self._cache.client.encode(mark)
-        return bool(self.run(script, names, [asked_at, reader, self.raw(CHANNEL), kept]))
+        return bool(self.run(script, names, [read_at, reader, self.raw(CHANNEL), kept]))
 
-    def confirmed(self, asked_at: int) -> None:
-        """Nothing changed up to `asked_at` in the set that Redis has, if it has it still. Nobody is
+    def confirmed(self, read_at: int) -> None:
+        """Nothing changed up to `read_at` in the set that Redis has, if it has it still. Nobody is
         told: replicas look twice a minute."""
         script = """
         if tonumber(redis.call("GET", KEYS[1]) or ARGV[1]) < tonumber(ARGV[1]) then
           redis.call("SET", KEYS[1], ARGV[1])
         end
         """
-        self.run(script, [COMPLETE_AT], [asked_at])
+        self.run(script, [CONFIRMED_AT], [read_at])
 
     def prolong(self) -> int:
         """Let every known entry live as long as if it had been written now; how many there are."""
@@ -280,7 +282,7 @@ class Store(Connection):
         end
         return known
         """
-        life = int(life_seconds(known=True) * 1000)
+        life = int(lifetime_seconds(known=True) * 1000)
         chunks = _chunks(self.numbers())
         return sum(self.run(script, [_key(n) for n in chunk], [life]) for chunk in chunks)
 
@@ -309,9 +311,9 @@ class Store(Connection):
         names += [_key(entry.number) for entry, *_ in chunk]
         arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce else "0"]
         for entry, value, digest in chunk:
-            life = int(entry.life_seconds * 1000)
+            life = int(entry.lifetime_seconds * 1000)
             known = "1" if entry.known else "0"
-            arguments += [entry.number, value, entry.asked_at, digest, known, life]
+            arguments += [entry.number, value, entry.read_at, digest, known, life]
             arguments.append(entry.by)
         return _PUBLISH, names, arguments
 
@@ -324,11 +326,11 @@ REPLICA = Store("replica")
 TELEMETRY = Store("replica")
 
 
-def asked_now(store: Store) -> int:
+def clock_now(store: Store) -> int:
     """The moment a reading is asked for: by Redis' clock or, without Redis, by our own."""
     try:
         return store.now()
-    except StoreUnavailable:
+    except CacheUnavailable:
         return int(time.time() * 1000)
 
 

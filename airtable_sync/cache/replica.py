@@ -11,20 +11,20 @@ from django.conf import settings
 from airtable_sync.cache.entry import Entry, from_bytes
 from airtable_sync.cache.redis_store import (
     ENTRIES_PER_REQUEST,
-    REFRESH_LEASE,
+    REFRESH_LOCK,
     REPLICA,
+    CacheUnavailable,
     State,
     Store,
-    StoreUnavailable,
 )
-from airtable_sync.cache.replica_entries import Held, Holding, held_of
+from airtable_sync.cache.replica_entries import ReplicaEntries, ReplicaEntry, replica_entry_of
 
 logger = logging.getLogger(__name__)
 
 REFILL_LEASE, REFILL_LEASE_SECONDS = "refill_lease", 30
 
 
-class Replica(Holding):
+class Replica(ReplicaEntries):
     def __init__(self, store: Store) -> None:
         super().__init__()
         self.store = store
@@ -40,7 +40,7 @@ class Replica(Holding):
         """Take an entry that a call brought in; `saved` unless Redis could not be told of it."""
         raw = entry.to_bytes()
         with self._writing:
-            if self._put(entry.number, held_of(entry, raw)) and not saved:
+            if self._put(entry.number, replica_entry_of(entry, raw)) and not saved:
                 self._unsaved.add(entry.number)
             if not self.complete:
                 self._again.add(entry.number)
@@ -53,18 +53,18 @@ class Replica(Holding):
         """Take an older set, until Redis says better: served at once, and renewed as stale."""
         stale = self.now() - settings.CACHE_TTL_SECONDS * 1000
         for entry in entries:
-            asked_at = min(max(entry.asked_at, confirmed_at), stale)
-            self.keep(replace(entry, asked_at=asked_at), saved=False)
+            read_at = min(max(entry.read_at, confirmed_at), stale)
+            self.keep(replace(entry, read_at=read_at), saved=False)
 
-    def take_set(self, entries: Iterable[Entry], asked_at: int) -> None:
-        """Take all there was at `asked_at`, where the database is the copy that processes share."""
+    def take_set(self, entries: Iterable[Entry], read_at: int) -> None:
+        """Take all there was at `read_at`, where the database is the copy that processes share."""
         numbers = set()
         for entry in entries:
             numbers.add(entry.number)
             self.keep(entry, saved=True)
         with self._writing:
             for number, held in list(self._held.items()):
-                if number not in numbers and held.known and held.asked_at < asked_at:
+                if number not in numbers and held.known and held.read_at < read_at:
                     self._drop(number)
         self._tell(numbers)
 
@@ -82,13 +82,13 @@ class Replica(Holding):
 
     def sync(self, *, whole: bool = False) -> None:
         """Read what changed since the last time; everything, if this is another Redis than then, or
-        `whole`. Raises StoreUnavailable, and is in step no more then."""
+        `whole`. Raises CacheUnavailable, and is in step no more then."""
         try:
             self._sync("" if whole else self._epoch)
-        except StoreUnavailable:
-            self.in_step = False
+        except CacheUnavailable:
+            self.in_sync = False
             raise
-        self.in_step = True
+        self.in_sync = True
 
     def _sync(self, epoch: str) -> None:
         state = self.store.state(epoch, self.sequence)
@@ -100,8 +100,8 @@ class Replica(Holding):
             self._take_changes(state)
         self._epoch, self.sequence = state.epoch, state.sequence
         self.on_hold = state.held
-        self.in_step_until, self.numbers_there_are = state.in_step_until, state.numbers
-        self.complete_at = max(self.complete_at, state.complete_at)
+        self.in_sync_until, self.numbers_in_airtable = state.in_sync_until, state.numbers
+        self.confirmed_at = max(self.confirmed_at, state.confirmed_at)
         self._save_unsaved()
 
     def _take_changes(self, state: State) -> None:
@@ -130,11 +130,11 @@ class Replica(Holding):
         self._miss(missing, state)
 
     def _miss(self, numbers: list[str], state: State) -> None:
-        """Numbers that the index had and that have no entry. Raises StoreUnavailable if Redis was
+        """Numbers that the index had and that have no entry. Raises CacheUnavailable if Redis was
         emptied between the one reading and the other: then neither says anything."""
         missed = [number for number in numbers if number in self._held]
         if missed and self.store.state(state.epoch, state.sequence).whole:
-            raise StoreUnavailable("Redis was emptied while it was read.")
+            raise CacheUnavailable("Redis was emptied while it was read.")
         self._lose(missed, state)
 
     def _lose(self, numbers: list[str], state: State) -> None:
@@ -142,23 +142,23 @@ class Replica(Holding):
         Airtable was read since we were in step: then it is Airtable that has it no more."""
         with self._writing:
             for number, held in [(n, self._held[n]) for n in numbers if n in self._held]:
-                confirmed_at = max(held.asked_at, self.complete_at)
-                if held.held_until > self.now():  # Airtable has no say in it
+                confirmed_at = max(held.read_at, self.confirmed_at)
+                if held.override_until > self.now():  # Airtable has no say in it
                     self._unsaved.add(number)
                     continue
-                is_gone = held.known and confirmed_at < state.complete_at
-                if is_gone or held.is_over(self.now(), confirmed_at):
+                is_gone = held.known and confirmed_at < state.confirmed_at
+                if is_gone or held.is_expired(self.now(), confirmed_at):
                     self._drop(number)
                     continue
-                if held.known and held.asked_at < state.complete_at:
+                if held.known and held.read_at < state.confirmed_at:
                     self._confirm(number, held, confirmed_at)
                 self._unsaved.add(number)
 
-    def _confirm(self, number: str, held: Held, at: int) -> None:
+    def _confirm(self, number: str, held: ReplicaEntry, at: int) -> None:
         """A reading of everything had it: Redis would not take it back as older than that."""
         if entry := from_bytes(number, held.raw):
-            confirmed = replace(entry, asked_at=at)
-            self._put(number, held_of(confirmed, confirmed.to_bytes()))
+            confirmed = replace(entry, read_at=at)
+            self._put(number, replica_entry_of(confirmed, confirmed.to_bytes()))
 
     def _take(self, number: str, raw: bytes | None) -> bool:
         """Whether there is an entry to take."""
@@ -167,7 +167,7 @@ class Replica(Holding):
             return False
         with self._writing:
             self._end_pin(entry)
-            if self._put(number, held_of(entry, raw)):
+            if self._put(number, replica_entry_of(entry, raw)):
                 self._unsaved.discard(number)
         return True
 
@@ -176,7 +176,7 @@ class Replica(Holding):
         before = self._held.get(entry.number)
         if not before or not self._same_life or entry.number in self._unsaved:
             return
-        if before.held_until > self.now() >= entry.held_until:
+        if before.override_until > self.now() >= entry.override_until:
             self._drop(entry.number)
 
     def _tell(self, numbers: Collection[str]) -> None:
@@ -194,7 +194,7 @@ class Replica(Holding):
             return
         try:
             saved = self._save(list(numbers))
-        except StoreUnavailable as error:  # full, or read-only: that makes nothing here outdated
+        except CacheUnavailable as error:  # full, or read-only: that makes nothing here outdated
             logger.debug("Redis does not take %d entries: %s", len(numbers), error)
             return
         if saved:
@@ -203,7 +203,7 @@ class Replica(Holding):
     def _save(self, numbers: list[str]) -> int:
         """Not while a refresh publishes: what it removes must not come back behind its back."""
         token = f"{id(self)}:{time.time()}"
-        if self.store.is_held(REFRESH_LEASE):
+        if self.store.is_held(REFRESH_LOCK):
             return 0
         if not self.store.add(REFILL_LEASE, token, REFILL_LEASE_SECONDS):
             return 0
@@ -218,7 +218,7 @@ class Replica(Holding):
         entries = [entry for number in numbers if (entry := self.get(number))]
         # A reading of this process's own clock, when Redis was away, is not from the future.
         now = self.now()
-        stamped = [replace(each, asked_at=min(each.asked_at, now)) for each in entries]
+        stamped = [replace(each, read_at=min(each.read_at, now)) for each in entries]
         outcomes = self.store.write(stamped, announce_unchanged=False)
         with self._writing:
             self._unsaved.difference_update(each.number for each in entries if self._is_held(each))
@@ -236,7 +236,7 @@ class Replica(Holding):
 
     def _is_held(self, entry: Entry) -> bool:
         held = self._held.get(entry.number)
-        return held is None or held.asked_at == entry.asked_at
+        return held is None or held.read_at == entry.read_at
 
 
 def of_this_process() -> Replica:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from airtable_sync.cache.entry import Entry, is_fresh, is_over, recently_decoded
+from airtable_sync.cache.entry import Entry, is_expired, is_fresh, recently_decoded
 
 # What Python itself needs for an entry beside its bytes: key, value object, place in a dictionary.
 OVERHEAD_BYTES = 400
@@ -16,47 +16,47 @@ CLOCKS_DIFFER_MS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ReplicaEntry:
     """An entry as Redis keeps it; what decides between two of them is read beforehand."""
 
     raw: bytes
-    asked_at: int
+    read_at: int
     known: bool
-    held_until: int = 0  # of a pin
+    override_until: int = 0  # of a pin
 
     @property
-    def is_pin(self) -> bool:
-        return self.known and self.held_until > 0
+    def is_override(self) -> bool:
+        return self.known and self.override_until > 0
 
     @property
     def size(self) -> int:
         return len(self.raw) + OVERHEAD_BYTES
 
-    def is_over(self, now: int, complete_at: int) -> bool:
-        asked_at = max(self.asked_at, self.held_until)
-        return is_over(asked_at, now, complete_at, known=self.known)
+    def is_expired(self, now: int, confirmed_at: int) -> bool:
+        read_at = max(self.read_at, self.override_until)
+        return is_expired(read_at, now, confirmed_at, known=self.known)
 
-    def yields_to(self, other: "Held", now: int) -> bool:
+    def is_superseded_by(self, other: "ReplicaEntry", now: int) -> bool:
         """By the rules of `publish.lua`: pins win while they last, then newer readings."""
-        if (self.held_until > now) != (other.held_until > now):
-            return other.held_until > now
+        if (self.override_until > now) != (other.override_until > now):
+            return other.override_until > now
         # One stamped by a clock that was ahead would win for as long as that: it counts as older.
-        return not other.asked_at < self.asked_at <= now + CLOCKS_DIFFER_MS
+        return not other.read_at < self.read_at <= now + CLOCKS_DIFFER_MS
 
 
-class Holding:
+class ReplicaEntries:
     """Within REPLICA_MAX_BYTES. Calls read it without a lock; who writes has `_writing`."""
 
     def __init__(self) -> None:
         self.complete = False  # holds every entry there is; otherwise those that were called for
-        self.complete_at = 0  # when a reading of all of Airtable was asked for, last
-        self.in_step = False
-        self.in_step_until = 0  # the change feed says that all of Airtable is here, until then (ms)
-        self.numbers_there_are = 0  # by the last publication, and the changes since
+        self.confirmed_at = 0  # when a reading of all of Airtable was asked for, last
+        self.in_sync = False
+        self.in_sync_until = 0  # the change feed says that all of Airtable is here, until then (ms)
+        self.numbers_in_airtable = 0  # by the last publication, and the changes since
         self.on_hold = False  # what a rollback published stays as it is
         self._known = 0  # how many of the entries here are known
         self._pinned = 0  # how many of these are pins, which Airtable need not have
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, ReplicaEntry] = {}
         self._bytes = 0
         self._clock_offset = 0  # Redis' clock minus ours, ms
         self._unsaved: set[str] = set()  # what Redis did not take yet
@@ -65,7 +65,7 @@ class Holding:
 
     # --- what calls read: no lock, no wait -------------------------------------------------------
 
-    def last_known(self, number: str) -> Entry | None:
+    def get_any_age(self, number: str) -> Entry | None:
         """The entry, however old."""
         held = self._held.get(number)
         if held is None:
@@ -76,8 +76,8 @@ class Holding:
 
     def get(self, number: str) -> Entry | None:
         """The entry, fresh or not, unless its life is over."""
-        entry = self.last_known(number)
-        return entry if entry and not entry.is_over(self.now(), self.complete_at) else None
+        entry = self.get_any_age(number)
+        return entry if entry and not entry.is_expired(self.now(), self.confirmed_at) else None
 
     def fresh(self, number: str) -> bytes | None:
         """What Redis keeps of a known number, if that is fresh: all that a hit has to find out.
@@ -85,7 +85,7 @@ class Holding:
         held = self._held.get(number)
         if held is None or not held.known or self.on_hold:
             return None
-        if not is_fresh(held.asked_at, held.held_until, self.now(), self.complete_at):
+        if not is_fresh(held.read_at, held.override_until, self.now(), self.confirmed_at):
             return None
         if not self.complete:
             self._called.add(number)
@@ -94,23 +94,23 @@ class Holding:
     def is_fresh(self, entry: Entry) -> bool:
         if self.on_hold and entry.by == "rollback":
             return True
-        return entry.is_fresh(self.now(), self.complete_at)
+        return entry.is_fresh(self.now(), self.confirmed_at)
 
     def is_servable(self, entry: Entry) -> bool:
         """Fresh, or older and still better than nothing."""
-        return entry.known and not entry.is_over(self.now(), self.complete_at)
+        return entry.known and not entry.is_expired(self.now(), self.confirmed_at)
 
     def knows_all(self) -> bool:
         """Whether a number that is not here is unknown to Airtable, too."""
         return (
             self.complete
-            and self.in_step
+            and self.in_sync
             and not self.on_hold
-            and self.now() < self.in_step_until
-            and self._known - self._pinned >= self.numbers_there_are
+            and self.now() < self.in_sync_until
+            and self._known - self._pinned >= self.numbers_in_airtable
         )
 
-    def made_of(self, ids: Collection[str]) -> list[Entry]:
+    def made_from(self, ids: Collection[str]) -> list[Entry]:
         """The entries that were made of any of these records."""
         if not ids:
             return []
@@ -141,16 +141,16 @@ class Holding:
 
     # --- writing: one thread at a time -----------------------------------------------------------
 
-    def _put(self, number: str, held: Held) -> bool:
+    def _put(self, number: str, held: ReplicaEntry) -> bool:
         before = self._held.get(number)
-        if before and not before.yields_to(held, self.now()):
+        if before and not before.is_superseded_by(held, self.now()):
             self._unsaved.add(number)  # Redis has an older reading than we: it shall have ours
             return False
         growth = held.size - (before.size if before else 0)
         self._make_room(growth, number)
         self._bytes += growth
         self._known += held.known - (before.known if before else False)
-        self._pinned += held.is_pin - (before.is_pin if before else False)
+        self._pinned += held.is_override - (before.is_override if before else False)
         self._held[number] = held
         return True
 
@@ -159,7 +159,7 @@ class Holding:
         if before := self._held.pop(number, None):
             self._bytes -= before.size
             self._known -= before.known
-            self._pinned -= before.is_pin
+            self._pinned -= before.is_override
 
     def _is_full_with(self, raw: bytes | None) -> bool:
         return self._bytes + len(raw or b"") + OVERHEAD_BYTES > settings.REPLICA_MAX_BYTES
@@ -184,12 +184,12 @@ class Holding:
         over = [
             number
             for number, held in list(self._held.items())
-            if held.is_over(now, self.complete_at)
+            if held.is_expired(now, self.confirmed_at)
         ]
         with self._writing:
             for number in over:
                 self._drop(number)
 
 
-def held_of(entry: Entry, raw: bytes) -> Held:
-    return Held(raw, entry.asked_at, entry.known, entry.held_until)
+def replica_entry_of(entry: Entry, raw: bytes) -> ReplicaEntry:
+    return ReplicaEntry(raw, entry.read_at, entry.known, entry.override_until)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from django.db import DatabaseError
 
 from airtable_sync.cache import database, overrides, snapshots
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.cache.replica import Replica
-from airtable_sync.models import LastGoodSet
+from airtable_sync.models import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class LastResort:
 
     def _load(self) -> None:
         start_from_it(self._replica)
-        with suppress(StoreUnavailable):
+        with suppress(CacheUnavailable):
             self._replica.store.nudge()  # which gives Redis what is here, for the others
 
 
@@ -69,22 +69,22 @@ class Follower:
             if newest and self._taken != (newest.pk, newest.confirmed_at):
                 self._take(newest)
             self._take_pins(newest)
-            self.replica.in_step = True
+            self.replica.in_sync = True
         except DatabaseError as error:
-            if self.replica.in_step or not self._taken:
+            if self.replica.in_sync or not self._taken:
                 logger.warning("The database can't be read; what is here is served: %s", error)
-            self.replica.in_step = False
+            self.replica.in_sync = False
         finally:
             database.release()
 
-    def _take(self, newest: LastGoodSet) -> None:
+    def _take(self, newest: Snapshot) -> None:
         if self._taken is None or self._taken[0] != newest.pk:
-            self.replica.take_set(snapshots.entries_of(newest), newest.asked_at)
+            self.replica.take_set(snapshots.entries_of(newest), newest.read_at)
             logger.info("In step with the database: %s", newest)
-        self.replica.complete_at = newest.confirmed_at
+        self.replica.confirmed_at = newest.confirmed_at
         self._taken = (newest.pk, newest.confirmed_at)
 
-    def _take_pins(self, newest: LastGoodSet | None) -> None:
+    def _take_pins(self, newest: Snapshot | None) -> None:
         """Numbers whose pin was ended get back what the set says of them."""
         active = overrides.active()
         pinned = {each.number for each in active}

@@ -13,26 +13,26 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from airtable_sync.cache.entry import Entry, from_json
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import Run, Snapshot
 
 KEPT = 10
 
 
-def save(run: Run, entries: Sequence[Entry], asked_at: int) -> None:
+def save(run: Run, entries: Sequence[Entry], read_at: int) -> None:
     """Keep a set of known entries, or only that the newest one was found unchanged; nothing, if
     another refresh, which asked later, was faster. Raises DatabaseError."""
     digest, last = _digest(entries), newest()
-    if last and asked_at < last.asked_at <= time.time() * 1000:
+    if last and read_at < last.read_at <= time.time() * 1000:
         return
     if last and last.digest == digest:
-        all_of_base().filter(pk=last.pk).update(confirmed_at=asked_at)
+        all_of_base().filter(pk=last.pk).update(confirmed_at=read_at)
         return
     run.save()  # the database was away when it began, or has lost it since
-    LastGoodSet.objects.create(
+    Snapshot.objects.create(
         run=run,
         base=settings.AIRTABLE_BASE_ID or "",
-        asked_at=asked_at,
-        confirmed_at=asked_at,
+        read_at=read_at,
+        confirmed_at=read_at,
         numbers=len(entries),
         digest=digest,
         content=_compressed(entries),
@@ -41,25 +41,25 @@ def save(run: Run, entries: Sequence[Entry], asked_at: int) -> None:
     all_of_base().exclude(pk__in=list(kept)).delete()
 
 
-def all_of_base() -> QuerySet[LastGoodSet]:
+def all_of_base() -> QuerySet[Snapshot]:
     """The sets of this base, the newest first, without their content until that is asked for."""
-    sets = LastGoodSet.objects.filter(base=settings.AIRTABLE_BASE_ID or "")
+    sets = Snapshot.objects.filter(base=settings.AIRTABLE_BASE_ID or "")
     return sets.defer("content")
 
 
-def newest() -> LastGoodSet | None:
+def newest() -> Snapshot | None:
     """Raises DatabaseError."""
     return all_of_base().first()
 
 
 def newest_entries() -> Iterator[Entry]:
     """Raises DatabaseError."""
-    if good_set := newest():
-        yield from entries_of(good_set)
+    if snapshot := newest():
+        yield from entries_of(snapshot)
 
 
-def entries_of(good_set: LastGoodSet) -> Iterator[Entry]:
-    for line in zlib.decompress(good_set.content).splitlines():
+def entries_of(snapshot: Snapshot) -> Iterator[Entry]:
+    for line in zlib.decompress(snapshot.content).splitlines():
         value = json.loads(line)
         yield from_json(value.pop("number"), value)
 
@@ -68,17 +68,17 @@ def erase(number: str) -> None:
     """Take a number out of all sets. The newest is kept anew: that is how those who follow the
     database hear of it. Raises DatabaseError."""
     latest = newest()
-    for good_set in LastGoodSet.objects.iterator(chunk_size=1):
-        entries = [each for each in entries_of(good_set) if each.number != number]
-        if len(entries) == good_set.numbers:
+    for snapshot in Snapshot.objects.iterator(chunk_size=1):
+        entries = [each for each in entries_of(snapshot) if each.number != number]
+        if len(entries) == snapshot.numbers:
             continue
-        good_set.numbers, good_set.digest = len(entries), _digest(entries)
-        good_set.content = _compressed(entries)
+        snapshot.numbers, snapshot.digest = len(entries), _digest(entries)
+        snapshot.content = _compressed(entries)
         with transaction.atomic():
-            if latest and good_set.pk == latest.pk:
-                good_set.delete()
-                good_set.pk, good_set.asked_at = None, good_set.asked_at + 1
-            good_set.save()
+            if latest and snapshot.pk == latest.pk:
+                snapshot.delete()
+                snapshot.pk, snapshot.read_at = None, snapshot.read_at + 1
+            snapshot.save()
 
 
 def _compressed(entries: Iterable[Entry]) -> bytes:

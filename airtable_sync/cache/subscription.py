@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from airtable_sync.cache.redis_store import FAILED, LEADERLESS, PINGED, StoreUnavailable
+from airtable_sync.cache.redis_store import FAILED, LEADERLESS, PINGED, CacheUnavailable
 from airtable_sync.cache.replica import Replica
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Subscription:
             try:
                 with contextlib.closing(self.replica.store.pubsub()) as pubsub:
                     self._listen(pubsub)
-            except (StoreUnavailable, RedisError, OSError) as error:
+            except (CacheUnavailable, RedisError, OSError) as error:
                 self._lost(error)
             except Exception as error:
                 logger.exception("The replica's thread goes on after an unforeseen error")
@@ -69,7 +69,7 @@ class Subscription:
             logger.warning(
                 "The copy of %d entries is served without Redis: %s", len(self.replica), error
             )
-        self.connected = self.replica.in_step = False
+        self.connected = self.replica.in_sync = False
 
     def _listen(self, pubsub: Any) -> None:
         """Until the connection fails, which raises."""
@@ -79,7 +79,7 @@ class Subscription:
             kind, text = _next(pubsub, PING_SECONDS)
             now = time.monotonic()
             if not kind and now - heard_at > SILENCE_SECONDS:
-                raise StoreUnavailable("Redis is silent.")
+                raise CacheUnavailable("Redis is silent.")
             if kind == "message" and text.startswith(FAILED):
                 self.on_failed(text.removeprefix(FAILED).split(","))
             elif kind == "message" and text == PINGED:

@@ -11,7 +11,7 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import Store
 from airtable_sync.cache.replica import Replica
 from airtable_sync.changes.expected_cells import hints_of
-from airtable_sync.changes.payloads import Dirty
+from airtable_sync.changes.payloads import ChangedRecords
 from airtable_sync.lookup.airtable_lookup import is_served, looked_up
 from airtable_sync.mapping import base_schema, rejected_records
 from airtable_sync.mapping.schema import current
@@ -24,19 +24,19 @@ class Affected:
     """The numbers whose entries were made of what changed, and the records of the numbers' table
     that may claim others. The rest are hints, by which all is read in one round of requests."""
 
-    made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # and likely is again
+    made_from: dict[str, tuple[str, ...]] = field(default_factory=dict)  # and likely is again
     roots: set[str] = field(default_factory=set)
     hinted: set[str] = field(default_factory=set)
     beside: set[str] = field(default_factory=set)  # table/record
 
     def count(self) -> int:
         """At the most so many numbers."""
-        return len(self.made_of) + len(self.roots)
+        return len(self.made_from) + len(self.roots)
 
     def likely(self, numbers: Iterable[str]) -> dict[str, list[str]]:
         """By table, the records that these numbers will probably be made of."""
         found: defaultdict[str, list[str]] = defaultdict(list)
-        before = {each for number in numbers for each in self.made_of.get(number, ())}
+        before = {each for number in numbers for each in self.made_from.get(number, ())}
         for record in (*sorted(before), *sorted(self.beside - before)):
             table, _, record_id = record.rpartition("/")
             found[table].append(record_id)
@@ -46,29 +46,29 @@ class Affected:
 
 
 class Changes:
-    """Raises AirtableError and StoreUnavailable."""
+    """Raises AirtableError and CacheUnavailable."""
 
     def __init__(self, store: Store, replica: Replica, airtable: Airtable) -> None:
         self._store, self._replica, self._airtable = store, replica, airtable
 
-    def affected(self, dirty: Dirty, tables: Mapping[str, str]) -> Affected:
+    def affected(self, changed: ChangedRecords, tables: Mapping[str, str]) -> Affected:
         """`tables` tells the name behind a table's id, for the mapping's tables."""
         mapping, found = current(), Affected()
-        touched = {each for table in tables for each in dirty.touched(table)}
+        touched = {each for table in tables for each in changed.touched(table)}
         if not touched:
             return found
-        hints = hints_of(dirty, tables, base_schema.names(self._store))
+        hints = hints_of(changed, tables, base_schema.names(self._store))
         for entry in self._made_of(touched | hints.branching):
             if touched.isdisjoint(_ids(entry.records)) or not is_served(entry.number):
                 found.beside.update(entry.records)
             else:
-                found.made_of[entry.number] = () if hints.moved(entry) else entry.records
+                found.made_from[entry.number] = () if hints.moved(entry) else entry.records
         for table, name in tables.items():
             if name == mapping.root.table:
-                found.roots |= dirty.records.get(table, set())
-            found.beside |= {f"{name}/{each}" for each in dirty.records.get(table, ())}
+                found.roots |= changed.records.get(table, set())
+            found.beside |= {f"{name}/{each}" for each in changed.records.get(table, ())}
         found.beside |= hints.linked()
-        found.roots |= rejected_records.made_of(self._store, touched)
+        found.roots |= rejected_records.made_from(self._store, touched)
         found.hinted = set(filter(is_served, hints.numbers))
         return found
 
@@ -76,7 +76,7 @@ class Changes:
         """Read the numbers again and write what is there now. Returns how many were added, changed,
         removed, …"""
         outcomes: Counter[str] = Counter()
-        numbers, roots = iter(sorted(found.made_of)), iter(sorted(found.roots))
+        numbers, roots = iter(sorted(found.made_from)), iter(sorted(found.roots))
         while any(some := (list(islice(numbers, AT_ONCE)), list(islice(roots, AT_ONCE)))):
             outcomes.update(self._apply_to(*some, found))
         return outcomes
@@ -84,7 +84,7 @@ class Changes:
     def _apply_to(self, numbers: list[str], roots: list[str], found: Affected) -> list[str]:
         hinted = sorted(found.hinted.difference(numbers))[:AT_ONCE] if roots else []
         now = looked_up([*numbers, *hinted], self._airtable, roots, found.likely(numbers))
-        rejected_records.add(self._store, now.invalid, now.asked_at)
+        rejected_records.add(self._store, now.invalid, now.read_at)
         entries = {
             number: replace(entry, by="change")
             for number, entry in now.entries.items()
@@ -98,8 +98,8 @@ class Changes:
         return list(written.values())
 
     def _made_of(self, ids: AbstractSet[str]) -> Iterable[Entry]:
-        if self._replica.complete and self._replica.in_step:
-            return self._replica.made_of(ids)
+        if self._replica.complete and self._replica.in_sync:
+            return self._replica.made_from(ids)
         entries = self._store.read_many(self._store.numbers())
         return (entry for entry in entries if not ids.isdisjoint(_ids(entry.records)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.changes.payloads import Cells, Dirty
+from airtable_sync.changes.payloads import Cells, ChangedRecords
 from airtable_sync.mapping.phone_numbers import e164
 from airtable_sync.mapping.schema import Node, current
 
@@ -31,11 +31,11 @@ class Hints:
         return now is not None and now.isdisjoint(entry.records)
 
 
-def hints_of(dirty: Dirty, tables: Mapping[str, str], fields: Names) -> Hints:
+def hints_of(changed: ChangedRecords, tables: Mapping[str, str], fields: Names) -> Hints:
     """`tables` tells the name behind a table's id, for the mapping's tables."""
     mapping, found = current(), Hints()
     for table, name in tables.items():
-        for record, by_id in dirty.cells.get(table, {}).items():
+        for record, by_id in changed.cells.get(table, {}).items():
             cells = _named(by_id, fields.get(table, {}))
             text = cells.get(mapping.number_field)
             is_root = name == mapping.root.table and isinstance(text, str)

@@ -15,15 +15,15 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import OUTAGES, AirtableError
 from airtable_sync.cache import database
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.changes import polling, shared_state
 from airtable_sync.changes.apply import Feed
 from airtable_sync.changes.shared_state import Lead
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import ChangeFeed
 from airtable_sync.monitoring.metrics import counters
-from airtable_sync.refresh.lock import Busy
-from airtable_sync.refresh.validation import Refused
+from airtable_sync.refresh.lock import RefreshInProgress
+from airtable_sync.refresh.validation import RefreshRejected
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ ECHO_SECONDS = 0.05  # whom a ping reaches hears of it twice: from Airtable, and
 # After failures: an outage may end at any moment, other troubles wait for a person.
 BACK_OFF_SECONDS, OUTAGE_SECONDS, LONGEST_BACK_OFF_SECONDS = 2.0, 15.0, 300.0
 BUSY_SECONDS = 0.5  # another refresh is under way: whether it has ended is for Redis to say
-OUTAGE = (*OUTAGES, StoreUnavailable, DatabaseError)
-EXPECTED = (*OUTAGE, AirtableError, MappingError, Refused)
+OUTAGE = (*OUTAGES, CacheUnavailable, DatabaseError)
+EXPECTED = (*OUTAGE, AirtableError, MappingError, RefreshRejected)
 
 
 class Watcher:
@@ -66,7 +66,7 @@ class Watcher:
         if self._thread:
             self._thread.join(5)
         if self.leads:
-            with suppress(StoreUnavailable):
+            with suppress(CacheUnavailable):
                 shared_state.step_down(self.feed.store, self._token)
 
     def wake(self, *, untold: bool = False) -> None:
@@ -88,7 +88,7 @@ class Watcher:
             self._stirred.clear()
             try:
                 pause = self._turn()
-            except Busy as error:
+            except RefreshInProgress as error:
                 logger.debug("The change feed waits: %s", error)
                 pause = BUSY_SECONDS
             except EXPECTED as error:
@@ -121,7 +121,7 @@ class Watcher:
     def _tell(self) -> None:
         try:
             shared_state.want(self.feed.store)
-        except StoreUnavailable:
+        except CacheUnavailable:
             self._untold = True
             raise
 
@@ -150,7 +150,7 @@ class Watcher:
         self._due_at, self._failures = started + polling.poll_seconds(), 0
         now = time.time()
         for moment in self.feed.live_edits:
-            counters.edit_live(max(0.0, now - moment))
+            counters.edit_propagated(max(0.0, now - moment))
         if changes := {name: count for name, count in outcomes.items() if count}:
             logger.info("Changes in Airtable are live: %s", changes)
 
@@ -161,7 +161,7 @@ class Watcher:
 
         def stay() -> None:
             while not ended.wait(AT_WORK_SECONDS):
-                with suppress(StoreUnavailable):
+                with suppress(CacheUnavailable):
                     shared_state.lead(self.feed.store, self._token, LEADER_SECONDS, LEADER_SECONDS)
 
         thread = threading.Thread(target=stay, name="change-feed-lead", daemon=True)

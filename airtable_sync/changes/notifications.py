@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from airtable_sync.cache import database
-from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
 from airtable_sync.changes import shared_state
 from airtable_sync.changes.follower import Watcher
 from airtable_sync.models import ChangeFeed
@@ -86,7 +86,7 @@ class Pings:
             if not shared_state.pinged(PATIENT, hashlib.sha256(mac.encode()).hexdigest()[:32]):
                 return  # it was here before
             untold = False
-        except StoreUnavailable as error:
+        except CacheUnavailable as error:
             logger.warning("The ping can't be passed on yet: %s", error)
             untold = True
         if self.watcher:

@@ -13,8 +13,8 @@ Cells = dict[str, str | tuple[str, ...]]  # by field id: a text, or the ids of l
 
 
 @dataclass
-class Dirty:
-    """What changed, by table id. `not_understood` counts payloads of a format that nobody here
+class ChangedRecords:
+    """What changed, by table id. `unknown_payloads` counts payloads of a format that nobody here
     knows: what they say is found out by reading everything."""
 
     records: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -31,14 +31,14 @@ class Dirty:
     # more.
     cells: defaultdict[str, dict[str, Cells]] = field(default_factory=lambda: defaultdict(dict))
     edited_at: list[float] = field(default_factory=list)  # seconds since the epoch
-    not_understood: int = 0
+    unknown_payloads: int = 0
     broken: str = ""  # the code by which Airtable says that this hook tells nothing any more
 
     def touched(self, table: str) -> set[str]:
         return self.records.get(table, set()) | self.destroyed.get(table, set())
 
     def __bool__(self) -> bool:
-        return bool(self.records or self.destroyed or self.shapes or self.not_understood)
+        return bool(self.records or self.destroyed or self.shapes or self.unknown_payloads)
 
     def add(self, payload: Any) -> None:
         """Take one payload; of whatever shape, it raises nothing."""
@@ -48,7 +48,7 @@ class Dirty:
         try:
             self._take(payload)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            self.not_understood += 1
+            self.unknown_payloads += 1
 
     def _take(self, payload: dict[str, Any]) -> None:
         if payload["payloadFormat"] != FORMAT:

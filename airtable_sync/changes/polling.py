@@ -7,7 +7,7 @@ from django.conf import settings
 
 from airtable_sync.airtable import rate_limiter
 from airtable_sync.airtable.quota import PLANS
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 
 FASTEST_SECONDS, SLOWEST_SECONDS = 2.0, 6 * 3600.0
 SHARE_OF_THE_REST = 0.5  # of the month's remaining requests
@@ -46,7 +46,7 @@ def _affordable_seconds(allowed: int | None, requests: int | None) -> float:
     left = (days - now.day) * 86400 + 86400 - now.hour * 3600 - now.minute * 60
     try:
         made = rate_limiter.month(now).requests if requests is None else requests
-    except StoreUnavailable:
+    except CacheUnavailable:
         made = 0
     affordable = max(1.0, (allowed - made) * SHARE_OF_THE_REST)
     return min(max(FASTEST_SECONDS, left / affordable), SLOWEST_SECONDS)

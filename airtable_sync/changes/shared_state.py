@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from airtable_sync.cache.redis_store import (
     CHANNEL,
-    COMPLETE_AT,
+    CONFIRMED_AT,
     HOLD,
-    IN_STEP_UNTIL,
+    IN_SYNC_UNTIL,
     KNOWN,
     LEADERLESS,
     PINGED,
@@ -17,7 +17,7 @@ from airtable_sync.cache.redis_store import (
 from airtable_sync.refresh import fingerprint
 
 # By when the feed was read to its end (ms).
-DRAINED_AT = "feed_drained_at"
+FEED_READ_AT = "feed_drained_at"
 LEADER = "feed_leader"  # the process that reads the feed
 WANTED_AT = "feed_wanted_at"  # when a ping last asked for it to be read (ms)
 REFUSED = "feed_refused"  # Airtable has told that it grants no hook
@@ -94,8 +94,10 @@ class Marks:
     """Times in milliseconds by Redis' clock."""
 
     now: int
-    whole_at: int  # when all of Airtable was read into the cache; 0 if something else is there
-    drained_at: int
+    last_refresh_at: (
+        int  # when all of Airtable was read into the cache; 0 if something else is there
+    )
+    feed_read_at: int
     held: bool  # by a rollback
     refused: bool
     numbers: int
@@ -109,30 +111,30 @@ class Lead:
 
 
 def look(store: Store) -> Marks:
-    names = [WHOLE, DRAINED_AT, HOLD, REFUSED, KNOWN]
-    now, whole_at, reader, drained_at, held, refused, numbers = store.run(_LOOK, names, [])
+    names = [WHOLE, FEED_READ_AT, HOLD, REFUSED, KNOWN]
+    now, last_refresh_at, reader, feed_read_at, held, refused, numbers = store.run(_LOOK, names, [])
     return Marks(
         now=int(now),
-        whole_at=int(whole_at) if reader.decode() == fingerprint.reader() else 0,
-        drained_at=int(float(drained_at)),
+        last_refresh_at=int(last_refresh_at) if reader.decode() == fingerprint.reader() else 0,
+        feed_read_at=int(float(feed_read_at)),
         held=held == 1,
         refused=refused == 1,
         numbers=int(numbers),
     )
 
 
-def drained(store: Store, asked_at: int, valid_for_seconds: float, *, whole: bool) -> bool:
-    """The feed was read to its end. If `whole`, what is cached is what Airtable had at `asked_at`
+def drained(store: Store, read_at: int, valid_for_seconds: float, *, whole: bool) -> bool:
+    """The feed was read to its end. If `whole`, what is cached is what Airtable had at `read_at`
     (ms), unless a rollback holds; whether that is so."""
-    names = [DRAINED_AT, IN_STEP_UNTIL, COMPLETE_AT, WHOLE, HOLD]
-    arguments: list[str | int] = [asked_at, int(valid_for_seconds * 1000), int(whole)]
+    names = [FEED_READ_AT, IN_SYNC_UNTIL, CONFIRMED_AT, WHOLE, HOLD]
+    arguments: list[str | int] = [read_at, int(valid_for_seconds * 1000), int(whole)]
     return bool(store.run(_DRAINED, names, arguments))
 
 
 def lead(store: Store, token: str, seconds: float, unheard_seconds: float) -> Lead:
     """Try to be the process that reads the feed, for so long."""
     arguments: list[str | int] = [token, int(seconds * 1000), int(unheard_seconds * 1000)]
-    ours, pinged, left = store.run(_LEAD, [LEADER, WANTED_AT, DRAINED_AT], arguments)
+    ours, pinged, left = store.run(_LEAD, [LEADER, WANTED_AT, FEED_READ_AT], arguments)
     return Lead(ours == 1, pinged == 1, max(0, left) / 1000)
 
 

@@ -13,10 +13,10 @@ from airtable_sync.airtable.errors import PASSING, AirtableError, NotFound
 from airtable_sync.airtable.webhooks_api import Created, Hooks, Listed
 from airtable_sync.cache.redis_store import Store
 from airtable_sync.changes import polling, shared_state
-from airtable_sync.changes.payloads import Dirty
+from airtable_sync.changes.payloads import ChangedRecords
 from airtable_sync.mapping import base_schema
 from airtable_sync.models import ChangeFeed
-from airtable_sync.refresh.lock import Busy
+from airtable_sync.refresh.lock import RefreshInProgress
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Lost(Exception):
 
 
 class Hook:
-    """Raises AirtableError, StoreUnavailable and DatabaseError."""
+    """Raises AirtableError, CacheUnavailable and DatabaseError."""
 
     def __init__(self, store: Store, airtable: Airtable) -> None:
         self.hooks = Hooks(airtable)
@@ -67,7 +67,7 @@ class Hook:
         self._checked_at = time.monotonic()
 
     def recreate(self, state: ChangeFeed, reason: str) -> None:
-        """A new hook in place of what there was, and everything to be read once. Raises Busy."""
+        """A new hook in place of what there was, and everything to be read once. Raises RefreshInProgress."""
         if reason:
             logger.warning("The change feed begins anew: %s", reason)
         with self._trouble_noted(state):
@@ -75,27 +75,27 @@ class Hook:
             created = self.hooks.create(ping_url() or None)
         if not self._keep(state, created):
             self.hooks.delete(created.id)
-            raise Busy("Another process sees to the hook.")
+            raise RefreshInProgress("Another process sees to the hook.")
         base_schema.outdate(self._store)
         state.note(reason)
         self._next_cursor = 0
 
-    def read(self, state: ChangeFeed) -> tuple[Dirty, int]:
+    def read(self, state: ChangeFeed) -> tuple[ChangedRecords, int]:
         """All payloads from the cursor on, and the cursor behind them. Raises Lost."""
-        dirty, cursor, more = Dirty(), state.cursor, True
+        changed, cursor, more = ChangedRecords(), state.cursor, True
         while more:
             with self._trouble_noted(state):
                 page = self.hooks.page(state.hook, cursor)
             if page.payloads and page.first > cursor:
                 raise Lost("Airtable has deleted payloads that were not read within a week.")
             for payload in page.payloads:
-                dirty.add(payload)
-            if dirty.broken:
-                raise Lost(f"Airtable says {dirty.broken}.")
+                changed.add(payload)
+            if changed.broken:
+                raise Lost(f"Airtable says {changed.broken}.")
             cursor, more = page.cursor, page.more and bool(page.payloads)
         if cursor < self._next_cursor:
             raise Lost("Airtable has deleted payloads that were not read within a week.")
-        return dirty, cursor
+        return changed, cursor
 
     def _keep(self, state: ChangeFeed, created: Created) -> bool:
         return state.change(
@@ -104,7 +104,7 @@ class Hook:
             url=ping_url(),
             cursor=1,
             expires_at=created.expires_at,
-            whole_since=self._store.now(),
+            full_read_needed_since=self._store.now(),
         )
 
     def _delete_old(self, state: ChangeFeed) -> None:

@@ -25,7 +25,7 @@ TRIES, PAUSE_SECONDS = 2, 2.0  # whoever follows the feed may be about to write 
 
 def confirmed(store: Store, airtable: Airtable) -> int | None:
     """How many numbers there are, if all of them are confirmed; None if they have to be read. One
-    request, or two if something was under way. Raises StoreUnavailable."""
+    request, or two if something was under way. Raises CacheUnavailable."""
     if not settings.REDIS_URL or settings.AIRTABLE_CHANGES == "off":
         return None
     for _ in range(TRIES):
@@ -48,9 +48,9 @@ def _can_tell(feed: ChangeFeed, marks: shared_state.Marks) -> bool:
     return (
         bool(feed.hook)
         and not feed.stopped
-        and marks.now - marks.whole_at < FULL_EVERY_SECONDS * 1000
-        and feed.whole_since <= marks.whole_at
-        and marks.now - DRAINED_SECONDS * 1000 < feed.drained_at <= marks.drained_at
+        and marks.now - marks.last_refresh_at < FULL_EVERY_SECONDS * 1000
+        and feed.full_read_needed_since <= marks.last_refresh_at
+        and marks.now - DRAINED_SECONDS * 1000 < feed.feed_read_at <= marks.feed_read_at
     )
 
 

@@ -12,9 +12,9 @@ from functools import lru_cache
 from django.conf import settings
 
 from airtable_sync.airtable import formulas
-from airtable_sync.airtable.client import FOR_A_CALL, FOR_A_PROBE, Airtable, Record
+from airtable_sync.airtable.client import CALL_LIMITS, PROBE_LIMITS, Airtable, Record
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, asked_now
+from airtable_sync.cache.redis_store import CALLS, clock_now
 from airtable_sync.mapping import base_schema
 from airtable_sync.mapping.formatting import links_of
 from airtable_sync.mapping.join import Config, Invalid, claimed, join
@@ -28,7 +28,7 @@ NOTHING: AbstractMapping[str, Collection[str]] = {}
 
 # Requests that need not wait for each other go out together. These threads start no further ones.
 _BRANCHES = ThreadPoolExecutor(max_workers=8, thread_name_prefix="airtable-branch")
-AIRTABLE, PROBING = Airtable(FOR_A_CALL), Airtable(FOR_A_PROBE)
+AIRTABLE, PROBING = Airtable(CALL_LIMITS), Airtable(PROBE_LIMITS)
 
 
 def is_served(number: str) -> bool:
@@ -66,7 +66,7 @@ class LookedUp:
 
     entries: dict[str, Entry]
     invalid: list[Invalid]
-    asked_at: int
+    read_at: int
 
 
 def looked_up(
@@ -79,14 +79,14 @@ def looked_up(
     these may be made of: they are read at the same time, which saves the way along the links."""
     airtable.require()  # or nothing can be asked, and nothing need be imported
     mapping = current()
-    asked_at, started = asked_now(CALLS), time.monotonic()
+    read_at, started = clock_now(CALLS), time.monotonic()
     try:
         tables, numbers = _read(mapping, numbers, airtable, roots, likely)
     finally:
         logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
     joined = join(mapping, tables, base_schema.known(CALLS))
-    entries = {number: _entry(number, joined.configs.get(number), asked_at) for number in numbers}
-    return LookedUp(entries, joined.invalid, asked_at)
+    entries = {number: _entry(number, joined.configs.get(number), read_at) for number in numbers}
+    return LookedUp(entries, joined.invalid, read_at)
 
 
 def probe() -> None:
@@ -94,10 +94,10 @@ def probe() -> None:
     PROBING.matching(current().root.table, formulas.nothing())
 
 
-def _entry(number: str, config: Config | None, asked_at: int) -> Entry:
+def _entry(number: str, config: Config | None, read_at: int) -> Entry:
     if config is None:
-        return Entry(number, None, asked_at, "lookup")
-    return config.entry(number, asked_at, "lookup")
+        return Entry(number, None, read_at, "lookup")
+    return config.entry(number, read_at, "lookup")
 
 
 def _read(

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache.entry import Entry, recently_decoded
-from airtable_sync.cache.redis_store import CALLS, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, CacheUnavailable
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.lookup import single_flight
 from airtable_sync.lookup.airtable_lookup import is_served
@@ -75,11 +75,11 @@ async def answer(number: str | None, deadline_seconds: float) -> Answer:
 async def _best(number: str | None, deadline: float) -> Answer:
     if number is None or not is_served(number):
         return _default(number)
-    held = _REPLICA.last_known(number)
+    held = _REPLICA.get_any_age(number)
     if held and (found := _from_cache(held, "memory", {})):
         return found
     if _REPLICA.knows_all() and not (held and held.known):
-        return _of(Entry(number, None, _REPLICA.complete_at, "change"), "memory", {})
+        return _of(Entry(number, None, _REPLICA.confirmed_at, "change"), "memory", {})
     spent: dict[str, float] = {}
     if settings.REDIS_URL:
         started = time.monotonic()
@@ -89,7 +89,7 @@ async def _best(number: str | None, deadline: float) -> Answer:
             _REPLICA.keep(cached, saved=True)
             return found
     started = time.monotonic()
-    reserve = LAST_RESORT_SECONDS if last_resort and not _REPLICA.complete_at else 0.0
+    reserve = LAST_RESORT_SECONDS if last_resort and not _REPLICA.confirmed_at else 0.0
     entry = await _from_airtable(number, max(deadline - reserve, started))
     spent["airtable"] = time.monotonic() - started
     if entry:
@@ -99,7 +99,7 @@ async def _best(number: str | None, deadline: float) -> Answer:
 
 async def _from_last_resort(number: str, deadline: float, spent: dict[str, float]) -> Answer | None:
     """For a process that never had a set, when nobody else answers."""
-    if _REPLICA.complete_at or not last_resort:
+    if _REPLICA.confirmed_at or not last_resort:
         return None
     with suppress(TimeoutError):
         await asyncio.wait_for(last_resort(), deadline - time.monotonic())
@@ -138,7 +138,7 @@ async def _from_redis(number: str, deadline: float) -> Entry | None:
     reading = asyncio.get_running_loop().run_in_executor(_REDIS, CALLS.read, number)
     try:
         entry = await asyncio.wait_for(reading, deadline - time.monotonic())
-    except (StoreUnavailable, TimeoutError) as error:
+    except (CacheUnavailable, TimeoutError) as error:
         counters.failed("redis")
         logger.warning("Redis can't be asked for %s: %s", number, error or "it takes too long")
         return None

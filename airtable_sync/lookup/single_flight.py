@@ -20,7 +20,7 @@ from interlock import CircuitOpenError, State
 from airtable_sync.airtable import circuit_breakers
 from airtable_sync.airtable.errors import AirtableError, Unavailable
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, Claim, Outcome, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, CacheUnavailable, Claim, Outcome
 from airtable_sync.cache.replica import Replica, of_this_process
 from airtable_sync.lookup.airtable_lookup import AIRTABLE, PROBING, look_up
 
@@ -118,7 +118,7 @@ class Lookups:
             claims = await self._loop.run_in_executor(
                 _REDIS, CALLS.claim, numbers, self._token, LEASE_SECONDS
             )
-        except StoreUnavailable:
+        except CacheUnavailable:
             return numbers
         return [claim.number for claim in claims if self._is_ours(claim)]
 
@@ -232,7 +232,7 @@ def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
         return entries, True  # there is nobody to tell
     try:
         outcomes = CALLS.write(entries, announce_unchanged=True)
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         logger.warning("Not cached: %s", error)
         return entries, False
     for number, outcome in outcomes.items():
@@ -247,7 +247,7 @@ def _with_the_newer(entries: list[Entry], outcomes: Mapping[str, Outcome]) -> li
     kept = [number for number, outcome in outcomes.items() if outcome == "older"]
     try:
         newer = {entry.number: entry for entry in CALLS.read_many(kept)}
-    except StoreUnavailable:
+    except CacheUnavailable:
         return entries
     gone = {each.number: replace(each, config=None) for each in entries if each.number in kept}
     return [{**gone, **newer}.get(entry.number, entry) for entry in entries]
@@ -256,7 +256,7 @@ def _with_the_newer(entries: list[Entry], outcomes: Mapping[str, Outcome]) -> li
 def _hold(numbers: list[str], token: str, seconds: float, failed: str) -> None:
     try:
         CALLS.hold(numbers, token, seconds, failed)
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         logger.debug("Leases end by themselves: %s", error)
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from airtable_sync.airtable.client import Airtable, Schema
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.redis_store import Store, StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable, Store
 from airtable_sync.mapping.schema import Mapping
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def renew_if_old(store: Store, airtable: Airtable) -> bool:
 def _recalled(store: Store) -> Remembered:
     try:
         remembered = store.recall(NAME)
-    except (StoreUnavailable, ValueError, RecursionError):  # away, or no JSON
+    except (CacheUnavailable, ValueError, RecursionError):  # away, or no JSON
         remembered = None
     if not _is_remembered(remembered):
         return {**_here, "read_at": 0.0}
@@ -152,5 +152,5 @@ def _remember(store: Store, fields: Remembered) -> None:
         return
     try:
         store.remember(NAME, fields, None)
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         logger.warning("The list of fields can't be kept: %s", error)

@@ -25,11 +25,11 @@ class Config:
     records: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def entry(self, number: str, asked_at: int, by: Reader) -> Entry:
+    def entry(self, number: str, read_at: int, by: Reader) -> Entry:
         return Entry(
             number,
             self.variables,
-            asked_at,
+            read_at,
             by,
             self.settings,
             tuple(self.records),

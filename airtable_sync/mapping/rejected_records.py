@@ -13,23 +13,23 @@ _REMEMBER = """
 -- ARGV: those asked for until then (ms) go first; then per record: id, value
 local there = redis.call("HGETALL", KEYS[1])
 for i = 1, #there, 2 do
-  local asked_at = cjson.decode(there[i + 1])[1]
-  if asked_at <= tonumber(ARGV[1]) then redis.call("HDEL", KEYS[1], there[i]) end
+  local read_at = cjson.decode(there[i + 1])[1]
+  if read_at <= tonumber(ARGV[1]) then redis.call("HDEL", KEYS[1], there[i]) end
 end
 for i = 2, #ARGV, 2 do redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1]) end
 """
 
 
-def replace(store: Store, invalid: Iterable[Invalid], asked_at: int) -> None:
-    """These are all that there are, as of `asked_at` (ms)."""
-    _remember(store, invalid, asked_at, until=asked_at)
+def replace(store: Store, invalid: Iterable[Invalid], read_at: int) -> None:
+    """These are all that there are, as of `read_at` (ms)."""
+    _remember(store, invalid, read_at, until=read_at)
 
 
-def add(store: Store, invalid: Iterable[Invalid], asked_at: int) -> None:
-    _remember(store, invalid, asked_at, until=0)
+def add(store: Store, invalid: Iterable[Invalid], read_at: int) -> None:
+    _remember(store, invalid, read_at, until=0)
 
 
-def made_of(store: Store, ids: AbstractSet[str]) -> set[str]:
+def made_from(store: Store, ids: AbstractSet[str]) -> set[str]:
     """The ids of those that were followed to any of these records."""
     [there] = store.ask(("HGETALL", NAME))
     return {
@@ -37,11 +37,11 @@ def made_of(store: Store, ids: AbstractSet[str]) -> set[str]:
     }
 
 
-def _remember(store: Store, invalid: Iterable[Invalid], asked_at: int, until: int) -> None:
+def _remember(store: Store, invalid: Iterable[Invalid], read_at: int, until: int) -> None:
     arguments: list[str | int] = [until]
     for each in invalid:
         own, *others = [record.rpartition("/")[2] for record in each.records] or [""]
         if others:  # what has no links becomes usable by an edit of its own
-            arguments += [own, json.dumps([asked_at, others])]
+            arguments += [own, json.dumps([read_at, others])]
     if until or len(arguments) > 1:
         store.run(_REMEMBER, [NAME], arguments)

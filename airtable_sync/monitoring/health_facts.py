@@ -23,7 +23,7 @@ class Own:
     has_redis: bool
     plan: str
     feed_interval: float | None  # seconds between two readings; None: the feed is off
-    access_refused: str = ""  # Airtable's word to this process
+    access_denied: str = ""  # Airtable's word to this process
     quota_used_up: bool = False  # as its host was told
 
 
@@ -33,8 +33,8 @@ class Shared:
 
     month: Month
     last_run: LastRun | None
-    drained_at: int  # when the change feed was read to its end, ms; 0: never
-    access_refused: str
+    feed_read_at: int  # when the change feed was read to its end, ms; 0: never
+    access_denied: str
     quota_used_up: bool
     held: bool
 
@@ -60,7 +60,7 @@ def known(at: datetime, own: Own, shared: Shared | None, kept: Kept | None) -> K
         held=(shared is not None and shared.held) or (kept is not None and kept.held),
         forecast=_forecast(own, shared.month) if shared else None,
         quota_used_up=_used_up(own, shared),
-        access_refused=_refused(own, shared),
+        access_denied=_refused(own, shared),
         feed_behind_seconds=_behind(at, own, shared, kept),
     )
 
@@ -95,9 +95,9 @@ def _used_up(own: Own, shared: Shared | None) -> bool | None:
 
 
 def _refused(own: Own, shared: Shared | None) -> str | None:
-    if own.access_refused or not own.has_redis:
-        return own.access_refused
-    return shared.access_refused if shared else None
+    if own.access_denied or not own.has_redis:
+        return own.access_denied
+    return shared.access_denied if shared else None
 
 
 def _behind(at: datetime, own: Own, shared: Shared | None, kept: Kept | None) -> float | None:
@@ -107,6 +107,6 @@ def _behind(at: datetime, own: Own, shared: Shared | None, kept: Kept | None) ->
         return None
     if kept.feed and kept.feed.stopped:
         return None
-    in_database = kept.feed.drained_at if kept.feed else 0
-    read_at = max(shared.drained_at, in_database) / 1000 or own.up_since.timestamp()
+    in_database = kept.feed.feed_read_at if kept.feed else 0
+    read_at = max(shared.feed_read_at, in_database) / 1000 or own.up_since.timestamp()
     return max(0.0, at.timestamp() - read_at - 2 * own.feed_interval - MARGIN_SECONDS)

@@ -39,7 +39,7 @@ class Known:
     held: bool = False  # by a rollback
     forecast: Forecast | None = None
     quota_used_up: bool | None = None
-    access_refused: str | None = None  # Airtable's word; empty: it lets us in
+    access_denied: str | None = None  # Airtable's word; empty: it lets us in
     feed_behind_seconds: float | None = None
     redis_away_seconds: float | None = None
     database_away_seconds: float = 0.0
@@ -51,7 +51,7 @@ def judged(known: Known) -> dict[Kind, bool]:
         "refresh": refresh_has_failed(known),
         "cron": cron_is_late(known),
         "quota": None if (word := quota(known)) is None else word != "",
-        "access": None if known.access_refused is None else known.access_refused != "",
+        "access": None if known.access_denied is None else known.access_denied != "",
         "redis": _is_more(known.redis_away_seconds, REDIS_AWAY_SECONDS),
         "database": _is_more(known.database_away_seconds, DATABASE_AWAY_SECONDS),
         "feed": feed_is_behind(known),

@@ -10,14 +10,14 @@ from django.conf import settings
 from airtable_sync.cache import overrides, snapshots
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import PATIENT
-from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.monitoring.calls import answer_log, unknown_numbers
 from airtable_sync.privacy import redaction
 
 
 @dataclass(frozen=True)
 class Place:
-    """`count` says how often a number stands there, `erase` ends that. Both raise StoreUnavailable
+    """`count` says how often a number stands there, `erase` ends that. Both raise CacheUnavailable
     or DatabaseError."""
 
     name: str
@@ -52,7 +52,7 @@ def _mentioned(name: str, fields: tuple[redaction.Fields, ...]) -> Place:
 
 
 def _pins(number: str) -> int:
-    return Pin.objects.filter(number=number).count()
+    return Override.objects.filter(number=number).count()
 
 
 def _entries(number: str) -> int:
@@ -78,7 +78,7 @@ def _unknown(number: str) -> int:
 def _sets_with(number: str) -> int:
     return sum(
         any(entry.number == number for entry in snapshots.entries_of(each))
-        for each in LastGoodSet.objects.iterator(chunk_size=1)
+        for each in Snapshot.objects.iterator(chunk_size=1)
     )
 
 

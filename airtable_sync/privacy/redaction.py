@@ -13,13 +13,13 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models import Model
 
-from airtable_sync.models import ChangeFeed, Pin, Trouble
+from airtable_sync.models import ChangeFeed, Incident, Override
 
 ERASED = "[erased]"
 Fields = tuple[type[Model], tuple[str, ...]]
 ADMINS_LOG: tuple[Fields, ...] = ((LogEntry, ("object_repr", "change_message")),)
-ALERTS: tuple[Fields, ...] = ((Trouble, ("sentence",)), (ChangeFeed, ("trouble",)))
-REASONS: tuple[Fields, ...] = ((Pin, ("reason",)),)
+ALERTS: tuple[Fields, ...] = ((Incident, ("sentence",)), (ChangeFeed, ("trouble",)))
+REASONS: tuple[Fields, ...] = ((Override, ("reason",)),)
 # Who has to log in first is sent to the form with `?next=…`, which may be a number's page.
 LOGINS: tuple[Fields, ...] = ((AccessAttempt, ("username", "path_info", "get_data", "post_data")),)
 

@@ -1,6 +1,6 @@
 """Redis, by one alias of Django's cache on django-redis: values, leases, scripts, its clock.
 
-An outage is never a miss: whatever Redis fails to do raises StoreUnavailable."""
+An outage is never a miss: whatever Redis fails to do raises CacheUnavailable."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ return 0
 """
 
 
-class StoreUnavailable(Exception):
+class CacheUnavailable(Exception):
     """Redis is away, too slow, or refuses."""
 
 
@@ -63,7 +63,7 @@ class Connection:
 
     def release(self, name: str, token: str) -> None:
         """Give a lease back, if it is still ours. It ends by itself when Redis is away."""
-        with suppress(StoreUnavailable):
+        with suppress(CacheUnavailable):
             self.run(_IF_OURS.format('"DEL", KEYS[1]'), [name], [token])
 
     def now(self) -> int:
@@ -109,7 +109,7 @@ class Connection:
     @property
     def _cache(self) -> Any:
         if not settings.REDIS_URL:
-            raise StoreUnavailable("REDIS_URL is not set.")
+            raise CacheUnavailable("REDIS_URL is not set.")
         return caches[self.alias]
 
     @property
@@ -125,9 +125,9 @@ class Connection:
             with self._breaker or nullcontext():
                 yield
         except CircuitOpenError as error:
-            raise StoreUnavailable("Redis has failed again and again and is left alone.") from error
+            raise CacheUnavailable("Redis has failed again and again and is left alone.") from error
         except (RedisError, ConnectionInterrupted, OSError) as error:
-            raise StoreUnavailable(_sentence(error)) from error
+            raise CacheUnavailable(_sentence(error)) from error
 
 
 def _sentence(error: Exception) -> str:

@@ -9,7 +9,7 @@ import threading
 from django.conf import settings
 from django.utils import timezone
 
-from airtable_sync.cache.redis_store import CALLS, REFRESH_LEASE
+from airtable_sync.cache.redis_store import CALLS, REFRESH_LOCK
 from airtable_sync.models import Lease, Run
 
 logger = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ def start(*arguments: str, user: str) -> None:
 
 
 def who_runs() -> Run | None:
-    """The refresh or rollback that runs now. Raises StoreUnavailable and DatabaseError."""
+    """The refresh or rollback that runs now. Raises CacheUnavailable and DatabaseError."""
     if settings.REDIS_URL:
-        is_leased = CALLS.is_held(REFRESH_LEASE)
+        is_leased = CALLS.is_held(REFRESH_LOCK)
     else:
-        is_leased = Lease.objects.filter(name=REFRESH_LEASE, until__gt=timezone.now()).exists()
+        is_leased = Lease.objects.filter(name=REFRESH_LOCK, until__gt=timezone.now()).exists()
     running = Run.objects.defer("details").filter(status=Run.Status.RUNNING)
     return running.first() if is_leased else None
 

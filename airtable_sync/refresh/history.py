@@ -17,12 +17,12 @@ from airtable_sync.airtable.base_reader import PUBLISHING, Progress
 from airtable_sync.airtable.client import Airtable
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache import database
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
 from airtable_sync.monitoring.metrics import refresh_results
 from airtable_sync.refresh.report import Report
-from airtable_sync.refresh.validation import Refused
+from airtable_sync.refresh.validation import RefreshRejected
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ def recorded(by: str, user: str, airtable: Airtable) -> Iterator[Run]:
         run.save()
     try:
         yield run
-    except Refused as error:
+    except RefreshRejected as error:
         _end_badly(run, Report("refused"), airtable, str(error))
         raise
-    except (AirtableError, StoreUnavailable, MappingError, DatabaseError) as error:
+    except (AirtableError, CacheUnavailable, MappingError, DatabaseError) as error:
         _end_badly(run, Report("failed"), airtable, str(error))
         raise
     except KeyboardInterrupt:
@@ -152,4 +152,4 @@ def _details(report: Report) -> dict[str, Any]:
 
 def _prune() -> None:
     old = Run.objects.filter(started_at__lt=timezone.now() - timedelta(days=KEPT_DAYS))
-    old.filter(lastgoodset=None).exclude(status=Run.Status.ROLLED_BACK, released_at=None).delete()
+    old.filter(snapshot=None).exclude(status=Run.Status.ROLLED_BACK, released_at=None).delete()

@@ -14,7 +14,7 @@ from airtable_sync.airtable.client import Airtable
 from airtable_sync.airtable.errors import PASSING, AirtableError, Unavailable
 from airtable_sync.cache import overrides, snapshots
 from airtable_sync.cache.entry import TOMBSTONE_SECONDS, Entry
-from airtable_sync.cache.publish_target import Publication, SharedCopy, shared_copy
+from airtable_sync.cache.publish_target import Publication, PublishTarget, publish_target
 from airtable_sync.cache.redis_store import PATIENT, Written
 from airtable_sync.changes import unchanged
 from airtable_sync.lookup.airtable_lookup import served_numbers
@@ -25,7 +25,7 @@ from airtable_sync.models import Run
 from airtable_sync.refresh import history, rollback, validation
 from airtable_sync.refresh.lock import alone
 from airtable_sync.refresh.report import Report
-from airtable_sync.refresh.validation import Refused, Torn
+from airtable_sync.refresh.validation import FieldsChangedWhileReading, RefreshRejected
 
 PROGRESS_EVERY = 1000  # numbers that are published
 
@@ -41,11 +41,11 @@ class Options:
 
 
 def refresh(airtable: Airtable, progress: Progress, options: Options) -> Report:
-    """Read all, then publish, one at a time. Raises AirtableError, StoreUnavailable, MappingError
-    and DatabaseError, after which nothing is changed unless everything was read, Refused and Busy.
+    """Read all, then publish, one at a time. Raises AirtableError, CacheUnavailable, MappingError
+    and DatabaseError, after which nothing is changed unless everything was read, RefreshRejected and RefreshInProgress.
     """
     if options.dry_run:
-        return _Refresh(shared_copy(), airtable, progress, options).dry_run()
+        return _Refresh(publish_target(), airtable, progress, options).dry_run()
     with alone() as copy, history.recorded(options.by, options.user, airtable) as run:
         progress = history.noting(run, progress)
         return _Refresh(copy, airtable, progress, options).publish(run)
@@ -53,7 +53,7 @@ def refresh(airtable: Airtable, progress: Progress, options: Options) -> Report:
 
 @dataclass
 class _Refresh:
-    copy: SharedCopy
+    copy: PublishTarget
     airtable: Airtable
     progress: Progress
     options: Options
@@ -76,10 +76,10 @@ class _Refresh:
             return report
         publication, report = self._read()
         if settings.REDIS_URL:
-            rejected_records.replace(PATIENT, report.invalid, publication.asked_at)
+            rejected_records.replace(PATIENT, report.invalid, publication.read_at)
         report.count(self._published(publication))
         with history.forgiven():
-            snapshots.save(run, publication.entries, publication.asked_at)
+            snapshots.save(run, publication.entries, publication.read_at)
         changes = report.added + report.changed + report.removed
         report.status = "published" if changes else "unchanged"
         self._ended(report, started)
@@ -107,12 +107,12 @@ class _Refresh:
 
     def _read(self) -> tuple[Publication, Report]:
         """Everything there is in Airtable; it has passed the gate."""
-        started, mapping, asked_at = time.monotonic(), current(), self.copy.now()
+        started, mapping, read_at = time.monotonic(), current(), self.copy.now()
         reading = self._whole_reading(mapping)
         if time.monotonic() - started > TOMBSTONE_SECONDS:
             raise Unavailable("Airtable took so long that what was read first may be outdated.")
         joined = join(mapping, reading.tables, self._known_fields(reading))
-        entries = _served(mapping, joined, asked_at)
+        entries = _served(mapping, joined, read_at)
         if not self.options.force:
             validation.check_numbers(joined, len(entries), self._last_numbers(mapping))
         warnings = [each for config in joined.configs.values() for each in config.warnings]
@@ -123,19 +123,19 @@ class _Refresh:
             warnings=warnings,
             records=reading.counts(),
         )
-        return Publication(entries, asked_at, "refresh"), report
+        return Publication(entries, read_at, "refresh"), report
 
     def _whole_reading(self, mapping: Mapping) -> Reading:
         """A field that is renamed while its table is read makes it necessary to begin again."""
-        with suppress(Torn):
+        with suppress(FieldsChangedWhileReading):
             return self._one_reading(mapping)
         try:
             return self._one_reading(mapping)
-        except Torn as error:
-            raise Refused(f"{error}") from error
+        except FieldsChangedWhileReading as error:
+            raise RefreshRejected(f"{error}") from error
 
     def _one_reading(self, mapping: Mapping) -> Reading:
-        """Raises Torn."""
+        """Raises FieldsChangedWhileReading."""
         try:
             at_once = self.options.at_once
             reading = read_all(mapping, self.airtable, self.progress, at_once=at_once)
@@ -162,10 +162,10 @@ class _Refresh:
         return min(last, len(served_numbers(mapping))) if settings.TO_NUMBERS else last
 
 
-def _served(mapping: Mapping, joined: Joined, asked_at: int) -> list[Entry]:
+def _served(mapping: Mapping, joined: Joined, read_at: int) -> list[Entry]:
     served = served_numbers(mapping)
     return [
-        config.entry(number, asked_at, "refresh")
+        config.entry(number, read_at, "refresh")
         for number, config in joined.configs.items()
         if not settings.TO_NUMBERS or number in served
     ]

@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from airtable_sync.airtable.client import Airtable
 from airtable_sync.cache import snapshots
-from airtable_sync.cache.publish_target import Publication, SharedCopy
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.cache.publish_target import Publication, PublishTarget
+from airtable_sync.models import Run, Snapshot
 from airtable_sync.monitoring.health_rules import HELD
 from airtable_sync.refresh import history
 from airtable_sync.refresh.lock import alone
 from airtable_sync.refresh.report import Report
-from airtable_sync.refresh.validation import Refused
+from airtable_sync.refresh.validation import RefreshRejected
 
 
 class NoSuchSet(Exception):
@@ -23,17 +23,17 @@ class NoSuchSet(Exception):
 
 def roll_back(run_id: int | None, by: str, user: str, airtable: Airtable) -> Report:
     """Publish the set of a run again; without one, the newest that says something else than what is
-    published now. Raises NoSuchSet, StoreUnavailable, DatabaseError and Busy."""
+    published now. Raises NoSuchSet, CacheUnavailable, DatabaseError and RefreshInProgress."""
     with alone() as copy, history.recorded(by, user, airtable) as run:
-        good_set = _set_of(run_id)
+        snapshot = _set_of(run_id)
         _release_runs()  # this one holds from now on
         copy.hold(run.pk)
-        report = _publish(copy, good_set, run)
-        history.end(run, report, f"Rolled back to the set of run {good_set.run_id}.")
+        report = _publish(copy, snapshot, run)
+        history.end(run, report, f"Rolled back to the set of run {snapshot.run_id}.")
     return report
 
 
-def release(copy: SharedCopy) -> bool:
+def release(copy: PublishTarget) -> bool:
     """Let refreshes and changes go on. Whether there was anything to release."""
     was_held = copy.is_held()
     copy.release_hold()
@@ -56,35 +56,35 @@ def holding_run() -> Run | None:
     return _holding().first()
 
 
-def refuse_if_held(copy: SharedCopy) -> None:
-    """Raises Refused while a rollback holds. What it published is published again before: that
+def refuse_if_held(copy: PublishTarget) -> None:
+    """Raises RefreshRejected while a rollback holds. What it published is published again before: that
     keeps it fresh, and brings it back where Redis was emptied."""
     run = None
     with history.forgiven():
         run = holding_run()
     if run:
         copy.hold(run.pk)
-        good_set = snapshots.newest()
-        if good_set:
-            _publish(copy, good_set, good_set.run)
+        snapshot = snapshots.newest()
+        if snapshot:
+            _publish(copy, snapshot, snapshot.run)
     if run or copy.is_held():
         since = f" since {run.started_at:%Y-%m-%d %H:%M} UTC" if run else ""
-        raise Refused(f"{HELD}{since}; refresh_airtable_cache --release ends it.")
+        raise RefreshRejected(f"{HELD}{since}; refresh_airtable_cache --release ends it.")
 
 
-def _publish(copy: SharedCopy, good_set: LastGoodSet, run: Run) -> Report:
-    asked_at = copy.now()
+def _publish(copy: PublishTarget, snapshot: Snapshot, run: Run) -> Report:
+    read_at = copy.now()
     entries = [
-        replace(entry, asked_at=asked_at, by="rollback") for entry in snapshots.entries_of(good_set)
+        replace(entry, read_at=read_at, by="rollback") for entry in snapshots.entries_of(snapshot)
     ]
     report = Report("rolled-back")
-    report.count(copy.publish(Publication(entries, asked_at, "rollback")))
+    report.count(copy.publish(Publication(entries, read_at, "rollback")))
     with history.forgiven():
-        snapshots.save(run, entries, asked_at)
+        snapshots.save(run, entries, read_at)
     return report
 
 
-def _set_of(run_id: int | None) -> LastGoodSet:
+def _set_of(run_id: int | None) -> Snapshot:
     sets = list(snapshots.all_of_base().select_related("run"))
     if run_id is not None:
         chosen = [each for each in sets if each.run_id == run_id]
@@ -96,6 +96,6 @@ def _set_of(run_id: int | None) -> LastGoodSet:
     return chosen[0]
 
 
-def _described(good_set: LastGoodSet) -> str:
-    run = good_set.run
-    return f"{run.pk} ({good_set.numbers} numbers, {run.started_at:%Y-%m-%d %H:%M} UTC)"
+def _described(snapshot: Snapshot) -> str:
+    run = snapshot.run
+    return f"{run.pk} ({snapshot.numbers} numbers, {run.started_at:%Y-%m-%d %H:%M} UTC)"

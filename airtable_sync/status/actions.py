@@ -15,18 +15,18 @@ from django.views.decorators.http import require_http_methods, require_POST
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache import overrides
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.publish_target import shared_copy
-from airtable_sync.cache.redis_store import CALLS, StoreUnavailable
+from airtable_sync.cache.publish_target import publish_target
+from airtable_sync.cache.redis_store import CALLS, CacheUnavailable
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.lookup.airtable_lookup import is_served
 from airtable_sync.lookup.single_flight import asked_for
 from airtable_sync.mapping.phone_numbers import e164
 from airtable_sync.mapping.schema import current
-from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.refresh import background_process, rollback
 from airtable_sync.status import number_details
 from airtable_sync.status.display.units import ago, short
-from airtable_sync.status.override_form import PinForm
+from airtable_sync.status.override_form import OverrideForm
 from airtable_sync.status.permissions import action, allowed, log, needs
 
 CONFIRM = "admin/cache/confirm.html"
@@ -52,11 +52,11 @@ def refresh(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(action("roll_back"))
 def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
-    good_set = get_object_or_404(LastGoodSet.objects.defer("content"), run=pk)
+    snapshot = get_object_or_404(Snapshot.objects.defer("content"), run=pk)
     if request.method == "GET":
         context = {
             "title": f"Roll back to the set of run {pk}?",
-            "paragraphs": [_offer(good_set), HOLDS],
+            "paragraphs": [_offer(snapshot), HOLDS],
             "button": "Roll back",
             "back": reverse("cache:run", args=[pk]),
         }
@@ -65,7 +65,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, _busy(running))
     else:
         background_process.start("--rollback", str(pk), user=request.user.get_username())
-        log(request, f"Rolled back to the set of run {pk}.", str(good_set.run), Run, pk)
+        log(request, f"Rolled back to the set of run {pk}.", str(snapshot.run), Run, pk)
         messages.success(request, f"Going back to the set of run {pk}.")
     return redirect("cache:status")
 
@@ -75,8 +75,8 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
 def release(request: HttpRequest) -> HttpResponse:
     """The hold ends at once; what Airtable has now follows."""
     try:
-        was_held = rollback.release(shared_copy())
-    except StoreUnavailable as error:
+        was_held = rollback.release(publish_target())
+    except CacheUnavailable as error:
         messages.error(request, f"It could not be released: {error}")
         return redirect("cache:status")
     if was_held:
@@ -96,7 +96,7 @@ def reread(request: HttpRequest) -> HttpResponse:
     before, _ = number_details.read(number)
     try:
         entry = _read_again(number)
-    except (AirtableError, StoreUnavailable) as error:
+    except (AirtableError, CacheUnavailable) as error:
         messages.error(request, f"It could not be read again: {error}")
     else:
         took = short(time.monotonic() - started)
@@ -125,7 +125,7 @@ def drop(request: HttpRequest) -> HttpResponse:
         return render(request, CONFIRM, {**admin.site.each_context(request), **context})
     try:
         overrides.drop(number)
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         messages.error(request, f"It could not be dropped: {error}")
     else:
         log(request, "Dropped from the cache.", number, Run)
@@ -142,7 +142,7 @@ def pin(request: HttpRequest) -> HttpResponse:
         return redirect("cache:number")
     may_see = allowed(request)["see_secrets"]
     shown = number_details.explain(number, may_see=may_see)
-    form = PinForm(shown.variables, may_see=may_see, data=request.POST)
+    form = OverrideForm(shown.variables, may_see=may_see, data=request.POST)
     if not form.is_valid():
         context = {**admin.site.each_context(request), "title": "One number", "form": form}
         context |= {"may": allowed(request), "q": number, "asked": number, "shown": shown}
@@ -151,7 +151,7 @@ def pin(request: HttpRequest) -> HttpResponse:
     made, everywhere = overrides.pin(
         before, form.variables(), form.why(), request.user.get_username()
     )
-    log(request, f"Pinned: {made.reason}", str(made), Pin, made.pk)
+    log(request, f"Pinned: {made.reason}", str(made), Override, made.pk)
     when = "" if everywhere else LATER
     messages.success(request, f"{number} is pinned until {made.ends_at:%Y-%m-%d %H:%M} UTC.{when}")
     return _back_to(number)
@@ -159,19 +159,19 @@ def pin(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs(action("pin"))
-def end_pin(request: HttpRequest) -> HttpResponse:
+def end_override(request: HttpRequest) -> HttpResponse:
     number = _number(request)
     if not number:
         return redirect("cache:number")
     try:
         overrides.end(number)
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         messages.error(request, f"The pin could not be ended: {error}")
         return _back_to(number)
-    log(request, "Ended the pin.", number, Pin)
+    log(request, "Ended the pin.", number, Override)
     try:
         messages.success(request, f"The pin was ended: {_news(None, _read_again(number))}.")
-    except (AirtableError, StoreUnavailable) as error:
+    except (AirtableError, CacheUnavailable) as error:
         messages.warning(
             request, f"The pin was ended; until Airtable answers, callers hear it: {error}"
         )
@@ -179,7 +179,7 @@ def end_pin(request: HttpRequest) -> HttpResponse:
 
 
 def _read_again(number: str) -> Entry:
-    """Raises AirtableError and StoreUnavailable."""
+    """Raises AirtableError and CacheUnavailable."""
     [entry] = asked_for([number])
     if settings.REDIS_URL:
         CALLS.write([entry], announce_unchanged=True)
@@ -202,14 +202,14 @@ def _running() -> Run | None:
     """Who can't be asked does not keep anybody from starting: the command itself knows."""
     try:
         return background_process.who_runs()
-    except (StoreUnavailable, DatabaseError):
+    except (CacheUnavailable, DatabaseError):
         return None
 
 
-def _offer(good_set: LastGoodSet) -> str:
+def _offer(snapshot: Snapshot) -> str:
     return (
-        f"Callers will be told what run {good_set.run_id} published: {good_set.numbers:,} numbers, "
-        f"as of {good_set.run.started_at:%Y-%m-%d %H:%M} UTC."
+        f"Callers will be told what run {snapshot.run_id} published: {snapshot.numbers:,} numbers, "
+        f"as of {snapshot.run.started_at:%Y-%m-%d %H:%M} UTC."
     )
 
 

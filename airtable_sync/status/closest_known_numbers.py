@@ -11,7 +11,7 @@ _found: dict[str, str | None] = {}
 _sequence = -1
 
 
-def nearest_known(numbers: Iterable[str]) -> dict[str, str | None]:
+def closest_known(numbers: Iterable[str]) -> dict[str, str | None]:
     """For those that there was time for. A number that is known by now is its own nearest."""
     global _sequence, _found
     replica = of_this_process()

@@ -7,12 +7,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.lookup.airtable_lookup import is_served
 from airtable_sync.lookup.answerer import Answer
 from airtable_sync.mapping import base_schema
-from airtable_sync.models import Pin
+from airtable_sync.models import Override
 from airtable_sync.status import platform_previews
 from airtable_sync.status.display import record_links
 from airtable_sync.status.display.masking import masked
@@ -38,10 +38,10 @@ class Explanation:
     fresh: bool
     age_seconds: float
     fresh_seconds: float  # from now on
-    life_seconds: float  # for how much longer it may be served
+    lifetime_seconds: float  # for how much longer it may be served
     records: list[record_links.RecordLink]
     answers: list[platform_previews.Shown]
-    pin: Pin | None
+    pin: Override | None
 
     @property
     def known(self) -> bool:
@@ -59,10 +59,10 @@ class Explanation:
 def explain(number: str, *, may_see: bool) -> Explanation:
     entry, where = read(number)
     replica = of_this_process()
-    now, complete_at = replica.now(), replica.complete_at
+    now, confirmed_at = replica.now(), replica.confirmed_at
     variables = entry.config if entry and entry.config is not None else settings.DEFAULT_VARIABLES
     shown = masked(variables, may_see=may_see)
-    age = entry.age_seconds(now, complete_at) if entry else 0.0
+    age = entry.age_seconds(now, confirmed_at) if entry else 0.0
     table_ids = base_schema.table_ids(STATUS)
     left = _left(entry, now, age)
     return Explanation(
@@ -75,7 +75,7 @@ def explain(number: str, *, may_see: bool) -> Explanation:
         fresh=entry is not None and replica.is_fresh(entry),
         age_seconds=age,
         fresh_seconds=left[0],
-        life_seconds=left[1],
+        lifetime_seconds=left[1],
         records=[record_links.link(each, table_ids) for each in (entry.records if entry else ())],
         answers=platform_previews.show(_answer(number, entry, shown)),
         pin=_pin(number),
@@ -87,7 +87,7 @@ def read(number: str) -> tuple[Entry | None, str]:
     if settings.REDIS_URL:
         try:
             return _unless_dropped(STATUS.read(number)), "Redis"
-        except StoreUnavailable:
+        except CacheUnavailable:
             pass
     return _unless_dropped(of_this_process().get(number)), "this process's memory"
 
@@ -100,10 +100,10 @@ def _left(entry: Entry | None, now: int, age: float) -> tuple[float, float]:
     """For how much longer it is fresh, and may be served (s)."""
     if entry is None:
         return 0.0, 0.0
-    if entry.held_until:
-        fresh = max(0.0, (entry.held_until - now) / 1000)
-        return fresh, fresh + replace(entry, held_until=0).life_seconds
-    return max(0.0, entry.fresh_seconds - age), max(0.0, entry.life_seconds - age)
+    if entry.override_until:
+        fresh = max(0.0, (entry.override_until - now) / 1000)
+        return fresh, fresh + replace(entry, override_until=0).lifetime_seconds
+    return max(0.0, entry.fresh_seconds - age), max(0.0, entry.lifetime_seconds - age)
 
 
 def _answer(number: str, entry: Entry | None, shown: dict[str, str]) -> Answer:
@@ -112,8 +112,8 @@ def _answer(number: str, entry: Entry | None, shown: dict[str, str]) -> Answer:
     return Answer(number, known, shown, own, "memory" if known else "default", {}, entry)
 
 
-def _pin(number: str) -> Pin | None:
+def _pin(number: str) -> Override | None:
     try:
-        return Pin.objects.filter(number=number, ends_at__gt=timezone.now()).first()
+        return Override.objects.filter(number=number, ends_at__gt=timezone.now()).first()
     except DatabaseError:
         return None

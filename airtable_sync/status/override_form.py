@@ -19,7 +19,7 @@ HOURS = {
 }
 
 
-class PinForm(forms.Form):
+class OverrideForm(forms.Form):
     reason = forms.CharField(max_length=300, help_text="Shown beside the pin.")
     hours = forms.ChoiceField(choices=list(HOURS.items()), initial="24", label="Ends in")
     more = forms.CharField(

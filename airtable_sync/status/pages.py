@@ -11,11 +11,11 @@ from django.utils.timezone import is_naive, make_aware
 from django.views.decorators.http import require_GET
 
 from airtable_sync.airtable import quota
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.mapping import base_schema
 from airtable_sync.mapping.phone_numbers import e164
 from airtable_sync.mapping.schema import current
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import Run, Snapshot
 from airtable_sync.monitoring.calls import answer_log
 from airtable_sync.monitoring.metrics.time_series import Span
 from airtable_sync.status import closest_known_numbers, number_details
@@ -25,7 +25,7 @@ from airtable_sync.status.display.refresh_progress import steps
 from airtable_sync.status.health.collect import STATUS, gather
 from airtable_sync.status.health.facts import Facts
 from airtable_sync.status.health.verdict import verdict
-from airtable_sync.status.override_form import PinForm
+from airtable_sync.status.override_form import OverrideForm
 from airtable_sync.status.permissions import allowed, needs
 
 DIFFERENCES_SHOWN = 200
@@ -62,11 +62,11 @@ def status(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Run, pk=pk)
     details, table_ids = found.details, base_schema.table_ids(STATUS)
-    newest = LastGoodSet.objects.defer("content").first()
+    newest = Snapshot.objects.defer("content").first()
     context = {
         **_common(request, f"Run {found.pk}"),
         "run": found,
-        "good_set": LastGoodSet.objects.defer("content").filter(run=found).first(),
+        "snapshot": Snapshot.objects.defer("content").filter(run=found).first(),
         "newest": newest,
         "differences": _differences(request, details)[:DIFFERENCES_SHOWN],
         "not_shown": max(0, found.added + found.changed + found.removed - DIFFERENCES_SHOWN),
@@ -92,7 +92,7 @@ def number(request: HttpRequest) -> HttpResponse:
     if asked:
         may_see = allowed(request)["see_secrets"]
         shown = number_details.explain(asked, may_see=may_see)
-        context |= {"shown": shown, "form": PinForm(shown.variables, may_see=may_see)}
+        context |= {"shown": shown, "form": OverrideForm(shown.variables, may_see=may_see)}
     return render(request, "admin/cache/number.html", context)
 
 
@@ -107,7 +107,7 @@ def answers(request: HttpRequest) -> HttpResponse:
     if not trouble:
         try:
             found = answer_log.search(asked or "", before, ANSWERS_SHOWN, STATUS)
-        except StoreUnavailable as error:
+        except CacheUnavailable as error:
             trouble = f"The log of answers is in Redis, which does not answer: {error}"
     may_see = allowed(request)["see_secrets"]
     rows = [(each, masked(each.variables or {}, may_see=may_see)) for each in found]
@@ -129,7 +129,7 @@ def _common(request: HttpRequest, title: str) -> dict[str, Any]:
 def _unknown(facts: Facts) -> list[tuple[Any, str | None]]:
     """Numbers that were called and are not known, with the nearest known one."""
     called = facts.redis.unknown if facts.redis else []
-    nearest = closest_known_numbers.nearest_known(each.number for each in called)
+    nearest = closest_known_numbers.closest_known(each.number for each in called)
     return [(each, nearest.get(each.number)) for each in called]
 
 

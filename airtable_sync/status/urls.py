@@ -23,6 +23,6 @@ urlpatterns = [
     _page("number/reread/", actions.reread, "reread"),
     _page("number/drop/", actions.drop, "drop"),
     _page("number/pin/", actions.pin, "pin"),
-    _page("number/end-pin/", actions.end_pin, "end_pin"),
+    _page("number/end-pin/", actions.end_override, "end_override"),
     _page("answers/", pages.answers, "answers"),
 ]

@@ -10,7 +10,7 @@ from siftly.server.http import RawHeaders
 
 # From headers, scheme and body of a POST: the headers, as they go over the wire, and the body of an
 # answer that can be given at once; None if it can't. Never raises.
-AtOnce = Callable[[RawHeaders, str, bytes], tuple[bytes, bytes] | None]
+FastAnswer = Callable[[RawHeaders, str, bytes], tuple[bytes, bytes] | None]
 
 LARGEST_BODY = 64 * 1024
 LARGEST_AT_ONCE = 8 * 1024  # no real call is larger; what is refused is looked at twice
@@ -93,8 +93,8 @@ class Protocol(GuardedProtocol):
     ASGI, with a task, messages there and back and a timer, costs a hit more than all else it does;
     whatever is not quite plain goes that way (docs/decisions.md)."""
 
-    _at_once: Mapping[bytes, AtOnce] = {}
-    _ask: AtOnce | None = None  # of the request that is coming in
+    _at_once: Mapping[bytes, FastAnswer] = {}
+    _ask: FastAnswer | None = None  # of the request that is coming in
     _gathered = b""  # mostly comes in one piece
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

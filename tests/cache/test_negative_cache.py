@@ -26,9 +26,9 @@ def test_a_number_is_remembered_for_as_long_as_set_by_a_tenth_more_or_less(
     from django.test import override_settings
 
     with override_settings(CACHE_NEGATIVE_SECONDS=seconds):
-        entry = Entry(f"+{digits}", None, asked_at := 1_700_000_000_000, "lookup")
-        assert entry.is_fresh(asked_at + int(seconds * 0.9 * 1000) - 1)
-        assert not entry.is_fresh(asked_at + int(seconds * 1.1 * 1000) + 1)
+        entry = Entry(f"+{digits}", None, read_at := 1_700_000_000_000, "lookup")
+        assert entry.is_fresh(read_at + int(seconds * 0.9 * 1000) - 1)
+        assert not entry.is_fresh(read_at + int(seconds * 1.1 * 1000) + 1)
 
 
 def test_numbers_asked_for_at_one_moment_do_not_expire_at_one_moment(
@@ -40,8 +40,8 @@ def test_numbers_asked_for_at_one_moment_do_not_expire_at_one_moment(
         await asyncio.gather(*(answer(number, 9) for number in NUMBERS))
 
     asyncio.run(all_at_once())
-    asked_at = {of_this_process().get(number).asked_at for number in NUMBERS}  # type: ignore[union-attr]
-    assert len(asked_at) <= 3  # a few lookups brought them all
+    read_at = {of_this_process().get(number).read_at for number in NUMBERS}  # type: ignore[union-attr]
+    assert len(read_at) <= 3  # a few lookups brought them all
     expiring = Counter(_expires_after(number) for number in NUMBERS)
     assert len(expiring) > 10
     assert max(expiring.values()) < len(NUMBERS) / 4
@@ -54,7 +54,7 @@ def _expires_after(number: str) -> int:
     entry = of_this_process().get(number)
     assert entry
     return next(
-        second for second in range(1, 120) if not entry.is_fresh(entry.asked_at + second * 1000)
+        second for second in range(1, 120) if not entry.is_fresh(entry.read_at + second * 1000)
     )
 
 
@@ -62,8 +62,8 @@ def test_after_a_minute_some_are_asked_for_again_and_some_are_not(
     fake_redis: str, flat_airtable: Sandbox, settings: Any
 ) -> None:
     settings.CACHE_NEGATIVE_SECONDS = 60
-    asked_at = int((time.time() - 60) * 1000)
-    entries = [Entry(number, None, asked_at, "lookup") for number in NUMBERS]
+    read_at = int((time.time() - 60) * 1000)
+    entries = [Entry(number, None, read_at, "lookup") for number in NUMBERS]
     first = min(entries, key=lambda each: each.fresh_seconds)
     last = max(entries, key=lambda each: each.fresh_seconds)
     CALLS.write([first, last], announce_unchanged=True)

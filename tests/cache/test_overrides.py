@@ -14,7 +14,7 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import CALLS, PATIENT, REPLICA
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.snapshot_fallback import Follower
-from airtable_sync.models import Pin
+from airtable_sync.models import Override
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import counts, refresh, run
@@ -25,7 +25,7 @@ PINNED = {**JOHN, "account_type": "pinned"}
 WRONG = {**JOHN, "customer_name": "All wrong"}
 
 
-def pin(number: str = NUMBER, seconds: float = 3600) -> Pin:
+def pin(number: str = NUMBER, seconds: float = 3600) -> Override:
     before = Entry(number, JOHN, 0, "refresh", {"preferred_agent_id": "agent_1"}, ("client/rec1",))
     why = ("Airtable is being cleaned up", timezone.now() + timedelta(seconds=seconds))
     made, _ = overrides.pin(before, PINNED, why, "ada")
@@ -89,7 +89,7 @@ def test_when_it_has_ended_the_next_reading_replaces_it(
     refresh()
     pin(seconds=0.3)
     copy = replica()
-    copy.complete_at = PATIENT.now() + 60_000  # a reading of all of Airtable does not confirm it
+    copy.confirmed_at = PATIENT.now() + 60_000  # a reading of all of Airtable does not confirm it
     held = copy.get(NUMBER)
     assert held
     assert copy.is_fresh(held)
@@ -114,7 +114,7 @@ def test_replicas_hear_of_it_and_of_its_end(valkey: ValkeyServer, airtable: Sand
     held = copy.get(NUMBER)
     assert held
     assert held.config == JOHN
-    assert Pin.objects.count() == 0
+    assert Override.objects.count() == 0
 
 
 def test_a_replica_gives_it_back_to_an_emptied_redis(
@@ -142,7 +142,7 @@ def test_a_refresh_brings_it_back_from_the_database(
         client.flushall()
     refresh("--full")
     assert cached().config == PINNED
-    assert cached().held_until == int(Pin.objects.get().ends_at.timestamp() * 1000)
+    assert cached().override_until == int(Override.objects.get().ends_at.timestamp() * 1000)
 
 
 def test_also_when_airtable_is_away(valkey: ValkeyServer, airtable: Sandbox) -> None:
@@ -175,7 +175,7 @@ def test_it_lives_in_redis_as_long_as_it_holds(valkey: ValkeyServer, airtable: S
 
 def test_pins_do_not_hide_that_a_number_is_missing(valkey: ValkeyServer, airtable: Sandbox) -> None:
     refresh()
-    PATIENT.remember("feed_in_step_until", PATIENT.now() + 60_000)
+    PATIENT.remember("change_feed_in_sync_until", PATIENT.now() + 60_000)
     assert replica().knows_all()
     pin("+32460111222")
     overrides.drop(NUMBER)
@@ -209,4 +209,4 @@ def test_a_second_pin_takes_the_place_of_the_first(valkey: ValkeyServer) -> None
     why = ("Another reason", datetime.now(UTC) + timedelta(hours=1))
     overrides.pin(before, WRONG, why, "ben")
     assert cached().config == WRONG
-    assert Pin.objects.get().made_by == "ben"
+    assert Override.objects.get().made_by == "ben"

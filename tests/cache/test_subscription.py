@@ -27,9 +27,9 @@ NUMBER = "+32460234291"
 
 def write(name: str) -> None:
     circuit_breakers.REDIS.reset()
-    asked_at = int(time.time() * 1000)
+    read_at = int(time.time() * 1000)
     CALLS.write(
-        [Entry(NUMBER, {"customer_name": name}, asked_at, "change")], announce_unchanged=False
+        [Entry(NUMBER, {"customer_name": name}, read_at, "change")], announce_unchanged=False
     )
 
 
@@ -118,11 +118,11 @@ def test_a_frozen_redis_is_noticed_and_served_without(
     process = valkey._process
     process.send_signal(signal.SIGSTOP)
     try:
-        eventually(lambda: not replica.in_step, 5)
+        eventually(lambda: not replica.in_sync, 5)
         assert has(replica, "John")()
     finally:
         process.send_signal(signal.SIGCONT)
-    eventually(lambda: replica.in_step, 5)
+    eventually(lambda: replica.in_sync, 5)
 
 
 def test_scenario_13_a_subscription_that_dies_silently_is_coherent_3_s_after_its_return(
@@ -137,7 +137,7 @@ def test_scenario_13_a_subscription_that_dies_silently_is_coherent_3_s_after_its
         eventually(has(replica, "before"), 2)
         proxy.swallowing = True
         write("meanwhile")
-        eventually(lambda: not replica.in_step, 5)
+        eventually(lambda: not replica.in_sync, 5)
         assert has(replica, "before")()
         proxy.swallowing = False
         assert eventually(has(replica, "meanwhile"), 10) < 3
@@ -152,7 +152,7 @@ def test_scenario_18_a_redis_that_restarts_empty_is_filled_again(settings: Any) 
         write("John")
         eventually(has(replica, "John"), 2)
         first.terminate()
-        eventually(lambda: not replica.in_step, 5)
+        eventually(lambda: not replica.in_sync, 5)
         assert has(replica, "John")()
         second = start_valkey(port)
         try:
@@ -189,7 +189,7 @@ def test_while_nothing_changes_no_entry_is_read(replica: Replica, valkey: Valkey
         time.sleep(2)
         after = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
         assert after == before
-        assert replica.in_step
+        assert replica.in_sync
 
 
 def test_nonsense_on_the_channel_harms_nobody(replica: Replica, valkey: ValkeyServer) -> None:
@@ -217,7 +217,7 @@ def test_an_unforeseen_error_does_not_end_the_thread(
     with monkeypatch.context() as patch:
         patch.setattr(Replica, "sync", lambda _: 1 / 0)
         write("John")
-        eventually(lambda: not replica.in_step, 3)
+        eventually(lambda: not replica.in_sync, 3)
     eventually(has(replica, "John"), 5)
 
 
@@ -231,7 +231,7 @@ def test_a_full_redis_that_does_not_take_an_entry_back_leaves_the_replica_in_ste
         newer = Entry(NUMBER, {"customer_name": "new"}, int(time.time() * 1000) + 1, "lookup")
         replica.keep(newer, saved=False)
         replica.sync()
-        assert replica.in_step
+        assert replica.in_sync
         client.config_set("maxmemory", "0")
         replica.sync()
     assert CALLS.read(NUMBER) == newer

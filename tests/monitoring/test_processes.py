@@ -16,10 +16,10 @@ pytestmark = pytest.mark.usefixtures("valkey")
 
 
 def test_a_process_says_who_and_how_it_is() -> None:
-    of_this_process().in_step = True
+    of_this_process().in_sync = True
     Flusher().flush()
     (found,) = living()
-    assert (found.in_step, found.complete, found.entries, found.bytes) == (True, False, 0, 0)
+    assert (found.in_sync, found.complete, found.entries, found.bytes) == (True, False, 0, 0)
     assert found.breakers == {"redis": "closed", "airtable": "closed"}
     assert abs(found.heard_at.timestamp() - time.time()) < 10
     assert abs(found.started_at.timestamp() - time.time()) < 10
@@ -34,7 +34,7 @@ def test_a_change_of_state_is_told_at_once_and_no_change_after_a_minute(
     assert beat.parcel(), "it is told again until it arrived"
     beat.arrived()
     assert beat.parcel() is None
-    of_this_process().in_step = True
+    of_this_process().in_sync = True
     assert beat.parcel()
     beat.arrived()
     circuit_breakers.REDIS.force_open()

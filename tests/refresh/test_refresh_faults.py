@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.client import Patience
+from airtable_sync.airtable.client import RequestLimits
 from airtable_sync.management.commands import refresh_airtable_cache
 from sandbox.airtable.bases import Base
 from sandbox.airtable.faults import Fault
@@ -29,8 +29,8 @@ TRIES = 3
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Patience(1.0, 1.5, 3.0, (0.01, 0.01), 0.15, 5.0, is_call=False)
-    monkeypatch.setattr(refresh_airtable_cache, "FOR_A_REFRESH", quick)
+    quick = RequestLimits(1.0, 1.5, 3.0, (0.01, 0.01), 0.15, 5.0, is_call=False)
+    monkeypatch.setattr(refresh_airtable_cache, "REFRESH_LIMITS", quick)
     monkeypatch.setattr(rate_limiter, "LOCKOUT_SECONDS", 0.1)
 
 

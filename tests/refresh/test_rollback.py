@@ -10,7 +10,7 @@ from airtable_sync.cache import snapshots
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import CALLS, REPLICA
 from airtable_sync.cache.replica import Replica
-from airtable_sync.models import LastGoodSet, Run
+from airtable_sync.models import Run, Snapshot
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id
 from tests.support.cast import JOHN, NUMBER
@@ -82,7 +82,7 @@ def test_any_of_the_newest_ten_sets_can_be_gone_back_to(shared: str, airtable: S
     for index in range(10):
         rename_john(airtable, "All wrong" if index % 2 == 0 else "Worse")
         refresh()
-    assert LastGoodSet.objects.count() == 10
+    assert Snapshot.objects.count() == 10
     report = refresh("--rollback", str(first))
     assert report["exit"] == 1
     assert "There is no such set to go back to. Runs with a set: " in report["error"]

@@ -1,5 +1,5 @@
 """How long a request may take to arrive, and how large its head may be: the server's own protocol,
-on a socket, with less patience."""
+on a socket, with less limits."""
 
 import asyncio
 import contextlib

@@ -42,10 +42,10 @@ import io
 import time
 from django.core.management import call_command
 from airtable_sync import budget, pins
-from airtable_sync.models import Pin
+from airtable_sync.models import Override
 from airtable_sync.telemetry import unknown
 
-for each in Pin.objects.all():
+for each in Override.objects.all():
     pins.end(each.number)
 for each in unknown.called():
     unknown.erase(each.number)
@@ -451,7 +451,7 @@ def test_the_stock_admin_works_under_the_policy(browser: Browser, looked_at: Sit
             "",
             "airtable_sync/run/",
             "airtable_sync/run/1/change/",
-            "airtable_sync/lastgoodset/",
+            "airtable_sync/snapshot/",
             "airtable_sync/pin/",
             "auth/user/",
             "auth/user/2/change/",

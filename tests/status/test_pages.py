@@ -20,7 +20,7 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import CALLS
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.lookup import answerer
-from airtable_sync.models import LastGoodSet, Pin, Run
+from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.refresh import background_process
 from airtable_sync.status.display.masking import MASK
 from airtable_sync.status.health import collect
@@ -76,7 +76,7 @@ ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "can_roll_back": ("runs/{run}/roll-back/", {}),
     "can_reread": ("number/reread/", {"q": NUMBER}),
     "can_drop": ("number/drop/", {"q": NUMBER}),
-    "can_pin": ("number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"}),
+    "can_override": ("number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"}),
 }
 
 
@@ -123,7 +123,7 @@ def test_a_refresh_is_started_in_a_process_of_its_own(
 def test_while_one_runs_no_second_is_started(
     valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
 ) -> None:
-    CALLS.add("refresh_lease", "token", 60)
+    CALLS.add("refresh_lock_taken", "token", 60)
     Run.objects.create(started_at=timezone.now(), by="cron", user="ben")
     said = admin.post(f"{PAGE}refresh/", follow=True).content.decode()
     assert "A refresh is running already: ben started it" in said
@@ -145,12 +145,12 @@ def test_a_pin_by_who_may_not_see_secrets_keeps_them(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     CALLS.write([Entry(NUMBER, SECRET, CALLS.now(), "lookup")], announce_unchanged=True)
-    client = client_of("view_run", "can_pin")
+    client = client_of("view_run", "can_override")
     assert "hush" not in text_of(client, ONE)
     data = {f"variable:{name}": value for name, value in JOHN.items()}
     data |= {"q": NUMBER, "reason": "why", "hours": "4", "more": "mood = sunny"}
     client.post(f"{PAGE}number/pin/", data)
-    assert Pin.objects.get().variables == {**SECRET, "mood": "sunny"}
+    assert Override.objects.get().variables == {**SECRET, "mood": "sunny"}
 
 
 @pytest.mark.parametrize("data", [{"reason": ""}, {"hours": "5"}, {"more": "no equals sign"}])
@@ -160,7 +160,7 @@ def test_a_pin_without_reason_or_end_is_refused(
     refresh()
     sent = {"q": NUMBER, "reason": "why", "hours": "4", **data}
     assert admin.post(f"{PAGE}number/pin/", sent).status_code == 422
-    assert Pin.objects.count() == 0
+    assert Override.objects.count() == 0
 
 
 def test_a_runs_secrets_are_masked_too(valkey: ValkeyServer) -> None:
@@ -264,9 +264,9 @@ def _fill(numbers: int, runs: int) -> None:
         )
         for place in range(runs)
     )
-    LastGoodSet.objects.all().delete()
-    kept = {"asked_at": now, "confirmed_at": now, "numbers": numbers, "content": b"x" * 9999}
-    LastGoodSet.objects.bulk_create(LastGoodSet(run=run, **kept) for run in Run.objects.all()[:10])
+    Snapshot.objects.all().delete()
+    kept = {"read_at": now, "confirmed_at": now, "numbers": numbers, "content": b"x" * 9999}
+    Snapshot.objects.bulk_create(Snapshot(run=run, **kept) for run in Run.objects.all()[:10])
 
 
 def _commands(valkey: ValkeyServer) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airtable_sync.airtable import rate_limiter
-from airtable_sync.models import ChangeFeed, LastGoodSet, Pin, Run
+from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.processes import Process
@@ -29,7 +29,7 @@ def run(status: str = "published", sentence: str = "", ago: timedelta | None = N
 
 def process(**different: Any) -> Process:
     fields = {"version": "", "started_at": READ, "heard_at": NOW, "entries": 1050, "bytes": 9}
-    fields |= {"complete": True, "in_step": True, "breakers": CLOSED}
+    fields |= {"complete": True, "in_sync": True, "breakers": CLOSED}
     return Process(**{"id": "a", "host": "web-1", "pid": 7, **fields, **different})
 
 
@@ -39,7 +39,7 @@ def redis(**different: Any) -> RedisFacts:
         month=rate_limiter.Month("2026-11", 10, 20),
         indexed=1050,
         numbers=1050,
-        complete_at=READ.timestamp(),
+        confirmed_at=READ.timestamp(),
         unknown=0,
         processes=[process()],
         runs={},
@@ -53,19 +53,19 @@ def redis(**different: Any) -> RedisFacts:
         memory_bytes=1,
         max_memory_bytes=0,
         held=False,
-        refresh_lease=False,
-        drained_at=int(NOW.timestamp() * 1000),
+        refresh_lock_taken=False,
+        feed_read_at=int(NOW.timestamp() * 1000),
         blocked_by="",
         blocked_seconds=0.0,
     )
-    of_state = ("complete_at", "month", "numbers", "processes")
+    of_state = ("confirmed_at", "month", "numbers", "processes")
     inner = {name: value for name, value in different.items() if name in of_state}
     outer = {name: value for name, value in different.items() if name not in inner}
     return replace(facts, state=replace(state, **inner), **outer)
 
 
 def database(**different: Any) -> DatabaseFacts:
-    kept = LastGoodSet(pk=1, numbers=1050, confirmed_at=int(READ.timestamp() * 1000))
+    kept = Snapshot(pk=1, numbers=1050, confirmed_at=int(READ.timestamp() * 1000))
     facts = DatabaseFacts(
         runs=[run()],
         sets={7: kept},
@@ -103,7 +103,7 @@ def test_all_is_well() -> None:
 def test_with_the_change_feed_it_tells_how_fast_edits_are_live() -> None:
     counts = Counts()
     for _ in range(10):
-        counts.feed_lag.observe(0.9)
+        counts.propagation.observe(0.9)
     setup = replace(WELL.setup, changes="push", poll_seconds=300.0)
     assert "edits are live in about 1 s" in of(setup=setup).sentence
     assert "edits are live in about 750 ms" in of(setup=setup, redis=redis(hour=counts)).sentence
@@ -120,7 +120,7 @@ FAILED_CALLS = Counts()
 FAILED_CALLS.failed["airtable"] = 3
 CALLED_IN_VAIN = [UnknownNumber("+32460111111", 12, NOW), UnknownNumber("+32460222222", 2, NOW)]
 UNFIT = "the mapping does not fit the base: customers has no field to_number."
-LATE = redis(drained_at=int(NOW.timestamp() * 1000) - 2_000_000)
+LATE = redis(feed_read_at=int(NOW.timestamp() * 1000) - 2_000_000)
 
 SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no platform": (
@@ -214,7 +214,7 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "nothing was ever read": (
         {
-            "redis": redis(complete_at=0.0, numbers=None),
+            "redis": redis(confirmed_at=0.0, numbers=None),
             "here": Here(breakers=CLOSED),
             "database": database(runs=[], sets={}),
         },
@@ -224,8 +224,8 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "served stale": (
         {
-            "redis": redis(complete_at=HOURS_AGO.timestamp()),
-            "here": replace(WELL.here, complete_at=0),
+            "redis": redis(confirmed_at=HOURS_AGO.timestamp()),
+            "here": replace(WELL.here, confirmed_at=0),
         },
         "attention",
         "No refresh has succeeded for 7 hours: answers are served stale, and end in 20 hours.",
@@ -233,8 +233,8 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "too old": (
         {
-            "redis": redis(complete_at=(NOW - timedelta(days=3)).timestamp()),
-            "here": replace(WELL.here, complete_at=0),
+            "redis": redis(confirmed_at=(NOW - timedelta(days=3)).timestamp()),
+            "here": replace(WELL.here, confirmed_at=0),
         },
         "bad",
         "What is cached is 3 days old: too old to be served.",
@@ -253,7 +253,7 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "Release",
     ),
     "a replica out of step": (
-        {"redis": redis(processes=[process(), process(in_step=False, pid=8)])},
+        {"redis": redis(processes=[process(), process(in_sync=False, pid=8)])},
         "attention",
         "1 of 2 processes out of step with Redis: web-1 (8).",
         "restart",
@@ -311,7 +311,7 @@ def test_the_gravest_comes_first_and_nothing_is_left_out() -> None:
 
 
 def test_a_pin_is_told_and_is_no_trouble() -> None:
-    pins = [Pin(number="+32460234291", ends_at=NOW + timedelta(hours=4))]
+    pins = [Override(number="+32460234291", ends_at=NOW + timedelta(hours=4))]
     said = of(database=database(pins=pins))
     assert said.level == "well"
     (note,) = said.others
@@ -331,7 +331,7 @@ def test_a_refresh_that_runs_is_no_trouble() -> None:
     facts = replace(
         WELL,
         here=replace(WELL.here, known=3),
-        redis=redis(refresh_lease=True),
+        redis=redis(refresh_lock_taken=True),
         database=database(runs=running),
     )
     assert verdict(facts).level == "well"

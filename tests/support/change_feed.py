@@ -1,6 +1,6 @@
 """A base whose change feed is followed in this process, and what calls would be told."""
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.cache.redis_store import PATIENT, REPLICA
 from airtable_sync.cache.replica import Replica
 from airtable_sync.changes.apply import Feed
@@ -12,7 +12,7 @@ class Followed:
 
     def __init__(self) -> None:
         self.replica = Replica(REPLICA)
-        self.feed = Feed(PATIENT, self.replica, Airtable(FOR_A_REFRESH))
+        self.feed = Feed(PATIENT, self.replica, Airtable(REFRESH_LIMITS))
         self.drain()
 
     def drain(self) -> dict[str, int]:

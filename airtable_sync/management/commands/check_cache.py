@@ -13,16 +13,16 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable, Schema
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable, Schema
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache import snapshots
-from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
 from airtable_sync.mapping import base_schema
 from airtable_sync.mapping.schema import MappingError, current
 
 EXPIRES_IN_SECONDS = 0.05
 # One try each: somebody is watching.
-IMPATIENT = replace(FOR_A_REFRESH, pauses=(), budget_seconds=30.0, is_call=True)
+IMPATIENT = replace(REFRESH_LIMITS, pauses=(), budget_seconds=30.0, is_call=True)
 
 
 class Failed(Exception):
@@ -74,7 +74,7 @@ def _run(check: str, run: Callable[[], str]) -> Result:
     started = time.perf_counter()
     try:
         ok, detail = True, run()
-    except (Failed, AirtableError, MappingError, StoreUnavailable) as error:
+    except (Failed, AirtableError, MappingError, CacheUnavailable) as error:
         ok, detail = False, str(error)
     return Result(check, ok, (time.perf_counter() - started) * 1000, detail)
 
@@ -140,7 +140,7 @@ def _airtable_checks() -> list[Check]:
 def _spent() -> str:
     try:
         month = rate_limiter.month()
-    except StoreUnavailable:
+    except CacheUnavailable:
         return ""
     return f"; {month.requests} requests in {month.month}, {month.forecast} at this rate by its end"
 

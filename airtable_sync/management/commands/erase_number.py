@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.mapping.phone_numbers import e164
 from airtable_sync.mapping.schema import MappingError, current
 from airtable_sync.privacy.erasure import places
@@ -31,7 +31,7 @@ class Command(BaseCommand):
                 found = place.count(number)
                 if not options["dry_run"]:
                     place.erase(number)
-            except (StoreUnavailable, DatabaseError) as error:
+            except (CacheUnavailable, DatabaseError) as error:
                 unreached.append(f"{place.name}: {error}")
             else:
                 self.stdout.write(f"{place.name + ':':<18}{found}")

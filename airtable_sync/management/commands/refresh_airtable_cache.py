@@ -13,18 +13,18 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable import quota
 from airtable_sync.airtable.base_reader import PUBLISHING
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.publish_target import shared_copy
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.publish_target import publish_target
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
 from airtable_sync.monitoring.health_rules import HELD
 from airtable_sync.refresh import cron_monitor, history, progress_display, rollback
-from airtable_sync.refresh.lock import Busy
+from airtable_sync.refresh.lock import RefreshInProgress
 from airtable_sync.refresh.refresh import Options, refresh
 from airtable_sync.refresh.report import Report
-from airtable_sync.refresh.validation import Refused
+from airtable_sync.refresh.validation import RefreshRejected
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         self.as_json = options["json"]
-        self.airtable = Airtable(FOR_A_REFRESH)
+        self.airtable = Airtable(REFRESH_LIMITS)
         who = options["by"] or (Run.By.COMMAND if sys.stdin.isatty() else Run.By.CRON)
         if options["rollback"] is not None:
             run_id = options["rollback"] or None
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             self._do(lambda: self._refresh(who, options))
 
     def _refresh(self, who: str, options: dict[str, Any]) -> Report:
-        if options["release"] and not rollback.release(shared_copy()):
+        if options["release"] and not rollback.release(publish_target()):
             logger.info("No rollback was held.")
         chosen = Options(
             force=options["force"],
@@ -91,11 +91,11 @@ class Command(BaseCommand):
     def _do(self, work: Callable[[], Report]) -> None:
         try:
             report = work()
-        except Busy as error:
+        except RefreshInProgress as error:
             self.stdout.write(_as_json(Report("busy")) if self.as_json else str(error))
-        except Refused as error:
+        except RefreshRejected as error:
             self._fail(Report("refused"), f"{error} To publish all the same: --force.", REFUSED)
-        except (AirtableError, StoreUnavailable, MappingError) as error:
+        except (AirtableError, CacheUnavailable, MappingError) as error:
             self._fail(Report("failed"), str(error), FAILED)
         except rollback.NoSuchSet as error:
             self._fail(Report("failed"), str(error), FAILED)

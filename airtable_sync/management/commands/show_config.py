@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache import snapshots
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
 from airtable_sync.lookup.airtable_lookup import is_served, look_up
 from airtable_sync.mapping.phone_numbers import e164
 from airtable_sync.mapping.schema import MappingError, current
@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             shown = _every_config() if options["all"] else _explanation(options["number"])
-        except (StoreUnavailable, AirtableError, MappingError) as error:
+        except (CacheUnavailable, AirtableError, MappingError) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database: {error}") from error
@@ -75,13 +75,13 @@ def _cached(number: str) -> Entry | None:
         return next((e for e in snapshots.newest_entries() if e.number == number), None)
     try:
         return PATIENT.read(number)
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         logger.warning("The cache can't be read; Airtable is asked instead: %s", error)
         return None
 
 
 def _from_airtable(number: str) -> Entry:
-    return look_up([number], Airtable(FOR_A_REFRESH))[number]
+    return look_up([number], Airtable(REFRESH_LIMITS))[number]
 
 
 def _explained(entry: Entry, source: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _explained(entry: Entry, source: str) -> dict[str, Any]:
         "read_by": entry.by,
         "age_seconds": round(age),
         "fresh_for_seconds": max(0, round(entry.fresh_seconds - age)),
-        "time_to_live_seconds": max(0, round(entry.life_seconds - age)),
+        "time_to_live_seconds": max(0, round(entry.lifetime_seconds - age)),
         "records": list(entry.records),
         "warnings": list(entry.warnings),
     }

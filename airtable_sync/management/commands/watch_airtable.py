@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync.airtable.client import FOR_A_REFRESH, Airtable
+from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError, NotFound
-from airtable_sync.cache.redis_store import PATIENT, StoreUnavailable
+from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
 from airtable_sync.changes import shared_state
 from airtable_sync.changes.subscription import Hook, ping_url
 from airtable_sync.models import ChangeFeed
-from airtable_sync.refresh.lock import Busy
+from airtable_sync.refresh.lock import RefreshInProgress
 
 
 class Command(BaseCommand):
@@ -29,10 +29,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        self.hook = Hook(PATIENT, Airtable(FOR_A_REFRESH))
+        self.hook = Hook(PATIENT, Airtable(REFRESH_LIMITS))
         try:
             getattr(self, options["what"])(ChangeFeed.of_this_base())
-        except (AirtableError, StoreUnavailable, Busy) as error:
+        except (AirtableError, CacheUnavailable, RefreshInProgress) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database: {error}") from error
@@ -74,7 +74,7 @@ class Command(BaseCommand):
                 self.hook.hooks.delete(state.hook)
             except NotFound:
                 self.stdout.write("Airtable did not know it any more.")
-        state.change(hook="", secret="", stopped=True, troubled_at=timezone.now())
+        state.change(hook="", secret="", stopped=True, last_error_at=timezone.now())
         self.stdout.write("No hook is left. Without one, changes are live after the next refresh.")
 
     def _exists(self, state: ChangeFeed) -> bool:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, IntegrityError, transaction
 
-from airtable_sync.cache.redis_store import TELEMETRY, StoreUnavailable
-from airtable_sync.models import Trouble
+from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable
+from airtable_sync.models import Incident
 from airtable_sync.monitoring.health_rules import Kind
 
 # A trouble is over when nobody has seen it for so long: what comes and goes is told once.
@@ -45,7 +45,7 @@ class Told:
     def _look(self) -> bool:
         """Whether the database is there."""
         try:
-            self._seen = dict(Trouble.objects.values_list("kind", "seen_at"))
+            self._seen = dict(Incident.objects.values_list("kind", "seen_at"))
         except DatabaseError:
             return False
         return True
@@ -56,10 +56,10 @@ class Told:
             if sentence and seen is None:
                 return _create(kind, sentence, now)
             if sentence and seen and now - seen >= SEEN_EVERY:
-                Trouble.objects.filter(kind=kind).update(seen_at=now, sentence=sentence)
+                Incident.objects.filter(kind=kind).update(seen_at=now, sentence=sentence)
             if sentence or seen is None or now - seen < CALM:
                 return False
-            return Trouble.objects.filter(kind=kind, seen_at__lte=now - CALM).delete()[0] == 1
+            return Incident.objects.filter(kind=kind, seen_at__lte=now - CALM).delete()[0] == 1
         except DatabaseError:
             return False  # the next round sees to it
 
@@ -80,7 +80,7 @@ class Told:
 def _create(kind: str, sentence: str, now: datetime) -> bool:
     try:
         with transaction.atomic():
-            Trouble.objects.create(kind=kind, sentence=sentence, began_at=now, seen_at=now)
+            Incident.objects.create(kind=kind, sentence=sentence, began_at=now, seen_at=now)
     except IntegrityError:
         return False
     return True
@@ -90,5 +90,5 @@ def _lease(kind: str, what: str) -> bool:
     try:
         TELEMETRY.drop(f"alert:{kind}:{ENDS if what == BEGINS else BEGINS}")
         return TELEMETRY.add(f"alert:{kind}:{what}", "told", LEASE_SECONDS)
-    except StoreUnavailable:
+    except CacheUnavailable:
         return True

@@ -1,4 +1,4 @@
-"""What is said of each kind of trouble, and when it is over. What is one is for `judgements`."""
+"""What is said of each kind of trouble, and when it is over. What is one is for `health_rules`."""
 
 from collections.abc import Callable
 
@@ -50,7 +50,7 @@ def _quota(known: Known) -> str:
 
 
 def _access(known: Known) -> str:
-    return f"Airtable refuses the token (AIRTABLE_API_KEY): {known.access_refused}"
+    return f"Airtable refuses the token (AIRTABLE_API_KEY): {known.access_denied}"
 
 
 def _away(what: str, seconds: float | None) -> str:

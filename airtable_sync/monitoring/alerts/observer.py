@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.cache.redis_store import TELEMETRY, StoreUnavailable
+from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.changes import polling
 from airtable_sync.models import ChangeFeed, Run
@@ -46,7 +46,7 @@ class Observer:
         if time.monotonic() - self._asked_at >= ASK_REDIS_SECONDS:
             self._asked_at = time.monotonic()
             self._by_redis = None
-            with suppress(StoreUnavailable):
+            with suppress(CacheUnavailable):
                 self._by_redis = _shared()
         return self._by_redis
 
@@ -66,7 +66,7 @@ class Observer:
     def _redis_away(self) -> float | None:
         if not settings.REDIS_URL:
             return None
-        if of_this_process().in_step and flush.of_this_process().arrives:
+        if of_this_process().in_sync and flush.of_this_process().arrives:
             self._redis_away_since = None
             return 0.0
         self._redis_away_since = self._redis_away_since or time.monotonic()
@@ -80,13 +80,13 @@ def _own(up_since: datetime, shared: Shared | None) -> Own:
         has_redis=bool(settings.REDIS_URL),
         plan=settings.AIRTABLE_PLAN or "",
         feed_interval=polling.poll_seconds(shared.month.requests) if follows and shared else None,
-        access_refused=access.refused_here(),
+        access_denied=access.refused_here(),
         quota_used_up=rate_limiter.is_quota_used_up_here(),
     )
 
 
 def _shared() -> Shared:
-    """In two commands. Raises StoreUnavailable."""
+    """In two commands. Raises CacheUnavailable."""
     now = datetime.now(UTC)
     noted, runs = TELEMETRY.ask(
         airtable_status.command(TELEMETRY, now),
@@ -94,10 +94,10 @@ def _shared() -> Shared:
     )
     found = airtable_status.of_reply(noted)
     return Shared(
-        month=rate_limiter.month_of(found.requests, now),
+        month=rate_limiter.monthly_usage(found.requests, now),
         last_run=of_results(refresh_results.of_hash(runs)),
-        drained_at=found.drained_at,
-        access_refused=found.access_refused,
+        feed_read_at=found.feed_read_at,
+        access_denied=found.access_denied,
         quota_used_up=found.quota_used_up,
         held=found.held,
     )
@@ -120,5 +120,5 @@ def _goes_on() -> bool:
         return False
     try:
         return background_process.who_runs() is not None
-    except StoreUnavailable:
+    except CacheUnavailable:
         return False

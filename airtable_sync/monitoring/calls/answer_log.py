@@ -84,7 +84,7 @@ def search(
     store: Store = TELEMETRY,
 ) -> list[LoggedAnswer]:
     """The newest answers, of one called number (E.164) or of all, at or before a moment. Raises
-    StoreUnavailable. It takes eleven commands at most."""
+    CacheUnavailable. It takes eleven commands at most."""
     found: list[tuple[str, list[Any]]] = []
     for member in _members(before, store):
         row = json.loads(member[_DIGEST:])
@@ -101,7 +101,7 @@ def search(
 
 
 def erase(number: str, store: Store = TELEMETRY) -> int:
-    """Forget the answers of a number; how many there were. Raises StoreUnavailable."""
+    """Forget the answers of a number; how many there were. Raises CacheUnavailable."""
     erased = [each for each in _members(None, store) if json.loads(each[_DIGEST:])[2] == number]
     if erased:
         store.run_all([_parcel({}, [], erased)])
@@ -129,7 +129,7 @@ def _parcel(configs: dict[str, str], rows: list[tuple[str, str]], erased: list[s
 def _to_json(each: Answered, name: str) -> str:
     """`name` makes it unlike any other: a set of Redis holds equal ones but once."""
     answer, entry = each.answer, each.answer.entry
-    read = (entry.by, entry.asked_at) if entry else ("", 0)
+    read = (entry.by, entry.read_at) if entry else ("", 0)
     row = (name, each.at, answer.number or "", each.platform, each.call_id, answer.source)
     return json.dumps((*row, int(answer.known), round(each.seconds, 6), *read))
 

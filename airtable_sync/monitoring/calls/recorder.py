@@ -14,7 +14,7 @@ _REPLICA = of_this_process()
 
 class Answered(NamedTuple):
     at: int  # ms, by Redis' clock
-    complete_at: int  # when all of Airtable was asked for last, as of then
+    confirmed_at: int  # when all of Airtable was asked for last, as of then
     answer: Answer
     platform: str
     call_id: str
@@ -41,13 +41,13 @@ def hit(number: str, raw: bytes, platform: str, call_id: str, seconds: float) ->
 
 def next_one() -> Answered:
     """Raises IndexError if none waits."""
-    at, complete_at, answer, platform, call_id, seconds = waiting.popleft()
+    at, confirmed_at, answer, platform, call_id, seconds = waiting.popleft()
     if isinstance(answer, tuple):
         answer = of_memory(*answer)
-    return Answered(at, complete_at, answer, platform, call_id, seconds)
+    return Answered(at, confirmed_at, answer, platform, call_id, seconds)
 
 
 def _keep(answer: Answer | tuple[str, bytes], platform: str, call_id: str, seconds: float) -> None:
     if len(waiting) == HELD:
         counters.counts.events["dropped"] += 1  # by this thread alone
-    waiting.append((_REPLICA.now(), _REPLICA.complete_at, answer, platform, call_id, seconds))
+    waiting.append((_REPLICA.now(), _REPLICA.confirmed_at, answer, platform, call_id, seconds))

@@ -17,7 +17,7 @@ class UnknownNumber:
 
 def called(limit: int = 1000, store: Store = TELEMETRY) -> list[UnknownNumber]:
     """Those called last come first. One that Airtable has by now is among them all the same. Raises
-    StoreUnavailable."""
+    CacheUnavailable."""
     numbers, times = store.ask(
         ("ZREVRANGE", UNKNOWN_CALLED, 0, limit - 1, "WITHSCORES"), ("HGETALL", UNKNOWN_TIMES)
     )
@@ -32,6 +32,6 @@ def called(limit: int = 1000, store: Store = TELEMETRY) -> list[UnknownNumber]:
 
 
 def erase(number: str, store: Store = TELEMETRY) -> None:
-    """Forget that a number was called. Raises StoreUnavailable."""
+    """Forget that a number was called. Raises CacheUnavailable."""
     script = 'redis.call("ZREM", KEYS[1], ARGV[1]) return redis.call("HDEL", KEYS[2], ARGV[1])'
     store.run(script, [UNKNOWN_CALLED, UNKNOWN_TIMES], [number])

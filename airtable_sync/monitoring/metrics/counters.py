@@ -44,10 +44,10 @@ def served(age_seconds: float) -> None:
         counts.age.observe(age_seconds)
 
 
-def edit_live(seconds: float) -> None:
+def edit_propagated(seconds: float) -> None:
     """So long after an edit in Airtable it was what callers are told."""
     with _threads:
-        counts.feed_lag.observe(seconds)
+        counts.propagation.observe(seconds)
 
 
 def run_ended(status: str, seconds: float) -> None:

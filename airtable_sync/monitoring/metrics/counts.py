@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from airtable_sync.monitoring.metrics.histogram import AGE, FEED_LAG, LATENCY, Histogram
+from airtable_sync.monitoring.metrics.histogram import AGE, LATENCY, PROPAGATION, Histogram
 
 # Counts by name, all of them whole numbers that only grow: they can be added and subtracted.
 Tally = dict[str, int]
@@ -30,7 +30,7 @@ class Counts:
     failed: Counter[str] = field(default_factory=Counter)
     tier_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     age: Histogram = field(default_factory=partial(Histogram, AGE))  # of what was served
-    feed_lag: Histogram = field(default_factory=partial(Histogram, FEED_LAG))  # edit to live
+    propagation: Histogram = field(default_factory=partial(Histogram, PROPAGATION))  # edit to live
     runs: Counter[str] = field(default_factory=Counter)  # by status
     run_seconds: float = 0.0
     budget_wait_seconds: float = 0.0
@@ -60,7 +60,7 @@ class Counts:
         for source, histogram in list(self.latency.items()):
             yield from _histogram_rows(f"latency|{source}", histogram, _MICRO)
         yield from _histogram_rows("age", self.age, _MILLI)
-        yield from _histogram_rows("feed_lag", self.feed_lag, _MILLI)
+        yield from _histogram_rows("propagation", self.propagation, _MILLI)
         for kind in ("asked", "failed", "runs", "events"):
             for name, count in list(getattr(self, kind).items()):
                 yield f"{kind}|{name}", count
@@ -86,8 +86,8 @@ def _add(counts: Counts, name: list[str], count: int) -> None:
             _put(counts.latency[source], place, count, _MICRO)
         case ["age", place]:
             _put(counts.age, place, count, _MILLI)
-        case ["feed_lag", place]:
-            _put(counts.feed_lag, place, count, _MILLI)
+        case ["propagation", place]:
+            _put(counts.propagation, place, count, _MILLI)
         case [("asked" | "failed" | "runs" | "events") as kind, what]:
             getattr(counts, kind)[what] += count
         case ["tier_us", tier]:

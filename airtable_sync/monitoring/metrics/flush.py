@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
 
-from airtable_sync.cache.redis_store import TELEMETRY, Store, StoreUnavailable
+from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable, Store
 from airtable_sync.lookup.airtable_lookup import is_served
 from airtable_sync.monitoring.calls.answer_log import ANSWERS_PER_REQUEST, AnswerLog
 from airtable_sync.monitoring.calls.recorder import Answered, waiting
@@ -39,7 +39,7 @@ class Flusher:
         self._one_at_a_time = threading.Lock()
 
     def flush(self) -> None:
-        """Raises StoreUnavailable; what was not told then is told by the next one."""
+        """Raises CacheUnavailable; what was not told then is told by the next one."""
         with self._one_at_a_time:
             for _ in range(1 + self._unsure + len(waiting) // ANSWERS_PER_REQUEST):
                 self._send()
@@ -50,7 +50,7 @@ class Flusher:
         return not self._unsure
 
     def end(self) -> None:
-        """The last flush. Raises StoreUnavailable."""
+        """The last flush. Raises CacheUnavailable."""
         self.flush()
         if self._heartbeat:
             self._store.run_all([self._heartbeat.farewell()])
@@ -72,7 +72,7 @@ class Flusher:
     def _look_at(self, called: Answered) -> None:
         entry = called.answer.entry
         if entry and entry.known:
-            counters.served(entry.age_seconds(called.at, called.complete_at))
+            counters.served(entry.age_seconds(called.at, called.confirmed_at))
         elif _is_unknown(called):
             self._counting.called_unknown(called.answer.number or "", called.at)
 
@@ -127,7 +127,7 @@ def _flush(flusher: Flusher, arrived_before: bool) -> bool:
     """Whether it arrived: an outage is told once, not every 15 s."""
     try:
         flusher.flush()
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         if arrived_before:
             logger.warning("What is counted is kept in memory: %s", error)
         return False
@@ -142,5 +142,5 @@ def _flush(flusher: Flusher, arrived_before: bool) -> bool:
 def _end(flusher: Flusher) -> None:
     try:
         flusher.end()
-    except StoreUnavailable as error:
+    except CacheUnavailable as error:
         logger.warning("What was counted last is lost: %s", error)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 _STEPS = (1, 1.5, 2, 3, 5, 7)
 LATENCY = (*(round(step * 10.0**power, 7) for power in range(-4, 1) for step in _STEPS), 10.0)
 AGE = (1, 10, 60, 300, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400, 97200, 172800)
-FEED_LAG = (0.25, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600)
+PROPAGATION = (0.25, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Histogram:

@@ -32,7 +32,7 @@ class Process:
     entries: int
     bytes: int
     complete: bool  # the replica holds all entries, not only those called for
-    in_step: bool
+    in_sync: bool
     breakers: dict[str, str]  # name -> closed, open or half_open
 
 
@@ -47,7 +47,7 @@ class Heartbeat:
     def parcel(self) -> Parcel | None:
         """Once a minute; earlier if something happened that an operator wants to see."""
         state = asdict(self.process())
-        worth_telling = {name: state[name] for name in ("in_step", "complete", "breakers")}
+        worth_telling = {name: state[name] for name in ("in_sync", "complete", "breakers")}
         if worth_telling == self._told and time.monotonic() < self._told_at + HEARTBEAT_SECONDS:
             return None
         self._telling = worth_telling
@@ -72,7 +72,7 @@ class Heartbeat:
             entries=len(replica),
             bytes=replica.bytes_held,
             complete=replica.complete,
-            in_step=replica.in_step,
+            in_sync=replica.in_sync,
             breakers={
                 each.name: each.state.value
                 for each in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE)
@@ -84,7 +84,7 @@ class Heartbeat:
 
 
 def living(store: Store = TELEMETRY) -> list[Process]:
-    """Raises StoreUnavailable."""
+    """Raises CacheUnavailable."""
     return of_replies(*store.ask(*commands()))
 
 

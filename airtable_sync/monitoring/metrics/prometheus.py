@@ -14,7 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from airtable_sync.cache.redis_store import StoreUnavailable
+from airtable_sync.cache.redis_store import CacheUnavailable
 from airtable_sync.changes import polling
 from airtable_sync.monitoring.metrics import counters, totals
 from airtable_sync.monitoring.metrics.counts import Counts
@@ -46,7 +46,7 @@ class SiftlyCollector(Collector):
             return None
         try:
             return totals.read()
-        except StoreUnavailable as error:
+        except CacheUnavailable as error:
             logger.debug("The metrics are of this process only: %s", error)
             return None
 
@@ -62,7 +62,7 @@ def _of_all(found: State) -> Iterator[Metric]:
     yield from _of_counts("siftly", found.counts)
     yield from _of_processes(found.processes)
     yield from _of_runs(found)
-    month, refused = found.month, bool(found.marks.access_refused)
+    month, refused = found.month, bool(found.marks.access_denied)
     for name, help_text, amount in (
         ("set_numbers", "Numbers in the last reading of all of Airtable.", found.numbers),
         ("set_age_seconds", "Since all of Airtable was read.", found.set_age_seconds),
@@ -73,7 +73,7 @@ def _of_all(found: State) -> Iterator[Metric]:
         ("airtable_month_allowed_requests", "What the plan allows.", found.allowed),
         ("rollback_holds", "Whether a rollback holds refreshes.", found.marks.held),
         ("airtable_quota_used_up", "Whether Airtable says so.", found.marks.quota_used_up),
-        ("airtable_access_refused", "Whether it refuses the token.", refused),
+        ("airtable_access_denied", "Whether it refuses the token.", refused),
     ):
         if amount is not None:
             yield _gauge(f"siftly_{name}", help_text, amount)
@@ -82,7 +82,7 @@ def _of_all(found: State) -> Iterator[Metric]:
 
 
 def _of_the_feed(found: State) -> Iterator[Metric]:
-    read_at = found.marks.drained_at / 1000
+    read_at = found.marks.feed_read_at / 1000
     read = "By when the change feed was read to its end; 0: never."
     yield _gauge("siftly_feed_read_timestamp_seconds", read, read_at)
     between = "Between two readings of it that nobody asked for."
@@ -105,7 +105,7 @@ def _of_counts(prefix: str, counts: Counts) -> Iterator[Metric]:
     yield latency
     for name, histogram, help_text in (
         ("answer_age_seconds", counts.age, "Age of what was served, at that moment."),
-        ("edit_live_seconds", counts.feed_lag, "From an edit in Airtable to its being served."),
+        ("edit_live_seconds", counts.propagation, "From an edit in Airtable to its being served."),
     ):
         family = HistogramMetricFamily(f"{prefix}_{name}", help_text)
         family.add_metric((), _buckets(histogram), histogram.total)
@@ -147,7 +147,7 @@ def _of_processes(processes: list[Process]) -> Iterator[Metric]:
     for name, help_text in (
         ("entries", "Entries a process holds."),
         ("bytes", "Bytes they take."),
-        ("in_step", "Whether they are in step with Redis."),
+        ("in_sync", "Whether they are in step with Redis."),
     ):
         family = GaugeMetricFamily(f"siftly_replica_{name}", help_text, labels=labels)
         for each in processes:

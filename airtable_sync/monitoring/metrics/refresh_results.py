@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from airtable_sync.cache.redis_store import TELEMETRY, Store, StoreUnavailable
+from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable, Store
 from airtable_sync.monitoring.metrics import counters, flush
 from airtable_sync.redis_client.scripts import fields_of
 
@@ -34,13 +34,13 @@ def record(status: str, duration_seconds: float, **figures: int) -> None:
     counters.run_ended(status, duration_seconds)
     result = RunResult(status, duration_seconds, time.time(), **figures)
     script = 'return redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])'
-    with suppress(StoreUnavailable):
+    with suppress(CacheUnavailable):
         TELEMETRY.run(script, [LAST_RUNS], [status, json.dumps(asdict(result))])
         flush.of_this_process().flush()
 
 
 def last(store: Store = TELEMETRY) -> dict[str, RunResult]:
-    """The last run that ended in each status. Raises StoreUnavailable."""
+    """The last run that ended in each status. Raises CacheUnavailable."""
     (hashed,) = store.ask(("HGETALL", LAST_RUNS))
     return of_hash(hashed)
 

@@ -52,7 +52,7 @@ class History:
 
 
 def read(span: Span, store: Store = TELEMETRY, now: float | None = None) -> History:
-    """Takes two commands for an hour or a day, eight for a week. Raises StoreUnavailable."""
+    """Takes two commands for an hour or a day, eight for a week. Raises CacheUnavailable."""
     shape = _SHAPES[span]
     minute = int(time.time() if now is None else now) // 60
     first = (minute // shape.step - shape.points + 1) * shape.step
@@ -71,7 +71,7 @@ def read(span: Span, store: Store = TELEMETRY, now: float | None = None) -> Hist
 
 
 def totals(store: Store = TELEMETRY) -> Counts:
-    """Everything since Redis was set up. Raises StoreUnavailable."""
+    """Everything since Redis was set up. Raises CacheUnavailable."""
     (hashed,) = store.ask(("HGETALL", TOTALS))
     return of_totals(hashed)
 

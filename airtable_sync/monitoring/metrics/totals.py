@@ -28,7 +28,7 @@ class State:
     month: rate_limiter.Month
     indexed: int  # numbers in the index: also those known to be unknown, and removed ones
     numbers: int | None  # in the last reading of all of Airtable
-    complete_at: float  # when all of Airtable was asked for last; 0: never
+    confirmed_at: float  # when all of Airtable was asked for last; 0: never
     unknown: int  # numbers called that nobody knows
     processes: list[Process]
     runs: dict[str, RunResult]  # the last one of each status
@@ -36,7 +36,7 @@ class State:
 
     @property
     def set_age_seconds(self) -> float | None:
-        return time.time() - self.complete_at if self.complete_at else None
+        return time.time() - self.confirmed_at if self.confirmed_at else None
 
     @property
     def allowed(self) -> int | None:
@@ -45,7 +45,7 @@ class State:
 
 
 def read(store: Store = TELEMETRY) -> State:
-    """Raises StoreUnavailable."""
+    """Raises CacheUnavailable."""
     now = datetime.now(UTC)
     totals, noted, indexed, numbers, unknown, last_runs, *heard = store.ask(
         ("HGETALL", TOTALS),
@@ -59,10 +59,10 @@ def read(store: Store = TELEMETRY) -> State:
     found = airtable_status.of_reply(noted)
     return State(
         counts=time_series.of_totals(totals),
-        month=rate_limiter.month_of(found.requests, now),
+        month=rate_limiter.monthly_usage(found.requests, now),
         indexed=indexed,
-        numbers=int(numbers) if found.complete_at else None,
-        complete_at=min(time.time(), found.complete_at / 1000),
+        numbers=int(numbers) if found.confirmed_at else None,
+        confirmed_at=min(time.time(), found.confirmed_at / 1000),
         unknown=unknown,
         processes=processes.of_replies(*heard),
         runs=refresh_results.of_hash(last_runs),

@@ -41,7 +41,7 @@ def failed_lookups(facts: Facts) -> Iterator[Finding]:
 
 
 def refused(facts: Facts) -> Iterator[Finding]:
-    if word := known_of(facts).access_refused:
+    if word := known_of(facts).access_denied:
         sentence = f"Airtable refuses the token (AIRTABLE_API_KEY): {word.rstrip('. ')}."
         step = "Make a new token with the README's scopes, set it, then `manage.py check_cache`."
         yield Finding("attention", sentence, step, "access")
@@ -62,7 +62,7 @@ def quota(facts: Facts) -> Iterator[Finding]:
 def _runs_out(forecast: Forecast, plan: str) -> str:
     if forecast.exceeds:
         return (
-            f"The month's requests to Airtable will not last: {forecast.by_its_end:,} at this "
+            f"The month's requests to Airtable will not last: {forecast.at_month_end:,} at this "
             f"rate, and the {plan} plan allows {forecast.allowed:,}."
         )
     return (
@@ -91,13 +91,15 @@ def feed(facts: Facts) -> Iterator[Finding]:
         yield Finding("attention", f"{sentence}: {live}", step, "feed" if is_behind else None)
         return
     if is_behind:
-        read_at = max(facts.redis.drained_at, read.drained_at) / 1000
+        read_at = max(facts.redis.feed_read_at, read.feed_read_at) / 1000
         since = lasting(facts.at.timestamp() - read_at)
         was = f"not read for {since}" if read_at else "never read"
         step = "Look at the log for “The change feed can't be read”."
         yield Finding("attention", f"The change feed was {was}: {live}", step, "feed")
-    elif read.troubled_at and facts.at - read.troubled_at < timedelta(hours=1) and read.trouble:
-        sentence = f"The change feed had trouble {ago(read.troubled_at, facts.at)}: {read.trouble}"
+    elif read.last_error_at and facts.at - read.last_error_at < timedelta(hours=1) and read.trouble:
+        sentence = (
+            f"The change feed had trouble {ago(read.last_error_at, facts.at)}: {read.trouble}"
+        )
         yield Finding("note", sentence)
 
 

@@ -87,7 +87,7 @@ def numbers(facts: Facts) -> Iterator[Finding]:
 def replicas(facts: Facts) -> Iterator[Finding]:
     processes = facts.redis.state.processes if facts.redis else []
     settled = [each for each in processes if facts.at - each.started_at > STARTING]
-    behind = [each for each in settled if not each.in_step]
+    behind = [each for each in settled if not each.in_sync]
     if behind:
         who = ", ".join(f"{each.host} ({each.pid})" for each in behind[:3])
         there = count(len(processes), "process", "processes")

@@ -12,10 +12,10 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.airtable import access, circuit_breakers, rate_limiter
-from airtable_sync.cache.redis_store import REFRESH_LEASE, Store, StoreUnavailable
+from airtable_sync.cache.redis_store import REFRESH_LOCK, CacheUnavailable, Store
 from airtable_sync.cache.replica import of_this_process
 from airtable_sync.changes import polling
-from airtable_sync.models import ChangeFeed, LastGoodSet, Lease, Pin, Run
+from airtable_sync.models import ChangeFeed, Lease, Override, Run, Snapshot
 from airtable_sync.monitoring.calls import unknown_numbers
 from airtable_sync.monitoring.metrics import counters, time_series, totals
 from airtable_sync.monitoring.metrics.time_series import Span
@@ -59,7 +59,7 @@ def _or_trouble(part: Callable[[], T]) -> tuple[T | None, str]:
         return part(), ""
     except TimeoutError:
         return None, NOT_IN_TIME
-    except (StoreUnavailable, DatabaseError) as error:
+    except (CacheUnavailable, DatabaseError) as error:
         return None, str(error)
 
 
@@ -83,10 +83,10 @@ def _here() -> Here:
         entries=len(replica),
         known=replica.known,
         complete=replica.complete or not settings.REDIS_URL,
-        in_step=replica.in_step,
-        complete_at=replica.complete_at,
+        in_sync=replica.in_sync,
+        confirmed_at=replica.confirmed_at,
         up_since=UP_SINCE,
-        access_refused=access.refused_here(),
+        access_denied=access.refused_here(),
         quota_used_up=rate_limiter.is_quota_used_up_here(),
         breakers={
             each.name: each.state.value
@@ -102,7 +102,7 @@ def _redis(span: Span) -> RedisFacts:
     latency = time.monotonic() - started
     chosen = time_series.read(span, STATUS)
     lease, blocked_for = STATUS.ask(
-        ("EXISTS", REFRESH_LEASE),
+        ("EXISTS", REFRESH_LOCK),
         ("PTTL", rate_limiter.BLOCKED),
     )
     used, limit = STATUS.memory()
@@ -116,23 +116,23 @@ def _redis(span: Span) -> RedisFacts:
         memory_bytes=used,
         max_memory_bytes=limit,
         held=now.marks.held,
-        refresh_lease=lease == 1,
-        drained_at=now.marks.drained_at,
+        refresh_lock_taken=lease == 1,
+        feed_read_at=now.marks.feed_read_at,
         blocked_by=now.marks.blocked_by,
         blocked_seconds=max(0, blocked_for) / 1000,
-        access_refused=now.marks.access_refused,
+        access_denied=now.marks.access_denied,
     )
 
 
 def _database() -> DatabaseFacts:
     newest = list(Run.objects.defer("details")[:RUNS_SHOWN])
-    good_sets = LastGoodSet.objects.defer("content")
+    snapshots = Snapshot.objects.defer("content")
     return DatabaseFacts(
         runs=newest,
-        sets={each.run_id: each for each in good_sets},
+        sets={each.run_id: each for each in snapshots},
         holding=rollback.holding_run(),
-        pins=list(Pin.objects.filter(ends_at__gt=timezone.now())),
+        pins=list(Override.objects.filter(ends_at__gt=timezone.now())),
         feed=ChangeFeed.objects.filter(base=settings.AIRTABLE_BASE_ID or "").first(),
-        lease=Lease.objects.filter(name=REFRESH_LEASE, until__gt=timezone.now()).exists(),
+        lease=Lease.objects.filter(name=REFRESH_LOCK, until__gt=timezone.now()).exists(),
         expected=history.last_records(),
     )

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airtable_sync.airtable.quota import PLANS
-from airtable_sync.models import ChangeFeed, LastGoodSet, Pin, Run
+from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
 from airtable_sync.monitoring.metrics.counts import Counts
-from airtable_sync.monitoring.metrics.histogram import FEED_LAG, Histogram
+from airtable_sync.monitoring.metrics.histogram import PROPAGATION, Histogram
 from airtable_sync.monitoring.metrics.time_series import History
 from airtable_sync.monitoring.metrics.totals import State
 from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS
@@ -35,12 +35,12 @@ class Here:
     entries: int = 0
     known: int = 0
     complete: bool = False
-    in_step: bool = False
-    complete_at: int = 0  # ms
+    in_sync: bool = False
+    confirmed_at: int = 0  # ms
     breakers: dict[str, str] = field(default_factory=dict)  # name -> closed, open or half_open
     counts: Counts = field(default_factory=Counts)  # since it started
     up_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-    access_refused: str = ""  # Airtable's word to this process
+    access_denied: str = ""  # Airtable's word to this process
     quota_used_up: bool = False  # as its host was told
 
 
@@ -56,35 +56,35 @@ class RedisFacts:
     memory_bytes: int
     max_memory_bytes: int  # 0: no limit
     held: bool
-    refresh_lease: bool
-    drained_at: int
+    refresh_lock_taken: bool
+    feed_read_at: int
     blocked_by: str  # why Airtable is not asked: "", RateLimited or QuotaExceeded
     blocked_seconds: float
-    access_refused: str = ""  # Airtable's word to any process
+    access_denied: str = ""  # Airtable's word to any process
 
     @property
     def drained_seconds(self) -> float:
-        return self.drained_at / 1000
+        return self.feed_read_at / 1000
 
 
 @dataclass(frozen=True)
 class DatabaseFacts:
     runs: list[Run]  # newest first
-    sets: dict[int, LastGoodSet]  # by run; without their content
+    sets: dict[int, Snapshot]  # by run; without their content
     holding: Run | None
-    pins: list[Pin]
+    pins: list[Override]
     feed: ChangeFeed | None
     lease: bool  # somebody refreshes, where there is no Redis to say so
     expected: dict[str, int]  # records a table, the last time
 
     @property
-    def newest_sets(self) -> list[LastGoodSet]:
+    def newest_snapshots(self) -> list[Snapshot]:
         """Newest first."""
         return sorted(self.sets.values(), key=lambda each: -each.pk)
 
     @property
-    def newest_set(self) -> LastGoodSet | None:
-        return next(iter(self.newest_sets), None)
+    def newest_snapshot(self) -> Snapshot | None:
+        return next(iter(self.newest_snapshots), None)
 
 
 @dataclass(frozen=True)
@@ -102,26 +102,26 @@ class Facts:
         return self.setup.redis and self.redis is None
 
     @property
-    def complete_at(self) -> datetime | None:
+    def confirmed_at(self) -> datetime | None:
         """When all of Airtable was read, or found unchanged, last."""
-        known = [self.here.complete_at / 1000]
+        known = [self.here.confirmed_at / 1000]
         if self.redis:
-            known.append(self.redis.state.complete_at)
-        elif self.database and self.database.newest_set:
-            known.append(self.database.newest_set.confirmed_at / 1000)
+            known.append(self.redis.state.confirmed_at)
+        elif self.database and self.database.newest_snapshot:
+            known.append(self.database.newest_snapshot.confirmed_at / 1000)
         latest = min(max(known), self.at.timestamp())
         return datetime.fromtimestamp(latest, UTC) if latest else None
 
     @property
     def age(self) -> timedelta | None:
-        return self.at - self.complete_at if self.complete_at else None
+        return self.at - self.confirmed_at if self.confirmed_at else None
 
     @property
     def numbers(self) -> int | None:
         """In Airtable, by the last reading of all of it."""
         if self.redis and self.redis.state.numbers is not None:
             return self.redis.state.numbers
-        newest = self.database.newest_set if self.database else None
+        newest = self.database.newest_snapshot if self.database else None
         return newest.numbers if newest else None
 
     @property
@@ -134,7 +134,7 @@ class Facts:
         """The refresh or rollback that runs now."""
         if not self.database:
             return None
-        is_leased = self.redis.refresh_lease if self.redis else self.database.lease
+        is_leased = self.redis.refresh_lock_taken if self.redis else self.database.lease
         newest = next(iter(self.database.runs), None)
         if newest is None or newest.status != Run.Status.RUNNING or not is_leased:
             return None
@@ -161,9 +161,9 @@ class Facts:
     def lag(self) -> Histogram:
         """From an edit to its being live: within the shown time or, without edits, ever."""
         if not self.redis:
-            return Histogram(FEED_LAG)
-        shown = self.redis.history.total.feed_lag
-        return shown if shown.count else self.redis.state.counts.feed_lag
+            return Histogram(PROPAGATION)
+        shown = self.redis.history.total.propagation
+        return shown if shown.count else self.redis.state.counts.propagation
 
     @property
     def lag_median(self) -> float | None:

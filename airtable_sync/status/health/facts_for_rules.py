@@ -13,7 +13,7 @@ def known_of(facts: Facts) -> Known:
         has_redis=facts.setup.redis,
         plan=facts.setup.plan,
         feed_interval=None if facts.setup.changes == "off" else facts.setup.poll_seconds,
-        access_refused=facts.here.access_refused,
+        access_denied=facts.here.access_denied,
         quota_used_up=facts.here.quota_used_up,
     )
     shared = _shared(facts.redis) if facts.redis else None
@@ -25,8 +25,8 @@ def _shared(redis: RedisFacts) -> Shared:
     return Shared(
         month=redis.state.month,
         last_run=of_results(redis.state.runs),
-        drained_at=redis.drained_at,
-        access_refused=redis.access_refused,
+        feed_read_at=redis.feed_read_at,
+        access_denied=redis.access_denied,
         quota_used_up=redis.blocked_by == QuotaExceeded.__name__,
         held=redis.held,
     )

@@ -43,16 +43,16 @@ def _well(facts: Facts) -> str:
     cached = (
         "The 1 number is cached" if numbers == 1 else f"All {count(numbers, 'number')} are cached"
     )
-    refreshed = ago(facts.complete_at, facts.at) if facts.complete_at else "never"
+    refreshed = ago(facts.confirmed_at, facts.at) if facts.confirmed_at else "never"
     return f"{cached}; last refreshed {refreshed}; {_edits(facts)}."
 
 
 def _edits(facts: Facts) -> str:
     if facts.setup.changes == "off":
         return "edits are live after the next refresh"
-    lag = facts.redis.hour.feed_lag.quantile(0.5) if facts.redis else None
+    lag = facts.redis.hour.propagation.quantile(0.5) if facts.redis else None
     if lag is None and facts.redis:
-        lag = facts.redis.state.counts.feed_lag.quantile(0.5)
+        lag = facts.redis.state.counts.propagation.quantile(0.5)
     if lag is not None:
         return f"edits are live in about {short(lag)}"
     if facts.setup.changes == "push":
