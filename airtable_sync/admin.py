@@ -1,9 +1,9 @@
-"""Runs, good sets and pins in the admin, to be read: they are made and changed by what happens."""
+"""Runs, snapshots and overrides in the admin: read-only. The cache status page changes them."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -15,7 +15,7 @@ admin.site.site_header = admin.site.site_title = "Siftly"
 admin.site.index_template = "admin/cache/index.html"
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
     def has_add_permission(self, *_: Any) -> bool:
         return False
 
@@ -27,34 +27,43 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly):
-    list_display = ("started_at", "status", "by", "user", "numbers", "added", "changed", "removed")
-    list_filter = ("status", "by")
+class RunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "started_at",
+        "status",
+        "trigger",
+        "user",
+        "numbers",
+        "added",
+        "changed",
+        "removed",
+    )
+    list_filter = ("status", "trigger")
     date_hierarchy = "started_at"
     exclude = ("details",)
     readonly_fields = ("record",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).defer("details")
 
     def record(self, run: Run) -> SafeString:
-        address = reverse("cache:run", args=[run.pk])
-        return format_html('<a href="{}">Differences, conflicts</a>', address)
+        url = reverse("cache:run", args=[run.pk])
+        return format_html('<a href="{}">Differences, conflicts</a>', url)
 
 
 @admin.register(Snapshot)
-class SnapshotAdmin(ReadOnly):
+class SnapshotAdmin(ReadOnlyAdmin):
     list_display = ("run", "numbers", "digest")
     exclude = ("content",)
     list_select_related = ("run",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).defer("content")
 
 
 @admin.register(Override)
-class OverrideAdmin(ReadOnly):
-    """Without the variables, which may be secrets: the status page shows them, masked."""
+class OverrideAdmin(ReadOnlyAdmin):
+    """Without the variables, which may be secrets: the status page shows them masked."""
 
-    list_display = ("number", "reason", "ends_at", "made_by", "made_at")
+    list_display = ("number", "reason", "ends_at", "created_by", "created_at")
     exclude = ("variables", "settings")

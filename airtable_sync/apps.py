@@ -1,6 +1,33 @@
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+from django.conf import settings
+
+from airtable_sync.configuration import Configuration
+from airtable_sync.status.platform_previews import NoPlatformPreviews, PlatformPreviews
+
+if TYPE_CHECKING:
+    from airtable_sync.services import Services
+    from airtable_sync.status.status_services import StatusServices
 
 
 class AirtableSyncConfig(AppConfig):
     name = "airtable_sync"
-    verbose_name = "Runs, sets and pins"
+    verbose_name = "Runs, snapshots and overrides"
+    platform_previews: PlatformPreviews = NoPlatformPreviews()
+
+    @cached_property
+    def services(self) -> "Services":
+        """Built when they are first used: in each process, after gunicorn has forked."""
+        from airtable_sync.services import build_services  # noqa: PLC0415 - needs the models
+
+        return build_services(Configuration.from_settings(settings))
+
+    @cached_property
+    def status_services(self) -> "StatusServices":
+        from airtable_sync.status.status_services import (  # noqa: PLC0415 - needs the models
+            build_status_services,
+        )
+
+        return build_status_services(self.services, self.platform_previews)

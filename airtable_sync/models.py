@@ -1,14 +1,13 @@
-"""What the database keeps: the history of runs, the last good sets, and the change feed's place."""
+"""The database: run history, snapshots, overrides, incidents, and the state of the change feed."""
 
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 
 class Run(models.Model):
-    """A refresh or a rollback: when, by whom, and what it did."""
+    """A refresh or a rollback: when, who started it, and what it did."""
 
     class Status(models.TextChoices):
         RUNNING = "running"
@@ -18,35 +17,35 @@ class Run(models.Model):
         FAILED = "failed"
         ROLLED_BACK = "rolled-back"
 
-    class By(models.TextChoices):
+    class Trigger(models.TextChoices):
         CRON = "cron"
         ADMIN = "admin"
         COMMAND = "command"
-        FEED = "feed"
+        CHANGE_FEED = "change-feed"
 
     started_at = models.DateTimeField(db_index=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.RUNNING)
-    by = models.CharField(max_length=20, choices=By)
+    trigger = models.CharField(max_length=20, choices=Trigger)
     user = models.CharField(max_length=150, blank=True)
-    sentence = models.TextField(blank=True, help_text="why it was refused or failed")
+    message = models.TextField(blank=True, help_text="Why it was rejected or failed.")
     numbers = models.PositiveIntegerField(default=0)
     added = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     removed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     airtable_requests = models.PositiveIntegerField(default=0)
-    records = models.JSONField(default=dict, help_text="how many records each table had")
-    details = models.JSONField(default=dict, help_text="differences, conflicts, invalid, warnings")
+    records = models.JSONField(default=dict, help_text="The count of records in each table.")
+    details = models.JSONField(default=dict, help_text="Differences, conflicts, invalid, warnings.")
     released_at = models.DateTimeField(
-        null=True, blank=True, help_text="until then, a rollback holds refreshes and changes"
+        null=True, blank=True, help_text="A rollback pauses publishing until this moment."
     )
 
     class Meta:
         ordering = ["-started_at", "-id"]
         permissions = [
             ("can_refresh", "Can start a refresh"),
-            ("can_roll_back", "Can roll back to an earlier set, and release it"),
+            ("can_roll_back", "Can roll back to an earlier snapshot, and release it"),
             ("can_reread", "Can read a number from Airtable again"),
             ("can_drop", "Can drop a number from the cache"),
             ("can_see_secrets", "Can see variables that are named like secrets"),
@@ -57,12 +56,14 @@ class Run(models.Model):
 
 
 class Snapshot(models.Model):
-    """All entries that a run published, compressed. Moments are in milliseconds since the epoch."""
+    """All entries that a run published, compressed. Moments are milliseconds since 1970."""
 
     run = models.OneToOneField(Run, on_delete=models.PROTECT)
     base = models.CharField(max_length=50)
-    read_at = models.BigIntegerField(help_text="when its data was asked for at Airtable")
-    confirmed_at = models.BigIntegerField(help_text="when a later run last found nothing changed")
+    read_at = models.BigIntegerField(help_text="When its data was requested from Airtable.")
+    confirmed_at = models.BigIntegerField(
+        help_text="When a complete reading last found nothing changed."
+    )
     numbers = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
     content = models.BinaryField()
@@ -75,84 +76,84 @@ class Snapshot(models.Model):
 
 
 class Override(models.Model):
-    """A number's variables as an operator set them: they win over everything until they end."""
+    """Variables of a number that an operator set by hand until a moment."""
 
     number = models.CharField(max_length=20, unique=True, help_text="E.164")
     variables = models.JSONField(default=dict)
-    settings = models.JSONField(default=dict, help_text="of the number, as they were cached")
-    records = models.JSONField(default=list, help_text="the Airtable records behind the number")
+    settings = models.JSONField(default=dict, help_text="The number's settings when it was made.")
+    records = models.JSONField(default=list, help_text="The Airtable records of the number.")
     reason = models.CharField(max_length=300)
     ends_at = models.DateTimeField(db_index=True)
-    made_at = models.DateTimeField()
-    made_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=150)
 
     class Meta:
         ordering = ["ends_at", "number"]
-        permissions = [("can_override", "Can pin a number's variables, and end a pin")]
+        permissions = [("can_override", "Can override a number's variables, and end an override")]
 
     def __str__(self) -> str:
         return f"{self.number} until {self.ends_at:%Y-%m-%d %H:%M} UTC"
 
 
 class Lease(models.Model):
-    """What only one process may do at a time, where there is no Redis to say who."""
+    """A lock that expires by itself, where there is no Redis."""
 
     name = models.CharField(max_length=50, primary_key=True)
     token = models.CharField(max_length=50)
-    until = models.DateTimeField()
+    expires_at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"{self.name} until {self.until:%H:%M:%S}"
+        return f"{self.name} until {self.expires_at:%H:%M:%S}"
 
 
 class Incident(models.Model):
-    """One that somebody was told of, until it is over."""
+    """A problem that an alert was sent for, until it has ended."""
 
     kind = models.CharField(max_length=20, primary_key=True)
-    sentence = models.TextField()
-    began_at = models.DateTimeField()
-    seen_at = models.DateTimeField(help_text="by whichever process, last")
+    message = models.TextField()
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(help_text="By any process.")
 
     def __str__(self) -> str:
-        return f"{self.kind} since {self.began_at:%Y-%m-%d %H:%M}"
+        return f"{self.kind} since {self.started_at:%Y-%m-%d %H:%M}"
 
 
 class ChangeFeed(models.Model):
-    """The hook that a base has for us, and how far its feed was read. Moments are in milliseconds
-    since the epoch, by Redis' clock."""
+    """The webhook subscription of a base, and how far its change feed was read. Moments are
+    milliseconds by Redis' clock."""
 
     base = models.CharField(max_length=50, unique=True)
-    hook = models.CharField(max_length=50, blank=True)
-    secret = models.TextField(blank=True, help_text="what pings are signed with, base64")
-    url = models.CharField(max_length=500, blank=True, help_text="where Airtable pings")
+    webhook_id = models.CharField(max_length=50, blank=True)
+    mac_secret = models.TextField(blank=True, help_text="Signs change notifications; base64.")
+    notification_url = models.CharField(max_length=500, blank=True)
     cursor = models.PositiveBigIntegerField(default=1)
     expires_at = models.DateTimeField(null=True)
-    feed_read_at = models.BigIntegerField(default=0, help_text="when it was last read to its end")
+    read_at = models.BigIntegerField(default=0, help_text="When it was last read to its end.")
     full_read_needed_since = models.BigIntegerField(
-        default=0, help_text="changes mean nothing until all was read, as of then"
+        default=0, help_text="Changes can be applied after a full refresh as of this moment."
     )
-    next_refresh_at = models.FloatField(default=0.0, help_text="seconds since the epoch")
+    next_refresh_at = models.FloatField(default=0.0, help_text="Seconds since 1970.")
     unknown_payloads = models.PositiveIntegerField(default=0)
-    stopped = models.BooleanField(default=False, help_text="an operator removed the hook")
-    trouble = models.TextField(blank=True)
+    stopped = models.BooleanField(default=False, help_text="An operator removed the subscription.")
+    last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        return f"{self.hook or 'no hook'} of {self.base}"
+        return f"{self.webhook_id or 'no webhook subscription'} of {self.base}"
 
     @classmethod
-    def of_this_base(cls) -> "ChangeFeed":
+    def for_base(cls, base_id: str) -> "ChangeFeed":
         """Raises DatabaseError."""
-        base = settings.AIRTABLE_BASE_ID or ""
-        return cls.objects.get_or_create(base=base)[0]
+        return cls.objects.get_or_create(base=base_id)[0]
 
     def change(self, **values: Any) -> bool:
-        """Keep this; unless the hook is another one by now, or an operator has removed it."""
-        changed = ChangeFeed.objects.filter(pk=self.pk, hook=self.hook).update(**values)
+        """Save these fields. False if the subscription is another one by now, or was removed."""
+        rows = ChangeFeed.objects.filter(pk=self.pk, webhook_id=self.webhook_id)
+        changed = rows.update(**values)
         for name, value in values.items():
             setattr(self, name, value)
         return changed == 1
 
-    def note(self, trouble: str) -> None:
-        if trouble and trouble != self.trouble:
-            self.change(trouble=trouble, last_error_at=timezone.now())
+    def record_error(self, message: str) -> None:
+        if message and message != self.last_error:
+            self.change(last_error=message, last_error_at=timezone.now())

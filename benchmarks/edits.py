@@ -1,191 +1,204 @@
-"""Edits of every kind that people make in the sample base, each with what callers of a number are
-told afterwards."""
+"""Edits of all kinds that people make in the sample base, each with a condition for the variables
+of a number after it."""
 
 import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from sandbox.airtable.bases import Base
-from sandbox.airtable.schema import Field
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.data.schema import Field
 
 NUMBER = "+32460234291"
-Told = dict[str, str] | None  # None: the number is unknown
-Holds = Callable[[Told], bool]
+Variables = dict[str, str] | None  # None: the number is unknown
+Condition = Callable[[Variables], bool]
 
 
 @dataclass
 class Edits:
-    """About John Doe, whom the sample base holds."""
+    """Edits of John Doe's records in the sample base, and of records that they add."""
 
     base: Base
-    count: int = 0
-    made: dict[str, str] = field(default_factory=dict)
+    count: int = 0  # of the edits so far
+    record_ids: dict[str, str] = field(default_factory=dict)
 
-    def each(self, times: int) -> Iterator[tuple[str, str, Holds]]:
-        """The kind of an edit that was just made, the number it is about, and what holds when it
-        is live."""
-        for kind in itertools.islice(itertools.cycle(self._kinds()), times):
+    def each(self, times: int) -> Iterator[tuple[str, str, Condition]]:
+        """Make an edit at each step. Yields its kind, the called number that it changes, and the
+        condition that the number's variables meet when the edit is live."""
+        for edit in itertools.islice(itertools.cycle(self._edits()), times):
             self.count += 1
-            number, holds = kind()
-            yield kind.__name__, number, holds
+            number, is_live = edit()
+            yield edit.__name__, number, is_live
 
-    def _kinds(self) -> list[Callable[[], tuple[str, Holds]]]:
+    def _edits(self) -> list[Callable[[], tuple[str, Condition]]]:
         return [
-            self.a_variable,
-            self.typing,
-            self.an_agent,
-            self.a_new_number,
-            self.its_number_changed,
-            self.its_client_taken_away,
-            self.its_client_given_back,
-            self.its_number_cleared,
-            self.its_number_typed,
-            self.its_row_deleted,
-            self.another_client,
-            self.the_first_client,
-            self.one_agent_more,
-            self.that_agent_deleted,
-            self.several_at_once,
-            self.a_number_of_its_own,
-            self.its_client_deleted,
-            self.a_field_more,
-            self.a_field_less,
+            self.change_a_variable,
+            self.type_a_variable,
+            self.change_an_agent,
+            self.add_a_number,
+            self.change_that_number,
+            self.unlink_its_client,
+            self.link_its_client,
+            self.clear_that_number,
+            self.type_that_number,
+            self.delete_its_record,
+            self.link_another_client,
+            self.link_the_first_client,
+            self.add_an_agent,
+            self.delete_that_agent,
+            self.change_several_records,
+            self.add_a_number_of_the_other_client,
+            self.delete_that_client,
+            self.add_a_field,
+            self.remove_that_field,
         ]
 
-    def a_variable(self) -> tuple[str, Holds]:
-        return self._named(self._word())
+    def change_a_variable(self) -> tuple[str, Condition]:
+        return self._set_name(self._new_name())
 
-    def typing(self) -> tuple[str, Holds]:
-        """Airtable saves with every key."""
-        word = self._word()
-        for end in range(1, len(word)):
-            self._named(word[:end])
+    def type_a_variable(self) -> tuple[str, Condition]:
+        """Airtable saves after every key."""
+        name = self._new_name()
+        for end in range(1, len(name)):
+            self._set_name(name[:end])
             time.sleep(0.05)
-        return self._named(word)
+        return self._set_name(name)
 
-    def an_agent(self) -> tuple[str, Holds]:
-        [row, *_] = self._cell("client", self._client, "language_agent_names")
-        self._update("language_agent_names", row, {"key_pair": f"nl-be_agent_name = {self.count}"})
-        return NUMBER, lambda told: told is not None and told["nl-be_agent_name"] == str(self.count)
+    def change_an_agent(self) -> tuple[str, Condition]:
+        [record_id, *_] = self._cell("client", self._client, "language_agent_names")
+        key_pair = f"nl-be_agent_name = {self.count}"
+        self._update("language_agent_names", record_id, {"key_pair": key_pair})
+        return NUMBER, _has_value("nl-be_agent_name", str(self.count))
 
-    def a_new_number(self) -> tuple[str, Holds]:
+    def add_a_number(self) -> tuple[str, Condition]:
         cells = {"twilio_number": self._number(), "client": [self._client]}
-        self.made["row"] = self.base.table("twilio_number").create(cells).id
+        self.record_ids["number"] = self.base.table("twilio_number").create(cells).id
         return self._number(), _is_known
 
-    def its_number_changed(self) -> tuple[str, Holds]:
-        self._update("twilio_number", self.made["row"], {"twilio_number": self._number()})
+    def change_that_number(self) -> tuple[str, Condition]:
+        self._update("twilio_number", self.record_ids["number"], {"twilio_number": self._number()})
         return self._number(), _is_known
 
-    def its_client_taken_away(self) -> tuple[str, Holds]:
-        self._update("twilio_number", self.made["row"], {"client": []})
-        return self._number(-1), _is_unknown
+    def unlink_its_client(self) -> tuple[str, Condition]:
+        self._update("twilio_number", self.record_ids["number"], {"client": []})
+        return self._number(edits_ago=1), _is_unknown
 
-    def its_client_given_back(self) -> tuple[str, Holds]:
-        self._update("twilio_number", self.made["row"], {"client": [self._client]})
-        return self._number(-2), _is_known
+    def link_its_client(self) -> tuple[str, Condition]:
+        self._update("twilio_number", self.record_ids["number"], {"client": [self._client]})
+        return self._number(edits_ago=2), _is_known
 
-    def its_number_cleared(self) -> tuple[str, Holds]:
-        self._update("twilio_number", self.made["row"], {"twilio_number": None})
-        return self._number(-3), _is_unknown
+    def clear_that_number(self) -> tuple[str, Condition]:
+        self._update("twilio_number", self.record_ids["number"], {"twilio_number": None})
+        return self._number(edits_ago=3), _is_unknown
 
-    def its_number_typed(self) -> tuple[str, Holds]:
-        self._update("twilio_number", self.made["row"], {"twilio_number": self._number()})
+    def type_that_number(self) -> tuple[str, Condition]:
+        self._update("twilio_number", self.record_ids["number"], {"twilio_number": self._number()})
         return self._number(), _is_known
 
-    def its_row_deleted(self) -> tuple[str, Holds]:
-        self.base.table("twilio_number").delete(self.made["row"])
-        return self._number(-1), _is_unknown
+    def delete_its_record(self) -> tuple[str, Condition]:
+        self.base.table("twilio_number").delete(self.record_ids["number"])
+        return self._number(edits_ago=1), _is_unknown
 
-    def another_client(self) -> tuple[str, Holds]:
-        word = self._word()
-        variables = self.base.table("dynamic_variables").create({"customer_name": word})
-        cells = {"name": word, "dynamic_variables": [variables.id]}
-        self.made |= {
+    def link_another_client(self) -> tuple[str, Condition]:
+        name = self._new_name()
+        variables = self.base.table("dynamic_variables").create({"customer_name": name})
+        cells = {"name": name, "dynamic_variables": [variables.id]}
+        self.record_ids |= {
             "first": self._client,
-            "variables": self._variables,
             "client": self.base.table("client").create(cells).id,
         }
-        self._update("twilio_number", self._row, {"client": [self.made["client"]]})
-        return NUMBER, lambda told: told is not None and told["customer_name"] == word
+        self._update("twilio_number", self._record, {"client": [self.record_ids["client"]]})
+        return NUMBER, _has_value("customer_name", name)
 
-    def the_first_client(self) -> tuple[str, Holds]:
-        self._update("twilio_number", self._row, {"client": [self.made["first"]]})
-        return NUMBER, lambda told: told is not None and "nl-be_agent_name" in told
+    def link_the_first_client(self) -> tuple[str, Condition]:
+        self._update("twilio_number", self._record, {"client": [self.record_ids["first"]]})
+        return NUMBER, _contains("nl-be_agent_name")
 
-    def one_agent_more(self) -> tuple[str, Holds]:
+    def add_an_agent(self) -> tuple[str, Condition]:
         agents = self._cell("client", self._client, "language_agent_names")
         cells = {"key_pair": "fr_agent_name = Zoé"}
-        self.made["agent"] = self.base.table("language_agent_names").create(cells).id
-        links = [*agents, self.made["agent"]]
+        self.record_ids["agent"] = self.base.table("language_agent_names").create(cells).id
+        links = [*agents, self.record_ids["agent"]]
         self._update("client", self._client, {"language_agent_names": links})
-        return NUMBER, lambda told: told is not None and told.get("fr_agent_name") == "Zoé"
+        return NUMBER, _has_value("fr_agent_name", "Zoé")
 
-    def that_agent_deleted(self) -> tuple[str, Holds]:
-        self.base.table("language_agent_names").delete(self.made["agent"])
-        return NUMBER, lambda told: told is not None and "fr_agent_name" not in told
+    def delete_that_agent(self) -> tuple[str, Condition]:
+        self.base.table("language_agent_names").delete(self.record_ids["agent"])
+        return NUMBER, _lacks("fr_agent_name")
 
-    def several_at_once(self) -> tuple[str, Holds]:
-        with self.base.action("automation"):
-            for row in list(self.base.table("dynamic_variables").records)[1:3]:
-                self._update("dynamic_variables", row, {"account_type": "basic"})
-            return self._named(self._word())
+    def change_several_records(self) -> tuple[str, Condition]:
+        with self.base.transaction("automation"):
+            for record_id in list(self.base.table("dynamic_variables").records)[1:3]:
+                self._update("dynamic_variables", record_id, {"account_type": "basic"})
+            return self._set_name(self._new_name())
 
-    def a_number_of_its_own(self) -> tuple[str, Holds]:
-        cells = {"twilio_number": self._number(), "client": [self.made["client"]]}
+    def add_a_number_of_the_other_client(self) -> tuple[str, Condition]:
+        cells = {"twilio_number": self._number(), "client": [self.record_ids["client"]]}
         self.base.table("twilio_number").create(cells)
         return self._number(), _is_known
 
-    def its_client_deleted(self) -> tuple[str, Holds]:
-        self.base.table("client").delete(self.made["client"])
-        return self._number(-1), _is_unknown
+    def delete_that_client(self) -> tuple[str, Condition]:
+        self.base.table("client").delete(self.record_ids["client"])
+        return self._number(edits_ago=1), _is_unknown
 
-    def a_field_more(self) -> tuple[str, Holds]:
+    def add_a_field(self) -> tuple[str, Condition]:
         self.base.table("dynamic_variables").add_field(Field("mood"))
-        return NUMBER, lambda told: told is not None and "mood" in told
+        return NUMBER, _contains("mood")
 
-    def a_field_less(self) -> tuple[str, Holds]:
+    def remove_that_field(self) -> tuple[str, Condition]:
         self.base.table("dynamic_variables").remove_field("mood")
-        return NUMBER, lambda told: told is not None and "mood" not in told
+        return NUMBER, _lacks("mood")
 
-    def _named(self, name: str) -> tuple[str, Holds]:
+    def _set_name(self, name: str) -> tuple[str, Condition]:
         self._update("dynamic_variables", self._variables, {"customer_name": name})
-        return NUMBER, lambda told: told is not None and told["customer_name"] == name
+        return NUMBER, _has_value("customer_name", name)
 
-    def _word(self) -> str:
+    def _new_name(self) -> str:
         return f"Jane {self.count}"
 
-    def _number(self, before: int = 0) -> str:
-        return f"+32475{self.count + before:06}"
+    def _number(self, edits_ago: int = 0) -> str:
+        """The number that this edit, or an earlier one, adds."""
+        return f"+32475{self.count - edits_ago:06}"
 
     @property
-    def _row(self) -> str:
+    def _record(self) -> str:
         rows = self.base.table("twilio_number")
         return next(r for r in rows.records if "234291" in _digits(rows.values(r)))
 
     @property
     def _client(self) -> str:
-        return str(self._cell("twilio_number", self._row, "client")[0])
+        return str(self._cell("twilio_number", self._record, "client")[0])
 
     @property
     def _variables(self) -> str:
         return str(self._cell("client", self._client, "dynamic_variables")[0])
 
-    def _cell(self, table: str, row: str, name: str) -> list[str]:
-        return list(self.base.table(table).values(row)[name])
+    def _cell(self, table: str, record_id: str, name: str) -> list[str]:
+        return list(self.base.table(table).values(record_id)[name])
 
-    def _update(self, table: str, row: str, cells: dict[str, object]) -> None:
-        self.base.table(table).update(row, cells)
+    def _update(self, table: str, record_id: str, cells: dict[str, object]) -> None:
+        self.base.table(table).update(record_id, cells)
 
 
 def _digits(cells: dict[str, object]) -> str:
     return str(cells.get("twilio_number", "")).replace(" ", "")
 
 
-def _is_known(told: Told) -> bool:
-    return told is not None
+def _is_known(variables: Variables) -> bool:
+    return variables is not None
 
 
-def _is_unknown(told: Told) -> bool:
-    return told is None
+def _is_unknown(variables: Variables) -> bool:
+    return variables is None
+
+
+def _has_value(name: str, value: str) -> Condition:
+    return lambda variables: variables is not None and variables.get(name) == value
+
+
+def _contains(name: str) -> Condition:
+    return lambda variables: variables is not None and name in variables
+
+
+def _lacks(name: str) -> Condition:
+    return lambda variables: variables is not None and name not in variables

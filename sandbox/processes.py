@@ -1,11 +1,11 @@
-"""Processes that were started, and have to end."""
+"""Stops child processes."""
 
 import subprocess
 from typing import Protocol
 
 
 class Process(Protocol):
-    """As subprocess.Popen knows it."""
+    """The part of subprocess.Popen that `stop` uses."""
 
     def terminate(self) -> None: ...
     def kill(self) -> None: ...
@@ -13,7 +13,7 @@ class Process(Protocol):
 
 
 def stop(process: Process, seconds: float) -> None:
-    """Ask it to end; it has so long before it is killed."""
+    """Terminate a process, and kill it if it has not ended after these seconds."""
     process.terminate()
     try:
         process.wait(seconds)

@@ -1,5 +1,5 @@
-"""Django's DATABASES entry for an address, with time limits: nobody waits for the database for
-long, and no call waits for it at all."""
+"""Builds settings.DATABASES, with time limits: a slow database must not block a process. Calls do
+not use the database."""
 
 from pathlib import Path
 from typing import Any
@@ -8,42 +8,44 @@ import dj_database_url
 
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 10
-SILENCE_SECONDS = 10  # of a peer that is gone without a word
+PEER_TIMEOUT_SECONDS = 10  # for a server that no longer responds
 
-POSTGRESQL: dict[str, Any] = {
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+POSTGRESQL_OPTIONS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "options": f"-c statement_timeout={STATEMENT_SECONDS}s",
     "application_name": "siftly",
-    "tcp_user_timeout": SILENCE_SECONDS * 1000,
-    "keepalives_idle": SILENCE_SECONDS,
+    "tcp_user_timeout": PEER_TIMEOUT_SECONDS * 1000,
+    "keepalives_idle": PEER_TIMEOUT_SECONDS,
     "keepalives_interval": 2,
     "keepalives_count": 3,
 }
-# Several processes write: readers go on meanwhile, and a writer waits for its turn at the beginning
-# of a transaction, where SQLite keeps the time limit. https://docs.djangoproject.com/en/5.2/ref/databases/#sqlite-notes
-SQLITE: dict[str, Any] = {
+# Several processes write. With WAL, readers continue during a write. With IMMEDIATE, a writer takes
+# the lock when its transaction begins: only there does SQLite wait for the lock (`timeout`).
+# https://docs.djangoproject.com/en/5.2/ref/databases/#sqlite-notes
+SQLITE_OPTIONS: dict[str, Any] = {
     "timeout": 5,
     "transaction_mode": "IMMEDIATE",
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
 }
+_OPTIONS = {
+    "django.db.backends.postgresql": POSTGRESQL_OPTIONS,
+    "django.db.backends.sqlite3": SQLITE_OPTIONS,
+}
 
 
-def database(url: str) -> dict[str, Any]:
-    """What the address itself says goes before our own options. Raises ValueError, whose message
-    may quote the address."""
-    found: dict[str, Any] = dict(dj_database_url.parse(url))
-    return _with_limits(found)
+def database_from_url(url: str) -> dict[str, Any]:
+    """The options in the URL override ours. Raises ValueError, whose message may quote the URL."""
+    return _with_limits(dict(dj_database_url.parse(url)))
 
 
 def sqlite(file: Path) -> dict[str, Any]:
     return _with_limits({"ENGINE": "django.db.backends.sqlite3", "NAME": file})
 
 
-def _with_limits(found: dict[str, Any]) -> dict[str, Any]:
-    limits = {"django.db.backends.postgresql": POSTGRESQL, "django.db.backends.sqlite3": SQLITE}
-    own = limits.get(str(found["ENGINE"]), {})
-    options = {**own, **found.get("OPTIONS", {})}
-    # A connection lives as long as one piece of work, as it has to under ASGI, where each request
-    # has a thread of its own; our own threads close theirs. Where somebody lets them live on, they
-    # are looked at before they are used again.
-    return {**found, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+def _with_limits(database: dict[str, Any]) -> dict[str, Any]:
+    options = {**_OPTIONS.get(database["ENGINE"], {}), **database.get("OPTIONS", {})}
+    # Close a connection after each request: under ASGI each request runs in a new thread, which
+    # can't use the connection of another one. Our own threads close theirs. The health check is for
+    # a deployment that sets CONN_MAX_AGE.
+    return {**database, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}

@@ -1,5 +1,8 @@
-"""The environment, read once. A bad value never raises here: all of them are collected, and
-`siftly.checks.settings` reports them by name, together, in `manage.py check` and at start."""
+"""Reads environment variables.
+
+A wrong value does not raise an error here. `problems` collects all of them, and the system checks
+in `siftly.checks.settings` report them together, by name. No message contains a value, because it
+may be a secret."""
 
 import json
 import os
@@ -8,131 +11,136 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import dj_email_url
 import redis
 from environs import Env, EnvError, EnvValidationError
 
-from siftly.databases import database
+from siftly.databases import database_from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-_REDIS_DATABASE = re.compile("/?|/[0-9]{1,5}/?")  # redis-py takes anything else for 0
+SHIPPED_MAPPINGS = ("siftly", "flat")
+_REDIS_PATH = re.compile("/?|/[0-9]{1,5}/?")  # redis-py uses database 0 for any other path
+# Between two Apprise addresses. A comma elsewhere is part of an address: ?to=a@b.cd,c@d.ef
+_ADDRESS_SEPARATOR = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.I)
 
 env = Env(eager=False)
-# A file of the developer's own, never in production; ENV_FILE names another one (tests: none).
+# .env is for development only. ENV_FILE names another file; tests use an empty one.
 env.read_env(os.environ.get("ENV_FILE", str(BASE_DIR / ".env")), recurse=False)
 
-# Dashboards and .env files leave variables empty that nobody filled in: empty means not set.
+# An empty variable means "not set": dashboards and .env files contain variables without a value.
 for _name in [name for name, value in os.environ.items() if not value.strip()]:
     del os.environ[_name]
 
 
 @env.parser_for("database")
-def _database(url: str | None) -> Any:
+def _parse_database(url: str | None) -> Any:
     if url is None:
         return None
     try:
-        return database(url)
+        return database_from_url(url)
     except ValueError as error:
-        # The library's own sentence may quote the address, and with it the password.
-        raise EnvError("Not a database address such as postgres://user:…@host/name.") from error
+        # The library's message may quote the URL with its password.
+        raise EnvError("Must be a URL such as postgres://user:…@host/name.") from error
 
 
 @env.parser_for("address")
-def _address(url: str | None, schemes: tuple[str, ...]) -> str | None:
+def _parse_address(url: str | None, schemes: tuple[str, ...]) -> str | None:
     if url is None:
         return None
-    expected = f"Not an address that starts with {' or '.join(s + '://' for s in schemes)}."
+    problem = f"Must be a URL that starts with {' or '.join(s + '://' for s in schemes)}."
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a property that raises ValueError
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
-        raise EnvError(expected) from None
+        raise EnvError(problem) from None
     place = parts.path.strip("/") if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in schemes or not place:
-        raise EnvError(expected)
+        raise EnvError(problem)
     return url
 
 
 @env.parser_for("redis")
-def _redis(url: str | None) -> str | None:
-    address = _address(url, ("redis", "rediss", "unix"))
+def _parse_redis(url: str | None) -> str | None:
+    address: str | None = _parse_address(url, ("redis", "rediss", "unix"))
     if address is None:
         return None
-    if urlsplit(address).scheme != "unix" and not _REDIS_DATABASE.fullmatch(urlsplit(address).path):
-        raise EnvError("What stands behind the host is no database number, such as /0.")
+    parts = urlsplit(address)
+    if parts.scheme != "unix" and not _REDIS_PATH.fullmatch(parts.path):
+        raise EnvError("The path must be a database number such as /0, or empty.")
     try:
-        redis.ConnectionPool.from_url(address).make_connection()  # connects to nothing yet
+        redis.ConnectionPool.from_url(address).make_connection()  # does not connect yet
     except (ValueError, TypeError):
-        raise EnvError("An option behind the ? is not known to redis-py, or malformed.") from None
-    return str(address)
+        raise EnvError("redis-py does not know an option after the ?, or its value.") from None
+    return address
 
 
 @env.parser_for("dsn")
-def _dsn(url: str | None) -> str | None:
+def _parse_dsn(url: str | None) -> str | None:
     """https://docs.sentry.io/concepts/key-terms/dsn-explainer/"""
-    address = _address(url, ("https", "http"))
+    address: str | None = _parse_address(url, ("https", "http"))
     if address is None:
         return None
     parts = urlsplit(address)
     if not parts.username or not parts.path.rpartition("/")[2].isdigit():
-        raise EnvError("Not a DSN such as https://…@….ingest.sentry.io/1.")
-    return str(address)
+        raise EnvError("Must be a DSN such as https://…@….ingest.sentry.io/1.")
+    return address
 
 
-@env.parser_for("email")
-def _email(url: str | None) -> dict[str, Any]:
-    """Django's EMAIL_… settings."""
-    if url is None:
-        return {}
-    _address(url, ("smtp", "submission"))
-    try:
-        return dict(dj_email_url.parse(url))
-    except ValueError:
-        raise EnvError("Its timeout is no number of seconds.") from None
+@env.parser_for("alert_urls")
+def _parse_alert_urls(text: str) -> list[str]:
+    """Splits as Apprise's `parse_urls` does, which leaves out what precedes the first address.
+    `siftly.checks.alerts` reports malformed addresses."""
+    return [url for url in _ADDRESS_SEPARATOR.split(text.strip(" ,;\t\r\n")) if url]
 
 
 @env.parser_for("token")
-def _token(text: str | None) -> str | None:
+def _parse_token(text: str | None) -> str | None:
     if text is not None and not (text.isascii() and text.isprintable() and " " not in text):
-        raise EnvError("Not a token: it holds a space, a line break or a letter that no token has.")
+        raise EnvError("Must be a token: ASCII characters without spaces and line breaks.")
     return text
 
 
 @env.parser_for("variables")
-def _variables(text: str) -> dict[str, str]:
+def _parse_variables(text: str) -> dict[str, str]:
     try:
         variables = json.loads(text)
     except ValueError as error:
-        raise EnvError(f"Not valid JSON: {error}.") from error
+        raise EnvError(f"Must be JSON: {error}.") from error
     if not isinstance(variables, dict):
-        raise EnvError('Not a JSON object such as {"customer_name": "New Customer"}.')
+        raise EnvError('Must be a JSON object such as {"customer_name": "New Customer"}.')
     if not all(isinstance(value, str) for value in variables.values()):
-        raise EnvError("Every value must be a string, in quotes.")
+        raise EnvError("Each value must be a string in quotes.")
     return variables
 
 
+def mapping_path(name: str | None) -> str:
+    """The path of a mapping file. `siftly` and `flat` name the shipped ones."""
+    if name in SHIPPED_MAPPINGS:
+        return str(BASE_DIR / "airtable_sync" / "mapping" / "shipped" / f"{name}.toml")
+    return name or ""
+
+
 def comma_separated(name: str) -> list[str]:
-    """The parts of a comma-separated variable, without blanks and empty ones."""
+    """The parts of a variable, without spaces around them and without empty parts."""
     return [part.strip() for part in env.str(name, "").split(",") if part.strip()]
 
 
 def origin_of(url: str | None) -> str:
-    """`https://siftly.example.com` of an address there; empty without one."""
+    """Scheme and host: `https://siftly.example.com`. Empty without a URL."""
     parts = urlsplit(url or "")
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def own_hosts(public_url: str | None, *others: str) -> list[str]:
-    """This machine, the public address, and others."""
+    """Host names for ALLOWED_HOSTS: this machine, the public URL's host, and the others."""
     public = urlsplit(public_url or "").hostname
     return ["localhost", "127.0.0.1", "[::1]", *([public] if public else []), *others]
 
 
 def problems() -> dict[str, str]:
-    """What is wrong, by variable. To be called once, after everything was read."""
+    """Problem messages by variable. Call it once, after all variables were read."""
     try:
         env.seal()
     except EnvValidationError as error:
-        found = cast("dict[str, list[str]]", error.error_messages)
-        return {name: " ".join(messages) for name, messages in found.items()}
+        messages = cast("dict[str, list[str]]", error.error_messages)
+        return {name: " ".join(texts) for name, texts in messages.items()}
     return {}

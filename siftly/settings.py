@@ -1,4 +1,4 @@
-"""All settings of Siftly. Each variable is described in the README's table."""
+"""All settings of Siftly. The README's table describes each environment variable."""
 
 import os
 import secrets
@@ -10,7 +10,15 @@ from environs import validate
 
 from siftly.caches import redis_caches
 from siftly.databases import sqlite
-from siftly.environment import BASE_DIR, comma_separated, env, origin_of, own_hosts, problems
+from siftly.environment import (
+    BASE_DIR,
+    comma_separated,
+    env,
+    mapping_path,
+    origin_of,
+    own_hosts,
+    problems,
+)
 
 YEAR = 365 * 86400
 TEN_YEARS = 10 * YEAR
@@ -18,7 +26,7 @@ POSITIVE = validate.Range(min=1)
 SECONDS = validate.Range(min=1, max=TEN_YEARS)
 
 DEBUG = env.bool("DEBUG", False)
-# Without a key a process makes one up, which ends all logins at a restart; `checks` warns of it.
+# Without SECRET_KEY each process uses a random one, and a restart ends all logins. A check warns.
 SECRET_KEY = env.str("SECRET_KEY", None) or secrets.token_urlsafe(48)
 GIVEN_PUBLIC_URL = env.address("PUBLIC_URL", None, schemes=("https", "http"))
 PUBLIC_URL = GIVEN_PUBLIC_URL or env.address("RENDER_EXTERNAL_URL", None, schemes=("https",))
@@ -50,7 +58,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-# Neither inline scripts and styles nor anything from elsewhere; the admin needs none of it.
+# No inline scripts or styles, and nothing from other hosts. The admin needs none of it.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -76,13 +84,13 @@ TEMPLATES = [
 ROOT_URLCONF = "siftly.urls"
 ASGI_APPLICATION = "siftly.asgi.application"
 
-# --- What browsers are told; calls do not come this way ------------------------------------------
+# --- Browser security. Calls do not use Django's middleware. --------------------------------------
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# Where the public address says so: `make run` is at http://127.0.0.1.
+# Depends on the public address: `make run` serves http://127.0.0.1.
 HTTPS_ONLY = not DEBUG and (PUBLIC_URL or "").startswith("https://")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
-# Who calls an address that does not exist is told so, and not sent elsewhere.
+# API clients get an error for a wrong address, not a redirect.
 SECURE_REDIRECT_EXEMPT = [r"^webhooks/", r"^airtable/", r"^(healthz|readyz|metrics)"]
 SECURE_HSTS_SECONDS = YEAR if HTTPS_ONLY else 0
 SECURE_REFERRER_POLICY = "same-origin"
@@ -93,23 +101,23 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 86400
 CSRF_TRUSTED_ORIGINS = [origin] if (origin := origin_of(PUBLIC_URL)) else []
 SILENCED_SYSTEM_CHECKS = [
-    # The names below ours are not ours to decide about.
+    # We can't decide about subdomains of the operator's domain.
     "security.W005",  # HSTS for subdomains
     "security.W021",  # HSTS preload
-    "security.W009",  # ours knows what Render generates: 44 letters of 256 bits
+    "security.W009",  # our own check accepts Render's generated keys of 44 characters
     "axes.W006",  # see AXES_LOCKOUT_PARAMETERS
 ]
 
-DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.error_reports.Filter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.error_reports.SecretFilter"
 
-# --- Logins: after ten wrong ones a name is locked for a quarter of an hour ---------------------
+# --- Logins: after ten wrong passwords a user name is locked for a quarter of an hour -------------
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# In the database, which a login needs anyway; an outage of Redis locks nobody out. By name and not
-# by address: who is behind a proxy has the proxy's, or claims one.
+# In the database, which a login needs anyway: an outage of Redis does not prevent logins. By user
+# name, because the client's address may be a proxy's, or forged.
 AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
 AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_FAILURE_LIMIT = 10
@@ -140,7 +148,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 
 STATIC_URL = "static/"
-# WhiteNoise serves the admin's files from where Django finds them: no build step can be forgotten.
+# WhiteNoise serves the admin's files without `collectstatic`: one build step less to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
@@ -156,7 +164,7 @@ CACHE_TTL_SECONDS = env.int("CACHE_TTL_SECONDS", 10800, validate=SECONDS)
 CACHE_STALE_SECONDS = env.int(
     "CACHE_STALE_SECONDS", 86400, validate=validate.Range(min=0, max=TEN_YEARS)
 )
-# What a process's copy of all entries may take; above it, it holds those that were called for.
+# The limit of a process's replica. Above it, the replica keeps only numbers that were called.
 REPLICA_MAX_BYTES = env.int("REPLICA_MAX_BYTES", 256 * 1024 * 1024, validate=POSITIVE)
 CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=SECONDS)
 
@@ -166,14 +174,12 @@ AIRTABLE_API_KEY = env.token("AIRTABLE_API_KEY", None)
 AIRTABLE_BASE_ID = env.str(
     "AIRTABLE_BASE_ID",
     None,
-    validate=validate.Regexp(r"[A-Za-z0-9_-]+$", error="Not a base id, app…."),
+    validate=validate.Regexp(r"[A-Za-z0-9_-]+$", error="Must be a base id, app…."),
 )
 AIRTABLE_API_URL = env.address(
     "AIRTABLE_API_URL", "https://api.airtable.com", schemes=("https", "http")
 )
-AIRTABLE_MAPPING = env.str(
-    "AIRTABLE_MAPPING", str(BASE_DIR / "airtable_sync" / "mapping" / "shipped" / "siftly.toml")
-)
+AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", "siftly"))
 TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(
     "AIRTABLE_PLAN", None, validate=validate.OneOf(["free", "team", "business"])
@@ -185,7 +191,7 @@ AIRTABLE_POLL_SECONDS = env.float(
     "AIRTABLE_POLL_SECONDS", None, validate=validate.Range(min=0, min_inclusive=False)
 )
 SHARE = validate.Range(min=0, max=1)
-# What a refresh refuses to publish: a set that lost more than this, one with more conflicts.
+# Validation rejects a refresh with a smaller share of the numbers before, or more conflicts.
 REFRESH_MIN_SHARE = env.float("REFRESH_MIN_SHARE", 0.6, validate=SHARE)
 REFRESH_MAX_CONFLICT_SHARE = env.float("REFRESH_MAX_CONFLICT_SHARE", 0.1, validate=SHARE)
 
@@ -202,58 +208,60 @@ VAPI_ASSISTANT_ID = env.str("VAPI_ASSISTANT_ID", None)
 TWILIO_AUTH_TOKEN = comma_separated("TWILIO_AUTH_TOKEN")
 TWILIO_CONNECT_URL = env.address("TWILIO_CONNECT_URL", None, schemes=("wss",))
 TELNYX_PUBLIC_KEY = comma_separated("TELNYX_PUBLIC_KEY")
-TELNYX_SIGNING_KEY = comma_separated("TELNYX_SIGNING_KEY")  # a stand-in's, for `place_call`
+TELNYX_SIGNING_KEY = comma_separated(
+    "TELNYX_SIGNING_KEY"
+)  # the private key of a test key pair, for `place_call`
 SYNTHFLOW_WEBHOOK_SECRET = comma_separated("SYNTHFLOW_WEBHOOK_SECRET")
 STANDARD_WEBHOOK_SECRET = comma_separated("STANDARD_WEBHOOK_SECRET")
 
-# --- Who looks after it -----------------------------------------------------------------------
+# --- Monitoring -------------------------------------------------------------------------------
 
 METRICS_TOKEN = env.token("METRICS_TOKEN", None)
 SENTRY_DSN = env.dsn("SENTRY_DSN", None)
-ALERT_EMAIL = comma_separated("ALERT_EMAIL")
-ALERT_WEBHOOK_URL = env.address("ALERT_WEBHOOK_URL", None, schemes=("https", "http"))
-_email = env.email("EMAIL_URL", None) or {}
-EMAIL_BACKEND = _email.get("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
-EMAIL_HOST = _email.get("EMAIL_HOST", "localhost")
-EMAIL_PORT = _email.get("EMAIL_PORT", 25)
-EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
-EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
-EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
-EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
-EMAIL_TIMEOUT = _email.get("EMAIL_TIMEOUT") or 10
-DEFAULT_FROM_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or next(iter(ALERT_EMAIL), "siftly@localhost")
+# Apprise addresses: https://appriseit.com/services/
+ALERT_URLS: list[str] = env.alert_urls("ALERT_URLS", "")
 
-# --- Logs: one line an event, on standard error, so that a command's output stays clean ----------
+# --- Logs: one line per event, on standard error ------------------------------------------------
 
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
 LOG_LEVEL = env.str(
     "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
+LOGGING_CONFIG = "siftly.server.log_setup.configure_logging"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "siftly.server.logs.TextFormatter"},
-        "json": {"()": "siftly.server.logs.JsonFormatter"},
+        "text": {"()": "siftly.server.log_format.TextFormatter"},
+        "json": {"()": "siftly.server.log_format.JsonFormatter"},
     },
     "handlers": {
         "stderr": {
-            "class": "siftly.server.logs.BackgroundHandler",
+            "class": "siftly.server.log_handler.BackgroundHandler",
             "formatter": LOG_FORMAT or "text",
-        }
+        },
+        "nowhere": {"class": "logging.NullHandler"},
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # Its messages may have parts of addresses. AlertSender logs each failure instead.
+        "apprise": {"handlers": ["nowhere"], "level": "WARNING", "propagate": False},
+        # At DEBUG it logs paths, and a path may have a webhook's secret.
+        "urllib3": {
+            "handlers": [],
+            "level": "INFO" if LOG_LEVEL in (None, "DEBUG") else LOG_LEVEL,
+            "propagate": True,
+        },
     },
 }
 
-# Read by gunicorn itself; here only so that `check` finds what is wrong with them.
+# gunicorn reads these itself. They are parsed here so that `check` reports wrong values.
 env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
 env.int("WEB_CONCURRENCY", 1, validate=POSITIVE)
 
 ENVIRONMENT_PROBLEMS = problems()
 ON_RENDER = "RENDER" in os.environ
-IS_CRON_JOB = os.environ.get("RENDER_SERVICE_TYPE") == "cron"  # nobody reaches it from outside
+IS_CRON_JOB = os.environ.get("RENDER_SERVICE_TYPE") == "cron"  # not reachable from outside
 VERSION = os.environ.get("RENDER_GIT_COMMIT", "")[:7]

@@ -1,4 +1,4 @@
-"""What Django's own handler serves. Calls and probes do not come this way: see `asgi`."""
+"""The URLs that Django's handler serves. `application.py` answers calls, probes and metrics."""
 
 from django.contrib import admin
 from django.templatetags.static import static

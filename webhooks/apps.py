@@ -1,11 +1,14 @@
-from django.apps import AppConfig
+from typing import Any, cast
+
+from django.apps import AppConfig, apps
+from django.conf import settings
 
 
 class WebhooksConfig(AppConfig):
     name = "webhooks"
 
     def ready(self) -> None:
-        from airtable_sync.status import platform_previews  # noqa: PLC0415 - needs the apps to be loaded
-        from webhooks import preview  # noqa: PLC0415
+        from webhooks.previews import WebhookPreviews  # noqa: PLC0415 - needs the models
 
-        platform_previews.register(preview.set_up, preview.show)
+        airtable_sync = cast("Any", apps.get_app_config("airtable_sync"))
+        airtable_sync.platform_previews = WebhookPreviews(settings)

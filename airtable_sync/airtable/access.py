@@ -1,36 +1,31 @@
-"""Whether Airtable lets us in, as all processes know it together."""
+"""Whether Airtable accepts the token: known to this process, and in Redis for the others."""
 
 from contextlib import suppress
 
 from airtable_sync.airtable.errors import AccessDenied, AirtableError
-from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.redis_client.connection import CacheUnavailable
 
-REFUSED = "airtable_access_denied"
-REMEMBERED_SECONDS = 4 * 3600  # cron asks again before
-
-_refused_here = ""  # Airtable's word to this process, until it is let in
+KEY = "airtable_access_denied"
+KEPT_SECONDS = 4 * 3600  # the cron job asks again before
 
 
-def note(error: AirtableError | None) -> None:
-    """A request to Airtable ended; None: well."""
-    global _refused_here  # noqa: PLW0603 - an experience of this process
-    if isinstance(error, AccessDenied):
-        _refused_here = str(error)
+class AirtableAccess:
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self.denied_message = ""  # Airtable's message to this process; "" while it has access
+
+    def request_ended(self, error: AirtableError | None) -> None:
+        """A request ended; None: with success."""
+        if isinstance(error, AccessDenied):
+            self.denied_message = str(error)
+            with suppress(CacheUnavailable):
+                self._store.set(KEY, self.denied_message, KEPT_SECONDS)
+        elif error is None and self.denied_message:
+            self.granted()
+
+    def granted(self) -> None:
+        """Airtable accepts the token, also if another process was denied before."""
+        self.denied_message = ""
         with suppress(CacheUnavailable):
-            TELEMETRY.remember(REFUSED, _refused_here, REMEMBERED_SECONDS)
-    elif error is None and _refused_here:
-        granted()
-
-
-def granted() -> None:
-    """It lets us in, also if another process was refused before."""
-    global _refused_here  # noqa: PLW0603
-    _refused_here = ""
-    with suppress(CacheUnavailable):
-        TELEMETRY.drop(REFUSED)
-
-
-def refused_here() -> str:
-    """Airtable's word to this process; empty while it lets us in. What others were told is among
-    `telemetry.marks`."""
-    return _refused_here
+            self._store.delete(KEY)

@@ -1,36 +1,37 @@
-"""Reading the whole base, before anything is published, and noticing when it changed its shape."""
+"""Reads the whole base into memory, and notices fields that were renamed or removed meanwhile."""
 
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from airtable_sync.airtable.client import Airtable, Record
-from airtable_sync.airtable.parallel import one_by_one, side_by_side
+from airtable_sync.airtable.client import AirtableClient
+from airtable_sync.airtable.parallel import pages_in_order, pages_in_parallel
 from airtable_sync.mapping.formatting import text_of
-from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping
 
-Progress = Callable[[str, int], None]  # the table that is being read, and how many are done
-PUBLISHING = "Publishing"  # what comes after the tables
+Progress = Callable[[str, int], None]  # a step (a table's name, or PUBLISHING) and its count so far
+PUBLISHING = "Publishing"
 
 
 @dataclass
 class Reading:
-    """All records by table and id, and the names of the fields that any of them had."""
+    """All records, and the fields that they had."""
 
-    tables: dict[str, dict[str, Record]] = field(default_factory=dict)
+    tables: dict[str, dict[str, Record]] = field(default_factory=dict)  # table -> id -> record
     seen: dict[str, list[str]] = field(default_factory=dict)
-    # Fields that a table's last page did not have any more: sparse ones, or renamed meanwhile.
-    faded: dict[str, list[str]] = field(default_factory=dict)
+    # Fields that the last page of a table did not have: rarely filled, or renamed meanwhile.
+    missing_at_end: dict[str, list[str]] = field(default_factory=dict)
 
-    def counts(self) -> dict[str, int]:
+    def record_counts(self) -> dict[str, int]:
         return {table: len(records) for table, records in self.tables.items()}
 
-    def may_be_torn(self) -> bool:
-        return any(self.faded.values())
+    def may_have_changed(self) -> bool:
+        return any(self.missing_at_end.values())
 
-    def unseen(self, mapping: Mapping) -> list[str]:
-        """Fields that the mapping names and no record has: their columns are empty, or gone."""
+    def unseen_fields(self, mapping: Mapping) -> list[str]:
+        """Fields that the mapping names and no record has: their columns are empty or deleted."""
         return [
             f"{table}.{name}"
             for table, records in self.tables.items()
@@ -40,13 +41,14 @@ class Reading:
 
 
 def read_all(
-    mapping: Mapping, airtable: Airtable, progress: Progress, *, at_once: bool = False
+    mapping: Mapping, airtable: AirtableClient, progress: Progress, *, in_parallel: bool = False
 ) -> Reading:
-    """Every table once; all of them `at_once`, or one after the other. Raises AirtableError."""
+    """Read every table once, one after the other or all `in_parallel`. Raises AirtableError."""
     seen: dict[str, dict[str, None]] = {table: {} for table in mapping.tables()}
     last: dict[str, dict[str, None]] = {table: {} for table in mapping.tables()}
     reading = Reading({table: {} for table in mapping.tables()})
-    pages = side_by_side(mapping, airtable) if at_once else one_by_one(mapping, airtable)
+    read = pages_in_parallel if in_parallel else pages_in_order
+    pages = read(mapping, airtable)
     with closing(pages):
         for table, page in pages:
             records = reading.tables[table]
@@ -59,12 +61,12 @@ def read_all(
             progress(table, len(records))
     for table, names in seen.items():
         reading.seen[table] = list(names)
-        reading.faded[table] = [name for name in names if name not in last[table]]
+        reading.missing_at_end[table] = [name for name in names if name not in last[table]]
     return reading
 
 
 def _normalise_numbers(mapping: Mapping, page: list[Record]) -> None:
-    """The slowest part of joining, done while Airtable's rate limit makes us wait for the next page
-    anyway: what `e164` finds is remembered."""
+    """The slowest part of the join, done while the rate limiter makes us wait for the next page:
+    `to_e164` caches its results."""
     for record in page:
-        e164(text_of(record["fields"].get(mapping.number_field)), mapping.region)
+        to_e164(text_of(record["fields"].get(mapping.number_field)), mapping.region)

@@ -1,5 +1,4 @@
-"""HTTP connections that are kept between requests: opened in time, with word of when a request has
-gone out, and of what their end means."""
+"""HTTP connections that are kept open between requests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +9,14 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 
 
-class ClosedMeanwhile(requests.ConnectionError):
-    """The connection had been kept, and the other side closed it just as a request went out: no
-    byte of an answer came. On a new connection the request may be made again."""
+class KeptConnectionClosed(requests.ConnectionError):
+    """The other side closed a kept connection just when a request was sent. No byte of a response
+    came: the request may be sent again on a new connection."""
 
 
 class KeptConnections(HTTPAdapter):
-    """For one thread, which makes one request at a time. `on_sent` is called when one has gone out,
-    before its answer is waited for."""
+    """For one thread, which sends one request at a time. Calls `on_sent` when a request has been
+    sent, before the response."""
 
     _is_new = True
     on_sent: Callable[[], None] = staticmethod(lambda: None)
@@ -25,19 +24,19 @@ class KeptConnections(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _telling(self, HTTPConnectionPool),
-            "https": _telling(self, HTTPSConnectionPool),
+            "http": _pool_that_reports(self, HTTPConnectionPool),
+            "https": _pool_that_reports(self, HTTPSConnectionPool),
         }
 
     def open(self, url: str, seconds: float) -> None:
-        """Have a connection at hand, so that a request starts when it is sent, and not after a
-        handshake. Raises requests.ConnectionError."""
+        """Connect now, so that the request itself starts without a handshake. Raises
+        requests.ConnectionError."""
         pool = self.get_connection_with_tls_context(requests.Request("GET", url).prepare(), True)
         if not isinstance(pool, HTTPConnectionPool):
             return
-        # As `send` does, for the same trust.
+        # `send` does the same: both must trust the same certificates.
         self.cert_verify(pool, url, verify=True, cert=None)  # type: ignore[no-untyped-call]
-        connection = pool._get_conn()  # noqa: SLF001 - what urllib3 itself does for each request
+        connection = pool._get_conn()  # noqa: SLF001 - urllib3 has no public way to connect early
         try:
             self._is_new = bool(connection.is_closed)
             if connection.is_closed:
@@ -45,20 +44,20 @@ class KeptConnections(HTTPAdapter):
                 connection.connect()
         except (HTTPError, OSError) as error:
             connection.close()
-            raise _translated(error) from error
+            raise _translate_connection_error(error) from error
         finally:
-            pool._put_conn(connection)  # noqa: SLF001
+            pool._put_conn(connection)  # noqa: SLF001 - as above
 
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:  # type: ignore[override]
         try:
             return super().send(request, **arguments)
         except requests.ConnectionError as error:
-            if not self._is_new and _no_byte_came(error):
-                raise ClosedMeanwhile(error, request=request) from error
+            if not self._is_new and _closed_without_response(error):
+                raise KeptConnectionClosed(error, request=request) from error
             raise
 
 
-def _telling(adapter: KeptConnections, pool: Any) -> Any:
+def _pool_that_reports(adapter: KeptConnections, pool: Any) -> Any:
     class Connection(pool.ConnectionCls):  # type: ignore[misc]
         def getresponse(self) -> Any:
             adapter.on_sent()
@@ -67,15 +66,15 @@ def _telling(adapter: KeptConnections, pool: Any) -> Any:
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
-def _translated(error: Exception) -> requests.ConnectionError:
-    # Of urllib3's errors a refusal is a ConnectTimeoutError, too.
-    is_refusal = isinstance(error, NewConnectionError)
-    if isinstance(error, TimeoutError | ConnectTimeoutError) and not is_refusal:
+def _translate_connection_error(error: Exception) -> requests.ConnectionError:
+    # urllib3's NewConnectionError (refused) is also a ConnectTimeoutError.
+    is_refused = isinstance(error, NewConnectionError)
+    if isinstance(error, TimeoutError | ConnectTimeoutError) and not is_refused:
         return requests.ConnectTimeout(error)
     return requests.ConnectionError(error)
 
 
-def _no_byte_came(error: requests.ConnectionError) -> bool:
+def _closed_without_response(error: requests.ConnectionError) -> bool:
     reason = error.args[0] if error.args else None
     return (
         isinstance(reason, ProtocolError)

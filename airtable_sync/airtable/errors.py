@@ -1,5 +1,5 @@
-"""What can go wrong at Airtable, each kind with one decision: wait, try again, begin again, stop
-for this month, or tell a person. https://airtable.com/developers/web/api/errors"""
+"""Airtable's errors. Each class stands for one decision: wait, retry, start again, stop for this
+month, or ask a person. https://airtable.com/developers/web/api/errors"""
 
 from typing import Any
 
@@ -7,64 +7,64 @@ import requests
 
 
 class AirtableError(Exception):
-    """Airtable refuses, and will until a person changes something: token, base, field."""
+    """Airtable refuses until a person changes something: token, base, field."""
 
 
 class NotFound(AirtableError):
-    """There is no such thing."""
+    """The thing does not exist."""
 
 
 class AccessDenied(AirtableError):
-    """The token is not known, or may not see this."""
+    """The token is unknown, or may not see this."""
 
 
 class WebhooksDenied(AirtableError):
-    """The token is good, but may not follow the base's changes: it lacks the scope webhook:manage,
-    or its owner the role of a creator."""
+    """The token is valid but may not use webhooks: it lacks the scope webhook:manage, or its owner
+    is not a creator of the base."""
 
 
 class Unavailable(AirtableError):
-    """Nothing usable came back: worth another try."""
+    """No usable response: worth a retry."""
 
 
 class RateLimited(AirtableError):
-    """Five requests a second were exceeded: Airtable answers nothing for some 30 seconds."""
+    """More than five requests a second: Airtable rejects everything for about 30 seconds."""
 
 
 class QuotaExceeded(AirtableError):
-    """The plan's calls of this month are used up: waiting does not help before the month ends."""
+    """The plan's API calls of this month are used up."""
 
 
 class LocallyRateLimited(RateLimited):
-    """The same, known without asking: by our own budget, or from what Airtable said before."""
+    """Known without a request: from our rate limiter, or from an earlier response."""
 
 
 class LocallyKnownQuotaExceeded(QuotaExceeded):
-    """The same, known without asking."""
+    """Known without a request."""
 
 
 class IteratorLost(AirtableError):
-    """Airtable forgot the place in a list of records: read the list from its beginning."""
+    """Airtable lost the position in a list of records: read the list from its start."""
 
 
-# What ends by itself, and soon; and what does not need a person, though it may take until the month
-# turns. Neither says anything about the base.
+# They end by themselves, and soon.
 OUTAGES = (Unavailable, RateLimited, IteratorLost)
-PASSING = (*OUTAGES, QuotaExceeded)
+# They need no person, though the quota may take until the end of the month.
+TEMPORARY = (*OUTAGES, QuotaExceeded)
 
 
 def translate_error(error: Exception) -> AirtableError:
-    """The error behind one of requests', by status and by the three shapes of error bodies."""
+    """The error behind one of requests', by its status and the three shapes of error bodies."""
     response = None if isinstance(error, requests.Timeout) else getattr(error, "response", None)
     if not isinstance(response, requests.Response) or response.ok:
-        return Unavailable(_sentence_without_answer(error))
+        return Unavailable(_message_without_response(error))
     kind, message = _kind_and_message(response)
-    sentence = f"Airtable answered {response.status_code} {kind}{': ' if message else ''}{message}"
-    is_of_feed = "/webhooks" in response.url
-    return _class_of(response.status_code, kind, is_of_feed=is_of_feed)(sentence.strip())
+    text = f"Airtable answered {response.status_code} {kind}{': ' if message else ''}{message}"
+    is_webhooks = "/webhooks" in response.url
+    return _error_class(response.status_code, kind, is_webhooks=is_webhooks)(text.strip())
 
 
-def _class_of(status: int, kind: str, *, is_of_feed: bool) -> type[AirtableError]:
+def _error_class(status: int, kind: str, *, is_webhooks: bool) -> type[AirtableError]:
     if kind == "PUBLIC_API_BILLING_LIMIT_EXCEEDED":
         return QuotaExceeded
     if status == 429:
@@ -73,7 +73,7 @@ def _class_of(status: int, kind: str, *, is_of_feed: bool) -> type[AirtableError
         return IteratorLost
     if status == 404:
         return NotFound
-    if status == 403 and is_of_feed:
+    if status == 403 and is_webhooks:
         return WebhooksDenied
     if status in (401, 403):
         return AccessDenied
@@ -97,9 +97,9 @@ def _kind_and_message(response: requests.Response) -> tuple[str, str]:
     return str(error or "")[:100], ""
 
 
-def _sentence_without_answer(error: Exception) -> str:
+def _message_without_response(error: Exception) -> str:
     if isinstance(error, requests.Timeout):
         return "Airtable did not answer in time."
     if isinstance(error, requests.ConnectionError):
         return "Airtable can't be reached."
-    return "Airtable's answer was cut off or is no JSON."
+    return "Airtable's response was cut off or is not JSON."

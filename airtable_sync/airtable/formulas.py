@@ -1,10 +1,10 @@
-"""What Airtable is asked for, in its language of formulas, as pyairtable writes it.
+"""Filter formulas, in Airtable's formula language, written by pyairtable.
 
-That library takes a third of all imports, and is needed for what is not cached only. No start waits
-for it: each process imports it in the background when it is ready (`load`). Who needs it before,
-in the first second, waits for that."""
+Importing pyairtable takes a third of all import time, and only cache misses need it. So no start
+waits for it: each process imports it in the background when it is ready (`load`)."""
 
 from collections.abc import Collection, Iterable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -12,34 +12,32 @@ from airtable_sync.mapping.phone_numbers import last_digits
 
 
 def load() -> None:
-    _language()
+    _pyairtable_formulas()
 
 
-def nothing() -> str:
-    return str(_language().FALSE())
+def matches_nothing() -> str:
+    return str(_pyairtable_formulas().FALSE())
 
 
-def any_record(ids: Iterable[str]) -> str:
-    return str(_language().OR(*_are(ids)))
+def matches_records(record_ids: Iterable[str]) -> str:
+    return str(_pyairtable_formulas().OR(*_record_conditions(record_ids)))
 
 
-def any_number(numbers: Collection[str], field: str, ids: Iterable[str] = ()) -> str:
-    """Records that hold the same last digits, however the number is written and whatever follows
-    it (`;ext=5`, `@host`); which of them really are the number is decided in Python, by the same
-    function as in the refresh. Also the records of these ids."""
-    language = _language()
+def matches_numbers(numbers: Collection[str], field: str, record_ids: Iterable[str] = ()) -> str:
+    """Matches records whose field has the last digits of a number, however it is written and
+    whatever follows it (`;ext=5`, `@host`), and the records of these ids. Python decides later
+    which of them really have the number, with the function that the refresh uses too."""
+    language = _pyairtable_formulas()
     digits = language.REGEX_REPLACE(language.CONCATENATE(language.Field(field), ""), "[^0-9]+", "")
     endings = sorted({last_digits(number) for number in numbers})
-    held = [language.FIND(ending, digits) for ending in endings]
-    return str(language.OR(*held, *_are(ids)))
+    conditions = [language.FIND(ending, digits) for ending in endings]
+    return str(language.OR(*conditions, *_record_conditions(record_ids)))
 
 
-def _are(ids: Iterable[str]) -> list[Any]:
-    language = _language()
-    return [language.EQ(language.RECORD_ID(), each) for each in ids]
+def _record_conditions(record_ids: Iterable[str]) -> list[Any]:
+    language = _pyairtable_formulas()
+    return [language.EQ(language.RECORD_ID(), each) for each in record_ids]
 
 
-def _language() -> ModuleType:
-    from pyairtable import formulas  # noqa: PLC0415
-
-    return formulas
+def _pyairtable_formulas() -> ModuleType:
+    return import_module("pyairtable.formulas")

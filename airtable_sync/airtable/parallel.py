@@ -1,38 +1,39 @@
-"""Reading tables one after the other or, where somebody waits for an edit to be live, side by side:
-then only the budget of requests, which all of them share, is the bound."""
+"""Reads the pages of several tables: one table after the other, or in parallel when an edit should
+be live soon. In parallel only the rate limiter sets the pace."""
 
 import queue
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 
-from airtable_sync.airtable.client import Airtable, Record
+from airtable_sync.airtable.client import AirtableClient
+from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping
 
-LEAVE_SECONDS = 2.0  # for requests under way when reading ends early; then they end by themselves
+JOIN_SECONDS = 2.0  # for running requests when reading ends early
 Page = tuple[str, list[Record]]  # with its table
 _Answer = tuple[str, list[Record] | BaseException | None]  # None: that was the table's last page
 
 
-def one_by_one(mapping: Mapping, airtable: Airtable) -> Generator[Page, None, None]:
+def pages_in_order(mapping: Mapping, airtable: AirtableClient) -> Generator[Page, None, None]:
     """Each table's pages in their order. Raises AirtableError."""
     for table in mapping.tables():
-        for page in airtable.all(table, mapping.wanted_fields(table)):
+        for page in airtable.pages(table, mapping.wanted_fields(table)):
             yield table, page
 
 
-def side_by_side(mapping: Mapping, airtable: Airtable) -> Generator[Page, None, None]:
-    """The same, as they come. The first error ends it; then no further request is begun."""
+def pages_in_parallel(mapping: Mapping, airtable: AirtableClient) -> Generator[Page, None, None]:
+    """Pages as they arrive. The first error ends the reading; no request starts after it."""
     answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     ended = threading.Event()
 
     def read(table: str) -> None:
         try:
-            with airtable.until(ended):
-                for page in airtable.all(table, mapping.wanted_fields(table)):
+            with airtable.stop_when(ended):
+                for page in airtable.pages(table, mapping.wanted_fields(table)):
                     answers.put((table, page))
             answers.put((table, None))
-        except BaseException as error:  # noqa: BLE001 - raised by who waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again in the reading thread
             answers.put((table, error))
 
     threads = [
@@ -42,15 +43,17 @@ def side_by_side(mapping: Mapping, airtable: Airtable) -> Generator[Page, None, 
     try:
         for each in threads:
             each.start()
-        yield from _taken(answers, len(threads))
+        yield from _pages_from(answers, len(threads))
     finally:
         ended.set()
-        _leave(threads)
+        _join(threads)
 
 
-def _taken(answers: "queue.SimpleQueue[_Answer]", tables: int) -> Iterator[Page]:
+def _pages_from(answers: "queue.SimpleQueue[_Answer]", tables: int) -> Iterator[Page]:
     while tables:
-        table, answer = answers.get()  # each thread's requests have limits, and it always says so
+        table, answer = (
+            answers.get()
+        )  # every thread puts its end, and its requests have time limits
         if isinstance(answer, BaseException):
             raise answer
         if answer is None:
@@ -59,8 +62,8 @@ def _taken(answers: "queue.SimpleQueue[_Answer]", tables: int) -> Iterator[Page]
             yield table, answer
 
 
-def _leave(threads: Sequence[threading.Thread]) -> None:
-    until = time.monotonic() + LEAVE_SECONDS
+def _join(threads: Sequence[threading.Thread]) -> None:
+    until = time.monotonic() + JOIN_SECONDS
     for each in threads:
         if each.ident:
             each.join(max(0.0, until - time.monotonic()))

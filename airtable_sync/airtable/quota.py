@@ -1,64 +1,58 @@
-"""Will the plan's requests to Airtable last until the month's end?
+"""The monthly quota: will the plan's requests last until the end of the month?
 https://support.airtable.com/docs/managing-api-call-limits-in-airtable"""
 
 import logging
 from dataclasses import dataclass
 
-from django.conf import settings
-
-from airtable_sync.airtable import rate_limiter
-from airtable_sync.cache.redis_store import CacheUnavailable
+from airtable_sync.airtable.monthly_usage import MonthlyUsage
+from airtable_sync.airtable.rate_limiter import RateLimiter
+from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
 CLOSE_SHARE = 0.85
 
-# Requests a month, for all of a workspace's tools together; None: as many as one likes.
+# Requests a month, for all tools of a workspace together. None: no limit.
 PLANS: dict[str, int | None] = {"free": 1_000, "team": 100_000, "business": None}
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """This month's requests so far, at its end at this rate, and what the plan allows (None: no
-    limit, or the plan is not known)."""
-
+class QuotaForecast:
     month: str
     requests: int
-    at_month_end: int
-    allowed: int | None
+    at_month_end: int  # at this rate
+    limit: int | None  # None: no limit, or the plan is unknown
+    plan: str = ""
 
     @property
     def exceeds(self) -> bool:
-        return self.allowed is not None and self.at_month_end > self.allowed
+        return self.limit is not None and self.at_month_end > self.limit
 
     @property
     def is_close(self) -> bool:
-        """To what the plan allows. Each refresh lifts the forecast, in a young month by a tenth,
-        and the hours until the next one bring it down."""
-        return self.allowed is not None and self.at_month_end > CLOSE_SHARE * self.allowed
+        """Whether the forecast is near the limit. Each refresh raises the forecast, early in a
+        month by a tenth, and the hours until the next refresh lower it again."""
+        return self.limit is not None and self.at_month_end > CLOSE_SHARE * self.limit
 
     def __str__(self) -> str:
-        sentence = (
+        text = (
             f"Airtable requests in {self.month}: {self.requests:,}, "
             f"{self.at_month_end:,} by its end at this rate"
         )
-        if self.allowed is None:
-            return f"{sentence}."
-        verdict = "which is more than" if self.exceeds else "of"
-        return f"{sentence}, {verdict} the {self.allowed:,} of the {settings.AIRTABLE_PLAN} plan."
+        if self.limit is None:
+            return f"{text}."
+        comparison = "more than" if self.exceeds else "of"
+        return f"{text}, {comparison} the {self.limit:,} of the {self.plan} plan."
 
 
-def current() -> Forecast:
-    """Raises CacheUnavailable: the count is kept in Redis."""
-    month = rate_limiter.month()
-    allowed = PLANS.get(settings.AIRTABLE_PLAN or "")
-    return Forecast(month.month, month.requests, month.forecast, allowed)
+def forecast_quota(usage: MonthlyUsage, plan: str) -> QuotaForecast:
+    return QuotaForecast(usage.month, usage.requests, usage.forecast, PLANS.get(plan), plan)
 
 
-def tell() -> None:
-    """In the log; as a warning, if the plan will not do."""
+def log_forecast(rate_limiter: RateLimiter, plan: str) -> None:
+    """As a warning if the quota will not last."""
     try:
-        found = current()
+        forecast = forecast_quota(rate_limiter.usage(), plan)
     except CacheUnavailable:
         return
-    logger.log(logging.WARNING if found.exceeds else logging.INFO, "%s", found)
+    logger.log(logging.WARNING if forecast.exceeds else logging.INFO, "%s", forecast)

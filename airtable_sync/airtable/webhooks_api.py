@@ -1,15 +1,15 @@
-"""Airtable's webhooks, of which Siftly has one a base: the change feed, with or without pings.
-https://airtable.com/developers/web/api/webhooks-overview"""
+"""Airtable's Webhooks API. Siftly has one webhook per base: the change feed, with or without change
+notifications. https://airtable.com/developers/web/api/webhooks-overview"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airtable_sync.airtable.client import Airtable
+from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
 
-# All of the base: a hook that names a table or field dies silently with it. All cells of a changed
-# record: its number and its links tell what else to read at the same time.
+# The whole base: a webhook that names a table or a field stops silently when that is deleted. All
+# cells of a changed record: its number and its links show what else to read at the same time.
 SPECIFICATION = {
     "options": {
         "filters": {"dataTypes": ["tableData", "tableFields", "tableMetadata"]},
@@ -19,28 +19,28 @@ SPECIFICATION = {
 
 
 @dataclass(frozen=True)
-class Created:
+class CreatedWebhook:
     id: str
-    secret: str = field(repr=False)  # base64; shown by Airtable only once
+    mac_secret: str = field(repr=False)  # base64; Airtable returns it only once
     expires_at: datetime | None
 
 
 @dataclass(frozen=True)
-class Listed:
+class Webhook:
     id: str
     url: str
     enabled: bool
-    pings: bool  # Airtable switches them off after a day of failures
+    notifies: bool  # Airtable stops notifying after a day of failures
     next_cursor: int
     expires_at: datetime | None
-    last_ping: str
+    last_failure: str  # of a notification; "" if the last one succeeded
 
     def is_alive(self, now: datetime) -> bool:
         return self.enabled and not (self.expires_at and self.expires_at <= now)
 
 
 @dataclass(frozen=True)
-class Page:
+class PayloadPage:
     payloads: list[Any]
     cursor: int  # of the next payload
     more: bool
@@ -50,65 +50,65 @@ class Page:
         return self.cursor - len(self.payloads)
 
 
-class Hooks:
-    """Raises AirtableError; NotFound for a hook that is gone."""
+class WebhooksApi:
+    """Raises AirtableError; NotFound for a webhook that does not exist any more."""
 
-    def __init__(self, airtable: Airtable) -> None:
+    def __init__(self, airtable: AirtableClient) -> None:
         self._airtable = airtable
 
-    def create(self, url: str | None) -> Created:
+    def create(self, url: str | None) -> CreatedWebhook:
         body: dict[str, Any] = {"specification": SPECIFICATION}
         if url:
             body["notificationUrl"] = url
-        answer = self._ask("POST", json=body)
+        answer = self._request("POST", json=body)
         try:
             expires_at = _moment(answer.get("expirationTime"))
-            return Created(answer["id"], answer["macSecretBase64"], expires_at)
+            return CreatedWebhook(answer["id"], answer["macSecretBase64"], expires_at)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise Unavailable("Airtable's answer holds no webhook.") from error
+            raise Unavailable("Airtable's response has no webhook.") from error
 
-    def listed(self) -> list[Listed]:
-        answer = self._ask("GET")
+    def all(self) -> list[Webhook]:
+        answer = self._request("GET")
         try:
-            return [_listed(each) for each in answer["webhooks"]]
+            return [_webhook(each) for each in answer["webhooks"]]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise Unavailable("Airtable's answer holds no webhooks.") from error
+            raise Unavailable("Airtable's response has no webhooks.") from error
 
-    def page(self, hook_id: str, cursor: int) -> Page:
-        """At most fifty payloads from a cursor on. Reading them prolongs the hook's life."""
-        answer = self._ask("GET", f"/{hook_id}/payloads", params={"cursor": cursor})
+    def payloads(self, webhook_id: str, cursor: int) -> PayloadPage:
+        """At most fifty payloads from a cursor on. Reading them extends the webhook's life."""
+        answer = self._request("GET", f"/{webhook_id}/payloads", params={"cursor": cursor})
         try:
-            return Page(
-                list(answer["payloads"]), int(answer["cursor"]), bool(answer["mightHaveMore"])
+            return PayloadPage(
+                [*answer["payloads"]], int(answer["cursor"]), bool(answer["mightHaveMore"])
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise Unavailable("Airtable's answer holds no payloads.") from error
+            raise Unavailable("Airtable's response has no payloads.") from error
 
-    def prolong(self, hook_id: str) -> None:
-        self._ask("POST", f"/{hook_id}/refresh")
+    def extend(self, webhook_id: str) -> None:
+        self._request("POST", f"/{webhook_id}/refresh")
 
-    def switch_pings_on(self, hook_id: str) -> None:
-        self._ask("POST", f"/{hook_id}/enableNotifications", json={"enable": True})
+    def enable_notifications(self, webhook_id: str) -> None:
+        self._request("POST", f"/{webhook_id}/enableNotifications", json={"enable": True})
 
-    def delete(self, hook_id: str) -> None:
-        self._ask("DELETE", f"/{hook_id}")
+    def delete(self, webhook_id: str) -> None:
+        self._request("DELETE", f"/{webhook_id}")
 
-    def _ask(self, method: str, path: str = "", **arguments: Any) -> Any:
-        return self._airtable.ask(
-            method, f"bases/{self._airtable.base}/webhooks{path}", **arguments
+    def _request(self, method: str, path: str = "", **arguments: Any) -> Any:
+        return self._airtable.request(
+            method, f"bases/{self._airtable.base_id}/webhooks{path}", **arguments
         )
 
 
-def _listed(hook: dict[str, Any]) -> Listed:
-    last = hook.get("lastNotificationResult") or {}
-    return Listed(
-        id=hook["id"],
-        url=hook.get("notificationUrl") or "",
-        enabled=bool(hook.get("isHookEnabled", True)),
-        pings=bool(hook.get("areNotificationsEnabled", True)),
-        next_cursor=int(hook.get("cursorForNextPayload") or 1),
-        expires_at=_moment(hook.get("expirationTime")),
-        last_ping="" if last.get("success", True) else str(last.get("error", "failed"))[:200],
+def _webhook(webhook: dict[str, Any]) -> Webhook:
+    last = webhook.get("lastNotificationResult") or {}
+    return Webhook(
+        id=webhook["id"],
+        url=webhook.get("notificationUrl") or "",
+        enabled=bool(webhook.get("isHookEnabled", True)),
+        notifies=bool(webhook.get("areNotificationsEnabled", True)),
+        next_cursor=int(webhook.get("cursorForNextPayload") or 1),
+        expires_at=_moment(webhook.get("expirationTime")),
+        last_failure="" if last.get("success", True) else str(last.get("error", "failed"))[:200],
     )
 
 

@@ -1,5 +1,4 @@
-"""The copy that all processes share, as a refresh sees it: Redis or, where there is none, the
-newest good set in the database."""
+"""Where a refresh publishes: Redis or, where there is no Redis, the database."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,218 +6,217 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from airtable_sync.cache import database, snapshots
-from airtable_sync.cache.entry import Entry, Reader
-from airtable_sync.cache.redis_store import (
-    HOLD,
-    PATIENT,
-    CacheUnavailable,
-    Store,
-    Written,
-    clock_now,
-)
+from airtable_sync.cache.database import close_connection
+from airtable_sync.cache.entry import Entry, Origin
+from airtable_sync.cache.keys import PAUSED_BY
+from airtable_sync.cache.redis_publication import RedisPublication
+from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
+from airtable_sync.cache.snapshots import Snapshots
 from airtable_sync.models import Lease
-from airtable_sync.refresh import fingerprint
+from airtable_sync.redis_client.connection import CacheUnavailable
 
 
 @dataclass(frozen=True)
 class Publication:
-    """The known entries that shall be all there is, as of `read_at` (ms, see `Entry`)."""
+    """The complete set of known entries, as of `read_at` (ms). `fingerprint` is the mapping's; ""
+    for a rollback."""
 
     entries: Sequence[Entry]
     read_at: int
-    by: Reader
+    origin: Origin
+    fingerprint: str = ""
 
     def numbers(self) -> set[str]:
         return {entry.number for entry in self.entries}
 
-    def removals(self, gone: Sequence[Entry]) -> list[Entry]:
-        return [Entry(each.number, None, self.read_at, self.by) for each in gone]
+    def removals(self, removed: Sequence[Entry]) -> list[Entry]:
+        return [Entry(each.number, None, self.read_at, self.origin) for each in removed]
 
 
 class PublishTarget(Protocol):
-    """Everything here raises CacheUnavailable when the copy can't be reached."""
+    """Every method raises CacheUnavailable."""
 
     def now(self) -> int:
-        """Milliseconds, by the clock that all processes agree on."""
+        """Milliseconds by the clock that all processes share."""
         ...
 
-    def add(self, name: str, token: str, seconds: int) -> bool:
-        """Take a lease, if nobody holds it."""
-        ...
+    def acquire_lease(self, name: str, token: str, seconds: int) -> bool: ...
 
-    def renew(self, name: str, token: str, seconds: int) -> None: ...
+    def renew_lease(self, name: str, token: str, seconds: int) -> None: ...
 
-    def release(self, name: str, token: str) -> None: ...
+    def release_lease(self, name: str, token: str) -> None: ...
 
-    def last_numbers(self) -> int:
+    def count_published(self) -> int:
         """How many numbers the last publication had."""
         ...
 
-    def compare(self, publication: Publication) -> Iterator[Written]:
-        """What `publish` would do, without doing it."""
+    def compare(self, publication: Publication) -> Iterator[WriteResult]:
+        """What `publish` would do."""
         ...
 
-    def publish(self, publication: Publication) -> Iterator[Written]:
-        """Publish while iterated; the newer reading of each number wins."""
+    def publish(self, publication: Publication) -> Iterator[WriteResult]:
+        """Publish while iterated. The newer reading of each number wins."""
         ...
 
-    def hold(self, run: int) -> None:
-        """Let nothing replace what this run, a rollback, publishes."""
+    def pause(self, run_id: int) -> None:
+        """Pause publishing: nothing replaces what this run, a rollback, publishes."""
         ...
 
-    def is_held(self) -> bool: ...
+    def is_paused(self) -> bool: ...
 
-    def release_hold(self) -> None: ...
-
-
-def publish_target() -> PublishTarget:
-    return RedisTarget(PATIENT) if settings.REDIS_URL else DatabaseTarget()
+    def resume(self) -> None: ...
 
 
 class RedisTarget:
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.now, self.add = store.now, store.add
-        self.renew, self.release = store.renew, store.release
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self._publication = RedisPublication(store)
+        self.now = store.now
+        self.acquire_lease = store.acquire_lease
+        self.renew_lease = store.renew_lease
+        self.release_lease = store.release_lease
 
-    def last_numbers(self) -> int:
-        return self.store.count()
+    def count_published(self) -> int:
+        return self._store.count_known()
 
-    def compare(self, publication: Publication) -> Iterator[Written]:
-        gone, _ = self._gone(publication)
+    def compare(self, publication: Publication) -> Iterator[WriteResult]:
+        removed, _ = self._not_in(publication)
         numbers = (entry.number for entry in publication.entries)
-        existing = {entry.number: entry for entry in self.store.read_many(numbers)}
-        yield from _compared(publication.entries, existing)
-        yield from _removed(publication, gone)
+        existing = {entry.number: entry for entry in self._store.read_many(numbers)}
+        yield from _compare_entries(publication.entries, existing)
+        yield from _compare_removals(publication, removed)
 
-    def publish(self, publication: Publication) -> Iterator[Written]:
-        mark = self.store.begin()
-        gone, ended = self._gone(publication)
-        yield from self.store.publish(publication.entries)
-        yield from self.store.publish(publication.removals(gone))
-        if not self.store.completed(publication.read_at, mark, _reader(publication)):
+    def publish(self, publication: Publication) -> Iterator[WriteResult]:
+        token = self._publication.begin()
+        removed, expired = self._not_in(publication)
+        yield from self._store.write_silently(publication.entries)
+        yield from self._store.write_silently(publication.removals(removed))
+        if not self._complete(publication, token):
             self._publish_again(publication)
-        # A replica may have given an emptied Redis back a number that Airtable no longer has, while
-        # this publication went on: from `completed` on, none does.
-        back = [e for e in self._gone(publication)[0] if e.read_at < publication.read_at]
-        _drain(self.store.publish(publication.removals(back)))
-        self.store.forget(ended)
+        # While this was publishing, a replica may have refilled an emptied Redis with a number that
+        # Airtable does not have any more. After `complete` replicas don't do that.
+        back = [e for e in self._not_in(publication)[0] if e.read_at < publication.read_at]
+        _run_to_end(self._store.write_silently(publication.removals(back)))
+        self._publication.forget_expired(expired)
 
     def _publish_again(self, publication: Publication) -> None:
-        """Redis was emptied meanwhile: what it does not have when the publication is complete,
-        replicas would take for removed."""
-        mark = self.store.begin()
-        gone, _ = self._gone(publication)
-        _drain(self.store.publish([*publication.entries, *publication.removals(gone)]))
-        if not self.store.completed(publication.read_at, mark, _reader(publication)):
-            raise CacheUnavailable("Redis is emptied again and again while the set is published.")
+        """Redis lost keys: replicas would take the missing numbers for removed."""
+        token = self._publication.begin()
+        removed, _ = self._not_in(publication)
+        entries = [*publication.entries, *publication.removals(removed)]
+        _run_to_end(self._store.write_silently(entries))
+        if not self._complete(publication, token):
+            raise CacheUnavailable("Redis lost keys repeatedly while the refresh was publishing.")
 
-    def hold(self, run: int) -> None:
-        self.store.remember(HOLD, run, None)
+    def _complete(self, publication: Publication, token: str) -> bool:
+        return self._publication.complete(publication.read_at, token, publication.fingerprint)
 
-    def is_held(self) -> bool:
-        return self.store.is_held(HOLD)
+    def pause(self, run_id: int) -> None:
+        self._store.set(PAUSED_BY, run_id, None)
 
-    def release_hold(self) -> None:
-        self.store.drop(HOLD)
+    def is_paused(self) -> bool:
+        return self._store.exists(PAUSED_BY)
 
-    def _gone(self, publication: Publication) -> tuple[list[Entry], list[str]]:
-        """The known entries of other numbers, and numbers in the index whose entries have ended by
-        themselves."""
-        others = sorted(set(self.store.numbers()) - publication.numbers())
-        existing = {entry.number: entry for entry in self.store.read_many(others)}
-        gone = [entry for entry in existing.values() if entry.known]
-        return gone, [number for number in others if number not in existing]
+    def resume(self) -> None:
+        self._store.delete(PAUSED_BY)
 
-
-def _reader(publication: Publication) -> str:
-    return fingerprint.reader() if publication.by == "refresh" else ""
+    def _not_in(self, publication: Publication) -> tuple[list[Entry], list[str]]:
+        """Known entries of other numbers, and indexed numbers whose entries have expired."""
+        others = sorted(set(self._store.indexed_numbers()) - publication.numbers())
+        existing = {entry.number: entry for entry in self._store.read_many(others)}
+        known = [entry for entry in existing.values() if entry.is_known]
+        return known, [number for number in others if number not in existing]
 
 
 class DatabaseTarget:
-    """Publishing is what saving the set does; this tells what that means for each number."""
+    """Saving the snapshot publishes it. This only computes what that means for each number."""
+
+    def __init__(self, snapshots: Snapshots, store: RedisStore) -> None:
+        self._snapshots = snapshots
+        self._store = store
 
     def now(self) -> int:
-        return clock_now(PATIENT)
+        return clock_now(self._store)
 
-    def add(self, name: str, token: str, seconds: int) -> bool:
+    def acquire_lease(self, name: str, token: str, seconds: int) -> bool:
         now = timezone.now()
-        with _translated():
-            Lease.objects.filter(name=name, until__lt=now).delete()
+        with _translated_errors():
+            Lease.objects.filter(name=name, expires_at__lt=now).delete()
             try:
                 with transaction.atomic():
-                    until = now + timedelta(seconds=seconds)
-                    Lease.objects.create(name=name, token=token, until=until)
+                    expires_at = now + timedelta(seconds=seconds)
+                    Lease.objects.create(name=name, token=token, expires_at=expires_at)
             except IntegrityError:
                 return False
         return True
 
-    def renew(self, name: str, token: str, seconds: int) -> None:
-        until = timezone.now() + timedelta(seconds=seconds)
-        with _translated():
-            Lease.objects.filter(name=name, token=token).update(until=until)
+    def renew_lease(self, name: str, token: str, seconds: int) -> None:
+        expires_at = timezone.now() + timedelta(seconds=seconds)
+        with _translated_errors():
+            Lease.objects.filter(name=name, token=token).update(expires_at=expires_at)
 
-    def release(self, name: str, token: str) -> None:
-        with _translated():
+    def release_lease(self, name: str, token: str) -> None:
+        with _translated_errors():
             Lease.objects.filter(name=name, token=token).delete()
 
-    def last_numbers(self) -> int:
-        with _translated():
-            newest = snapshots.newest()
+    def count_published(self) -> int:
+        with _translated_errors():
+            newest = self._snapshots.newest()
         return newest.numbers if newest else 0
 
-    def compare(self, publication: Publication) -> Iterator[Written]:
-        with _translated():
-            existing = {entry.number: entry for entry in snapshots.newest_entries()}
+    def compare(self, publication: Publication) -> Iterator[WriteResult]:
+        with _translated_errors():
+            existing = {entry.number: entry for entry in self._snapshots.newest_entries()}
         numbers = publication.numbers()
-        yield from _compared(publication.entries, existing)
-        gone = [entry for number, entry in existing.items() if number not in numbers]
-        yield from _removed(publication, gone)
+        yield from _compare_entries(publication.entries, existing)
+        removed = [entry for number, entry in existing.items() if number not in numbers]
+        yield from _compare_removals(publication, removed)
 
     publish = compare
 
-    def hold(self, run: int) -> None:
-        """The run says so itself."""
+    def pause(self, run_id: int) -> None:
+        """Nothing to do: `rollback.py` reads the pause from the run in the database."""
 
-    def is_held(self) -> bool:
+    def is_paused(self) -> bool:
         return False
 
-    def release_hold(self) -> None: ...
+    def resume(self) -> None:
+        """Nothing to do: `rollback.py` reads the pause from the run in the database."""
 
 
-def _compared(entries: Sequence[Entry], existing: Mapping[str, Entry]) -> Iterator[Written]:
-    """By the rules of `publish.lua`."""
+def _compare_entries(
+    entries: Sequence[Entry], existing: Mapping[str, Entry]
+) -> Iterator[WriteResult]:
+    """The rules of `publish.lua`, without overrides and pauses."""
     for entry in entries:
         old = existing.get(entry.number)
         if old and old.read_at > entry.read_at:
-            yield Written(entry, "older", None)
-        elif not old or not old.known:
-            yield Written(entry, "added", None)
+            yield WriteResult(entry, "older", None)
+        elif not old or not old.is_known:
+            yield WriteResult(entry, "added", None)
         elif old.digest() == entry.digest():
-            yield Written(entry, "unchanged", None)
+            yield WriteResult(entry, "unchanged", None)
         else:
-            yield Written(entry, "changed", old)
+            yield WriteResult(entry, "changed", old)
 
 
-def _removed(publication: Publication, gone: Sequence[Entry]) -> Iterator[Written]:
-    for removal, before in zip(publication.removals(gone), gone, strict=True):
+def _compare_removals(publication: Publication, removed: Sequence[Entry]) -> Iterator[WriteResult]:
+    for removal, before in zip(publication.removals(removed), removed, strict=True):
         if before.read_at <= removal.read_at:
-            yield Written(removal, "removed", before)
+            yield WriteResult(removal, "removed", before)
 
 
-def _drain(written: Iterator[Written]) -> None:
-    for _ in written:
+def _run_to_end(results: Iterator[WriteResult]) -> None:
+    for _ in results:
         pass
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    database.release()  # a refresh takes long, and the database may have been away
+def _translated_errors() -> Iterator[None]:
+    close_connection()  # a refresh takes long; the last connection may be broken
     try:
         yield
     except DatabaseError as error:

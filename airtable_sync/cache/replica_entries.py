@@ -1,4 +1,4 @@
-"""What a process holds of all entries, and how calls read it. `Replica` keeps it in step."""
+"""The entries of a replica, and how calls read them. `replica.py` keeps them in sync with Redis."""
 
 import re
 import threading
@@ -6,190 +6,201 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.conf import settings
+from airtable_sync.cache.entry import Entry, decode_entry_cached
+from airtable_sync.cache.lifetimes import Lifetimes
 
-from airtable_sync.cache.entry import Entry, is_expired, is_fresh, recently_decoded
-
-# What Python itself needs for an entry beside its bytes: key, value object, place in a dictionary.
+# What Python needs for an entry beside its bytes: the key, the object, its place in a dictionary.
 OVERHEAD_BYTES = 400
-CLOCKS_DIFFER_MS = 5000
+CLOCK_TOLERANCE_MS = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaEntry:
-    """An entry as Redis keeps it; what decides between two of them is read beforehand."""
+    """An entry's bytes in Redis, and the values that decide between two of them."""
 
     raw: bytes
     read_at: int
-    known: bool
-    override_until: int = 0  # of a pin
+    is_known: bool
+    override_until: int = 0
+
+    @classmethod
+    def of(cls, entry: Entry, raw: bytes) -> "ReplicaEntry":
+        return cls(raw, entry.read_at, entry.is_known, entry.override_until)
 
     @property
     def is_override(self) -> bool:
-        return self.known and self.override_until > 0
+        return self.is_known and self.override_until > 0
 
     @property
     def size(self) -> int:
         return len(self.raw) + OVERHEAD_BYTES
 
-    def is_expired(self, now: int, confirmed_at: int) -> bool:
-        read_at = max(self.read_at, self.override_until)
-        return is_expired(read_at, now, confirmed_at, known=self.known)
-
     def is_superseded_by(self, other: "ReplicaEntry", now: int) -> bool:
-        """By the rules of `publish.lua`: pins win while they last, then newer readings."""
+        """The rules of `publish.lua`: an active override wins, then the newer reading."""
         if (self.override_until > now) != (other.override_until > now):
             return other.override_until > now
-        # One stamped by a clock that was ahead would win for as long as that: it counts as older.
-        return not other.read_at < self.read_at <= now + CLOCKS_DIFFER_MS
+        # A reading from a clock that was ahead would win for too long: it counts as older.
+        return not other.read_at < self.read_at <= now + CLOCK_TOLERANCE_MS
 
 
 class ReplicaEntries:
-    """Within REPLICA_MAX_BYTES. Calls read it without a lock; who writes has `_writing`."""
+    """At most `max_bytes`. Calls read without a lock; writers hold `_write_lock`."""
 
-    def __init__(self) -> None:
-        self.complete = False  # holds every entry there is; otherwise those that were called for
-        self.confirmed_at = 0  # when a reading of all of Airtable was asked for, last
+    def __init__(self, lifetimes: Lifetimes, max_bytes: int) -> None:
+        self.lifetimes = lifetimes
+        self.max_bytes = max_bytes
+        self.complete = False  # has every entry; otherwise those that were called
+        self.confirmed_at = 0  # ms: when all of Airtable was last read, or confirmed unchanged
         self.in_sync = False
-        self.in_sync_until = 0  # the change feed says that all of Airtable is here, until then (ms)
+        self.in_sync_until = 0  # ms: until then the change feed's last reading is valid
         self.numbers_in_airtable = 0  # by the last publication, and the changes since
-        self.on_hold = False  # what a rollback published stays as it is
-        self._known = 0  # how many of the entries here are known
-        self._pinned = 0  # how many of these are pins, which Airtable need not have
-        self._held: dict[str, ReplicaEntry] = {}
+        self.paused = False  # publishing is paused after a rollback
+        self._known = 0  # entries with a config
+        self._overrides = 0  # known entries that are overrides: Airtable need not have them
+        self._entries: dict[str, ReplicaEntry] = {}
         self._bytes = 0
-        self._clock_offset = 0  # Redis' clock minus ours, ms
-        self._unsaved: set[str] = set()  # what Redis did not take yet
-        self._called: set[str] = set()  # since it was last looked at; only while not complete
-        self._writing = threading.Lock()
+        self._clock_offset = 0  # Redis' clock minus this machine's, ms
+        self._unsaved: set[str] = set()  # entries that Redis has not accepted yet
+        self._called: set[str] = set()  # since eviction last looked; only while not complete
+        self._write_lock = threading.Lock()
 
-    # --- what calls read: no lock, no wait -------------------------------------------------------
+    # --- Reads for calls: no lock, no waiting ----------------------------------------------------
 
     def get_any_age(self, number: str) -> Entry | None:
-        """The entry, however old."""
-        held = self._held.get(number)
-        if held is None:
+        found = self._entries.get(number)
+        if found is None:
             return None
         if not self.complete:
             self._called.add(number)
-        return recently_decoded(number, held.raw)
+        return decode_entry_cached(number, found.raw)
 
     def get(self, number: str) -> Entry | None:
-        """The entry, fresh or not, unless its life is over."""
+        """The entry, fresh or stale. None if it has expired."""
         entry = self.get_any_age(number)
-        return entry if entry and not entry.is_expired(self.now(), self.confirmed_at) else None
-
-    def fresh(self, number: str) -> bytes | None:
-        """What Redis keeps of a known number, if that is fresh: all that a hit has to find out.
-        None, for which there is a longer way, while a rollback holds."""
-        held = self._held.get(number)
-        if held is None or not held.known or self.on_hold:
+        if entry is None or self.lifetimes.is_expired(entry, self.now(), self.confirmed_at):
             return None
-        if not is_fresh(held.read_at, held.override_until, self.now(), self.confirmed_at):
+        return entry
+
+    def get_fresh_bytes(self, number: str) -> bytes | None:
+        """The bytes of a known, fresh entry: everything that a cache hit needs. None while
+        publishing is paused, where more has to be checked (`is_fresh`)."""
+        found = self._entries.get(number)
+        if found is None or not found.is_known or self.paused:
+            return None
+        if not self.lifetimes.is_known_fresh(
+            found.read_at, found.override_until, self.now(), self.confirmed_at
+        ):
             return None
         if not self.complete:
             self._called.add(number)
-        return held.raw
+        return found.raw
 
     def is_fresh(self, entry: Entry) -> bool:
-        if self.on_hold and entry.by == "rollback":
+        if self.paused and entry.origin == "rollback":
             return True
-        return entry.is_fresh(self.now(), self.confirmed_at)
+        return self.lifetimes.is_fresh(entry, self.now(), self.confirmed_at)
 
     def is_servable(self, entry: Entry) -> bool:
-        """Fresh, or older and still better than nothing."""
-        return entry.known and not entry.is_expired(self.now(), self.confirmed_at)
+        """Whether a known entry is fresh, or stale but not expired."""
+        return entry.is_known and not self.lifetimes.is_expired(
+            entry, self.now(), self.confirmed_at
+        )
 
-    def knows_all(self) -> bool:
-        """Whether a number that is not here is unknown to Airtable, too."""
+    def has_all_of_airtable(self) -> bool:
+        """Whether a number that is missing here is missing in Airtable too."""
         return (
             self.complete
             and self.in_sync
-            and not self.on_hold
+            and not self.paused
             and self.now() < self.in_sync_until
-            and self._known - self._pinned >= self.numbers_in_airtable
+            and self._known - self._overrides >= self.numbers_in_airtable
         )
 
-    def made_from(self, ids: Collection[str]) -> list[Entry]:
-        """The entries that were made of any of these records."""
-        if not ids:
+    def entries_made_from(self, record_ids: Collection[str]) -> list[Entry]:
+        """The entries that were made from any of these records."""
+        if not record_ids:
             return []
-        mentions = re.compile(b"|".join(re.escape(each.encode()) for each in sorted(ids))).search
-        found = [number for number, held in list(self._held.items()) if mentions(held.raw)]
-        entries = [entry for number in found if (entry := self.get(number))]
-        return [e for e in entries if any(r.rpartition("/")[2] in ids for r in e.records)]
+        pattern = b"|".join(re.escape(each.encode()) for each in sorted(record_ids))
+        mentions = re.compile(pattern).search
+        candidates = [n for n, found in list(self._entries.items()) if mentions(found.raw)]
+        entries = [entry for number in candidates if (entry := self.get(number))]
+        return [
+            entry
+            for entry in entries
+            if any(record.rpartition("/")[2] in record_ids for record in entry.records)
+        ]
 
     def now(self) -> int:
-        """The time by Redis' clock, as far as it is known, in milliseconds."""
+        """Milliseconds by Redis' clock, as last compared."""
         return int(time.time() * 1000) + self._clock_offset
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
     @property
-    def known(self) -> int:
-        """How many of the entries here are numbers that Airtable, or an operator, has."""
+    def count_known(self) -> int:
         return self._known
 
-    def numbers(self) -> set[str]:
-        """The known ones. It takes a few milliseconds for 50,000."""
-        return {number for number, held in list(self._held.items()) if held.known}
+    def known_numbers(self) -> set[str]:
+        """Takes a few milliseconds for 50,000 numbers."""
+        return {number for number, found in list(self._entries.items()) if found.is_known}
 
     @property
-    def bytes_held(self) -> int:
+    def size_bytes(self) -> int:
         return self._bytes
 
-    # --- writing: one thread at a time -----------------------------------------------------------
+    # --- Writes: one thread at a time ------------------------------------------------------------
 
-    def _put(self, number: str, held: ReplicaEntry) -> bool:
-        before = self._held.get(number)
-        if before and not before.is_superseded_by(held, self.now()):
-            self._unsaved.add(number)  # Redis has an older reading than we: it shall have ours
+    def _put(self, number: str, new: ReplicaEntry) -> bool:
+        """False if the entry that is here is newer. Redis has an older one then."""
+        before = self._entries.get(number)
+        if before and not before.is_superseded_by(new, self.now()):
+            self._unsaved.add(number)
             return False
-        growth = held.size - (before.size if before else 0)
+        growth = new.size - (before.size if before else 0)
         self._make_room(growth, number)
         self._bytes += growth
-        self._known += held.known - (before.known if before else False)
-        self._pinned += held.is_override - (before.is_override if before else False)
-        self._held[number] = held
+        self._known += new.is_known - (before.is_known if before else False)
+        self._overrides += new.is_override - (before.is_override if before else False)
+        self._entries[number] = new
         return True
 
-    def _drop(self, number: str) -> None:
+    def _remove(self, number: str) -> None:
         self._unsaved.discard(number)
-        if before := self._held.pop(number, None):
+        if before := self._entries.pop(number, None):
             self._bytes -= before.size
-            self._known -= before.known
-            self._pinned -= before.is_override
+            self._known -= before.is_known
+            self._overrides -= before.is_override
 
-    def _is_full_with(self, raw: bytes | None) -> bool:
-        return self._bytes + len(raw or b"") + OVERHEAD_BYTES > settings.REPLICA_MAX_BYTES
+    def _has_room_for(self, raw: bytes | None) -> bool:
+        return self._bytes + len(raw or b"") + OVERHEAD_BYTES <= self.max_bytes
 
     def _make_room(self, size: int, keep: str) -> None:
-        """Above the limit entries go, in the order in which they came; those that were called for
-        since the last look are looked at again later."""
-        while self._bytes + size > settings.REPLICA_MAX_BYTES:
-            oldest = next((each for each in self._held if each != keep), None)
+        """Evict the oldest entries. One that was called since the last look moves to the end."""
+        while self._bytes + size > self.max_bytes:
+            oldest = next((number for number in self._entries if number != keep), None)
             if oldest is None:
                 return
             self.complete = False
             if oldest in self._called:
                 self._called.discard(oldest)
-                self._held[oldest] = self._held.pop(oldest)
+                self._entries[oldest] = self._entries.pop(oldest)
             else:
-                self._drop(oldest)
+                self._remove(oldest)
 
     def prune(self) -> None:
-        """Drop what has outlived its use. Now and then, in the thread that keeps in step."""
+        """Remove expired entries. The subscription's thread calls this now and then."""
         now = self.now()
-        over = [
+        expired = [
             number
-            for number, held in list(self._held.items())
-            if held.is_expired(now, self.confirmed_at)
+            for number, found in list(self._entries.items())
+            if self.lifetimes.is_reading_expired(
+                max(found.read_at, found.override_until),
+                now,
+                self.confirmed_at,
+                is_known=found.is_known,
+            )
         ]
-        with self._writing:
-            for number in over:
-                self._drop(number)
-
-
-def replica_entry_of(entry: Entry, raw: bytes) -> ReplicaEntry:
-    return ReplicaEntry(raw, entry.read_at, entry.known, entry.override_until)
+        with self._write_lock:
+            for number in expired:
+                self._remove(number)

@@ -1,5 +1,5 @@
-"""The replica and the database's newest good set: what a process starts from when Redis has nothing
-to offer, and what it follows where there is no Redis at all."""
+"""Serving from the database's newest snapshot: when a process has no entries from Redis, and always
+where there is no Redis."""
 
 import asyncio
 import logging
@@ -8,91 +8,93 @@ from contextlib import suppress
 
 from django.db import DatabaseError
 
-from airtable_sync.cache import database, overrides, snapshots
-from airtable_sync.cache.redis_store import CacheUnavailable
+from airtable_sync.cache.database import close_connection
+from airtable_sync.cache.overrides import Overrides, active_overrides
 from airtable_sync.cache.replica import Replica
+from airtable_sync.cache.snapshots import Snapshots, entries_of
 from airtable_sync.models import Snapshot
+from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
-FOLLOWED_EVERY_SECONDS = 30.0
-AGAIN_SECONDS = 30.0
+FOLLOW_SECONDS = 30.0
+RELOAD_SECONDS = 30.0
 
 
-def start_from_it(replica: Replica) -> None:
-    """Serve the newest good set, as stale, until something newer is known. In a thread."""
-    try:
-        newest = snapshots.newest()
-        if newest:
-            replica.start_from(snapshots.entries_of(newest), newest.confirmed_at)
-            overrides.keep(replica, overrides.active())
-            logger.warning("Started from the database's last good set: %s", newest)
-    except DatabaseError as error:
-        logger.warning("The database's last good set can't be read: %s", error)
-    finally:
-        database.release()
+class SnapshotFallback:
+    """Loads the newest snapshot into an empty replica: Redis is empty or down, and so is
+    Airtable."""
 
-
-class LastResort:
-    """The database's set for a process that has none: Redis was emptied, and Airtable is down."""
-
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
+    def __init__(self, replica: Replica, snapshots: Snapshots, overrides: Overrides) -> None:
+        self._replica, self._snapshots, self._overrides = replica, snapshots, overrides
         self._loading: asyncio.Future[None] | None = None
         self._loaded_at = float("-inf")
 
-    async def __call__(self) -> None:
-        """Once in a while, for all who ask meanwhile. Await it with a time limit."""
+    def start_replica(self) -> None:
+        """Serve the newest snapshot as stale until something newer is known. Run it in a thread."""
+        try:
+            if newest := self._snapshots.newest():
+                self._replica.start_from_snapshot(entries_of(newest), newest.confirmed_at)
+                self._overrides.apply_to_replica(active_overrides())
+                logger.warning("Started from the newest snapshot in the database: %s", newest)
+        except DatabaseError as error:
+            logger.warning("The newest snapshot can't be read from the database: %s", error)
+        finally:
+            close_connection()
+
+    async def load(self) -> None:
+        """Load the snapshot, at most once every half minute, for all callers that wait for it.
+        Await it with a time limit."""
         now = time.monotonic()
-        if self._loading is None or now - self._loaded_at > AGAIN_SECONDS:
+        if self._loading is None or now - self._loaded_at > RELOAD_SECONDS:
             self._loaded_at = now
             self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
         await asyncio.shield(self._loading)
 
     def _load(self) -> None:
-        start_from_it(self._replica)
+        self.start_replica()
         with suppress(CacheUnavailable):
-            self._replica.store.nudge()  # which gives Redis what is here, for the others
+            self._replica.store.notify_replicas()  # then this process refills Redis
 
 
-class Follower:
-    """Keeps the replica in step with the database. In a thread, one at a time."""
+class SnapshotFollower:
+    """Keeps the replica in sync with the database, where there is no Redis. Call `sync` from one
+    thread at a time."""
 
-    def __init__(self, replica: Replica) -> None:
-        self.replica = replica
-        self._taken: tuple[int, int] | None = None  # which set, and when it was confirmed
-        self._pins: set[str] = set()  # the numbers with one
+    def __init__(self, replica: Replica, snapshots: Snapshots, overrides: Overrides) -> None:
+        self._replica, self._snapshots, self._overrides = replica, snapshots, overrides
+        self._loaded: tuple[int, int] | None = None  # the snapshot's id, and its confirmed_at
+        self._overridden: set[str] = set()
 
     def sync(self) -> None:
         try:
-            newest = snapshots.newest()
-            if newest and self._taken != (newest.pk, newest.confirmed_at):
-                self._take(newest)
-            self._take_pins(newest)
-            self.replica.in_sync = True
+            newest = self._snapshots.newest()
+            if newest and self._loaded != (newest.pk, newest.confirmed_at):
+                self._load(newest)
+            self._load_overrides(newest)
+            self._replica.in_sync = True
         except DatabaseError as error:
-            if self.replica.in_sync or not self._taken:
-                logger.warning("The database can't be read; what is here is served: %s", error)
-            self.replica.in_sync = False
+            if self._replica.in_sync or not self._loaded:
+                logger.warning("The database can't be read; memory is served: %s", error)
+            self._replica.in_sync = False
         finally:
-            database.release()
+            close_connection()
 
-    def _take(self, newest: Snapshot) -> None:
-        if self._taken is None or self._taken[0] != newest.pk:
-            self.replica.take_set(snapshots.entries_of(newest), newest.read_at)
-            logger.info("In step with the database: %s", newest)
-        self.replica.confirmed_at = newest.confirmed_at
-        self._taken = (newest.pk, newest.confirmed_at)
+    def _load(self, newest: Snapshot) -> None:
+        if self._loaded is None or self._loaded[0] != newest.pk:
+            self._replica.replace_with_snapshot(entries_of(newest), newest.read_at)
+            logger.info("In sync with the database: %s", newest)
+        self._replica.confirmed_at = newest.confirmed_at
+        self._loaded = (newest.pk, newest.confirmed_at)
 
-    def _take_pins(self, newest: Snapshot | None) -> None:
-        """Numbers whose pin was ended get back what the set says of them."""
-        active = overrides.active()
-        pinned = {each.number for each in active}
-        if ended := self._pins - pinned:
-            self.replica.forget(ended)
-            entries = snapshots.entries_of(newest) if newest else ()
-            for entry in entries:
+    def _load_overrides(self, newest: Snapshot | None) -> None:
+        """A number whose override has ended gets the snapshot's entry back."""
+        active = active_overrides()
+        overridden = {each.number for each in active}
+        if ended := self._overridden - overridden:
+            self._replica.forget(ended)
+            for entry in entries_of(newest) if newest else ():
                 if entry.number in ended:
-                    self.replica.keep(entry, saved=True)
-        overrides.keep(self.replica, active)
-        self._pins = pinned
+                    self._replica.keep(entry, saved=True)
+        self._overrides.apply_to_replica(active)
+        self._overridden = overridden

@@ -1,6 +1,6 @@
-"""The last good sets: what the newest ten different publications held, compressed, in the database.
-Processes boot from the newest when Redis and Airtable are down; a rollback publishes an older one.
-"""
+"""Snapshots: the complete sets of the last ten different publications, compressed in the database.
+A process starts from the newest one when Redis and Airtable are down; a rollback publishes an older
+one."""
 
 import hashlib
 import json
@@ -8,92 +8,90 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from airtable_sync.cache.entry import Entry, from_json
+from airtable_sync.cache.entry import Entry, entry_from_json
 from airtable_sync.models import Run, Snapshot
 
-KEPT = 10
+SNAPSHOTS_KEPT = 10
 
 
-def save(run: Run, entries: Sequence[Entry], read_at: int) -> None:
-    """Keep a set of known entries, or only that the newest one was found unchanged; nothing, if
-    another refresh, which asked later, was faster. Raises DatabaseError."""
-    digest, last = _digest(entries), newest()
-    if last and read_at < last.read_at <= time.time() * 1000:
-        return
-    if last and last.digest == digest:
-        all_of_base().filter(pk=last.pk).update(confirmed_at=read_at)
-        return
-    run.save()  # the database was away when it began, or has lost it since
-    Snapshot.objects.create(
-        run=run,
-        base=settings.AIRTABLE_BASE_ID or "",
-        read_at=read_at,
-        confirmed_at=read_at,
-        numbers=len(entries),
-        digest=digest,
-        content=_compressed(entries),
-    )
-    kept = all_of_base().values_list("pk", flat=True)[:KEPT]
-    all_of_base().exclude(pk__in=list(kept)).delete()
+class Snapshots:
+    """The snapshots of one base. Every method raises DatabaseError."""
 
+    def __init__(self, base_id: str) -> None:
+        self._base_id = base_id
 
-def all_of_base() -> QuerySet[Snapshot]:
-    """The sets of this base, the newest first, without their content until that is asked for."""
-    sets = Snapshot.objects.filter(base=settings.AIRTABLE_BASE_ID or "")
-    return sets.defer("content")
+    def all(self) -> QuerySet[Snapshot]:
+        """Newest first. The content is loaded when it is used."""
+        return Snapshot.objects.filter(base=self._base_id).defer("content")
 
+    def newest(self) -> Snapshot | None:
+        return self.all().first()
 
-def newest() -> Snapshot | None:
-    """Raises DatabaseError."""
-    return all_of_base().first()
+    def newest_entries(self) -> Iterator[Entry]:
+        if snapshot := self.newest():
+            yield from entries_of(snapshot)
 
+    def save(self, run: Run, entries: Sequence[Entry], read_at: int) -> None:
+        """Save the known entries of a run. An unchanged set only confirms the newest snapshot. Does
+        nothing if a refresh with a later `read_at` (ms) was saved first."""
+        digest, last = _digest(entries), self.newest()
+        if last and read_at < last.read_at <= time.time() * 1000:
+            return
+        if last and last.digest == digest:
+            self.all().filter(pk=last.pk).update(confirmed_at=read_at)
+            return
+        run.save()  # the database may have lost it, or was down when the run began
+        Snapshot.objects.create(
+            run=run,
+            base=self._base_id,
+            read_at=read_at,
+            confirmed_at=read_at,
+            numbers=len(entries),
+            digest=digest,
+            content=_compress(entries),
+        )
+        kept = self.all().values_list("pk", flat=True)[:SNAPSHOTS_KEPT]
+        self.all().exclude(pk__in=list(kept)).delete()
 
-def newest_entries() -> Iterator[Entry]:
-    """Raises DatabaseError."""
-    if snapshot := newest():
-        yield from entries_of(snapshot)
+    def erase(self, number: str) -> None:
+        """Remove a number from all snapshots. The newest one gets a new id: processes without Redis
+        notice the change by it."""
+        newest = self.newest()
+        for snapshot in Snapshot.objects.iterator(chunk_size=1):
+            entries = [entry for entry in entries_of(snapshot) if entry.number != number]
+            if len(entries) == snapshot.numbers:
+                continue
+            snapshot.numbers, snapshot.digest = len(entries), _digest(entries)
+            snapshot.content = _compress(entries)
+            with transaction.atomic():
+                if newest and snapshot.pk == newest.pk:
+                    snapshot.delete()
+                    snapshot.pk, snapshot.read_at = None, snapshot.read_at + 1
+                snapshot.save()
 
 
 def entries_of(snapshot: Snapshot) -> Iterator[Entry]:
     for line in zlib.decompress(snapshot.content).splitlines():
         value = json.loads(line)
-        yield from_json(value.pop("number"), value)
+        yield entry_from_json(value.pop("number"), value)
 
 
-def erase(number: str) -> None:
-    """Take a number out of all sets. The newest is kept anew: that is how those who follow the
-    database hear of it. Raises DatabaseError."""
-    latest = newest()
-    for snapshot in Snapshot.objects.iterator(chunk_size=1):
-        entries = [each for each in entries_of(snapshot) if each.number != number]
-        if len(entries) == snapshot.numbers:
-            continue
-        snapshot.numbers, snapshot.digest = len(entries), _digest(entries)
-        snapshot.content = _compressed(entries)
-        with transaction.atomic():
-            if latest and snapshot.pk == latest.pk:
-                snapshot.delete()
-                snapshot.pk, snapshot.read_at = None, snapshot.read_at + 1
-            snapshot.save()
-
-
-def _compressed(entries: Iterable[Entry]) -> bytes:
-    packer = zlib.compressobj()
-    pieces = [packer.compress(_line(entry)) for entry in entries]
-    return b"".join([*pieces, packer.flush()])
+def _compress(entries: Iterable[Entry]) -> bytes:
+    compressor = zlib.compressobj()
+    pieces = [compressor.compress(_line(entry)) for entry in entries]
+    return b"".join([*pieces, compressor.flush()])
 
 
 def _line(entry: Entry) -> bytes:
-    return json.dumps({"number": entry.number, **entry.as_json()}).encode() + b"\n"
+    return json.dumps({"number": entry.number, **entry.to_json()}).encode() + b"\n"
 
 
 def _digest(entries: Iterable[Entry]) -> str:
-    """Equal for sets that say the same of every number."""
-    whole = hashlib.sha256()
-    for number, digest in sorted((entry.number, entry.digest()) for entry in entries):
-        whole.update(f"{number} {digest}\n".encode())
-    return whole.hexdigest()
+    """Equal for sets with the same content."""
+    digest = hashlib.sha256()
+    for number, each in sorted((entry.number, entry.digest()) for entry in entries):
+        digest.update(f"{number} {each}\n".encode())
+    return digest.hexdigest()

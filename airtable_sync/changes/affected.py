@@ -1,4 +1,5 @@
-"""What the change feed says has changed is read again, by the ordinary mapping, and written."""
+"""The numbers that changed records affect: they are read again with the ordinary lookup, and
+written."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -6,102 +7,122 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from airtable_sync.airtable.client import IDS_PER_REQUEST, Airtable
+from airtable_sync.airtable.client import IDS_PER_REQUEST
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import Store
+from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
-from airtable_sync.changes.expected_cells import hints_of
+from airtable_sync.changes.expected_cells import expected_cells
 from airtable_sync.changes.payloads import ChangedRecords
-from airtable_sync.lookup.airtable_lookup import is_served, looked_up
-from airtable_sync.mapping import base_schema, rejected_records
-from airtable_sync.mapping.schema import current
-
-AT_ONCE = 100
+from airtable_sync.lookup.airtable_lookup import NUMBERS_PER_LOOKUP, AirtableLookup
+from airtable_sync.mapping.active_mapping import ActiveMapping
+from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.rejected_records import RejectedRecords
 
 
 @dataclass
 class Affected:
-    """The numbers whose entries were made of what changed, and the records of the numbers' table
-    that may claim others. The rest are hints, by which all is read in one round of requests."""
+    """`entries_made_of` and `number_records` decide what is read again. `expected_numbers` and
+    `nearby_records` only save round trips. Records are "table/rec…", except `number_records`."""
 
-    made_from: dict[str, tuple[str, ...]] = field(default_factory=dict)  # and likely is again
-    roots: set[str] = field(default_factory=set)
-    hinted: set[str] = field(default_factory=set)
-    beside: set[str] = field(default_factory=set)  # table/record
+    entries_made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # number -> records
+    number_records: set[str] = field(default_factory=set)  # ids in the numbers' table
+    expected_numbers: set[str] = field(default_factory=set)
+    nearby_records: set[str] = field(default_factory=set)
 
-    def count(self) -> int:
-        """At the most so many numbers."""
-        return len(self.made_from) + len(self.roots)
-
-    def likely(self, numbers: Iterable[str]) -> dict[str, list[str]]:
-        """By table, the records that these numbers will probably be made of."""
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        before = {each for number in numbers for each in self.made_from.get(number, ())}
-        for record in (*sorted(before), *sorted(self.beside - before)):
-            table, _, record_id = record.rpartition("/")
-            found[table].append(record_id)
-        # The records of the numbers themselves are found by the numbers.
-        tables = current().tables()[1:]
-        return {table: found[table][:IDS_PER_REQUEST] for table in tables if table in found}
+    def max_numbers(self) -> int:
+        return len(self.entries_made_of) + len(self.number_records)
 
 
-class Changes:
+class AffectedNumbers:
     """Raises AirtableError and CacheUnavailable."""
 
-    def __init__(self, store: Store, replica: Replica, airtable: Airtable) -> None:
-        self._store, self._replica, self._airtable = store, replica, airtable
+    def __init__(
+        self,
+        store: RedisStore,
+        replica: Replica,
+        lookup: AirtableLookup,
+        active_mapping: ActiveMapping,
+        base_schema: BaseSchema,
+    ) -> None:
+        self._store, self._replica, self._lookup = store, replica, lookup
+        self._active_mapping, self._base_schema = active_mapping, base_schema
+        self._rejected_records = RejectedRecords(store)
 
-    def affected(self, changed: ChangedRecords, tables: Mapping[str, str]) -> Affected:
-        """`tables` tells the name behind a table's id, for the mapping's tables."""
-        mapping, found = current(), Affected()
-        touched = {each for table in tables for each in changed.touched(table)}
+    def find(self, changed: ChangedRecords, tables: Mapping[str, str]) -> Affected:
+        """`tables` has the names of the mapping's tables by id."""
+        found, mapping = Affected(), self._active_mapping.mapping
+        touched = {each for table_id in tables for each in changed.touched(table_id)}
         if not touched:
             return found
-        hints = hints_of(changed, tables, base_schema.names(self._store))
-        for entry in self._made_of(touched | hints.branching):
-            if touched.isdisjoint(_ids(entry.records)) or not is_served(entry.number):
-                found.beside.update(entry.records)
+        expected = expected_cells(changed, mapping, tables, self._base_schema.field_names())
+        for entry in self._entries_made_of(touched | expected.branching):
+            is_touched = not touched.isdisjoint(_ids(entry.records))
+            if is_touched and self._active_mapping.is_served(entry.number):
+                records = () if expected.has_moved(entry) else entry.records
+                found.entries_made_of[entry.number] = records
             else:
-                found.made_from[entry.number] = () if hints.moved(entry) else entry.records
-        for table, name in tables.items():
-            if name == mapping.root.table:
-                found.roots |= changed.records.get(table, set())
-            found.beside |= {f"{name}/{each}" for each in changed.records.get(table, ())}
-        found.beside |= hints.linked()
-        found.roots |= rejected_records.made_from(self._store, touched)
-        found.hinted = set(filter(is_served, hints.numbers))
+                found.nearby_records.update(entry.records)
+        for table_id, table in tables.items():
+            records_changed = changed.records.get(table_id, set())
+            if table == mapping.root.table:
+                found.number_records |= records_changed
+            found.nearby_records |= {f"{table}/{each}" for each in records_changed}
+        found.nearby_records |= expected.linked_records()
+        found.number_records |= self._rejected_records.linked_to(touched)
+        found.expected_numbers = set(filter(self._active_mapping.is_served, expected.numbers))
         return found
 
-    def apply(self, found: Affected) -> Counter[str]:
-        """Read the numbers again and write what is there now. Returns how many were added, changed,
-        removed, …"""
+    def reread(self, affected: Affected) -> Counter[str]:
+        """Read the numbers again and write them. Returns the count of each outcome."""
         outcomes: Counter[str] = Counter()
-        numbers, roots = iter(sorted(found.made_from)), iter(sorted(found.roots))
-        while any(some := (list(islice(numbers, AT_ONCE)), list(islice(roots, AT_ONCE)))):
-            outcomes.update(self._apply_to(*some, found))
+        numbers = iter(sorted(affected.entries_made_of))
+        records = iter(sorted(affected.number_records))
+        while any(
+            batch := (
+                list(islice(numbers, NUMBERS_PER_LOOKUP)),
+                list(islice(records, NUMBERS_PER_LOOKUP)),
+            )
+        ):
+            outcomes.update(self._reread_batch(*batch, affected))
         return outcomes
 
-    def _apply_to(self, numbers: list[str], roots: list[str], found: Affected) -> list[str]:
-        hinted = sorted(found.hinted.difference(numbers))[:AT_ONCE] if roots else []
-        now = looked_up([*numbers, *hinted], self._airtable, roots, found.likely(numbers))
-        rejected_records.add(self._store, now.invalid, now.read_at)
+    def _reread_batch(
+        self, numbers: list[str], records: list[str], affected: Affected
+    ) -> list[str]:
+        expected: list[str] = []
+        if records:
+            expected = sorted(affected.expected_numbers.difference(numbers))[:NUMBERS_PER_LOOKUP]
+        likely = self._likely_records(affected, numbers)
+        result = self._lookup.look_up_with([*numbers, *expected], records, likely)
+        self._rejected_records.add(result.rejected, result.read_at)
         entries = {
-            number: replace(entry, by="change")
-            for number, entry in now.entries.items()
-            if entry.known or number not in hinted or self._replica.get(number)
+            number: replace(entry, origin="change")
+            for number, entry in result.entries.items()
+            if entry.is_known or number not in expected or self._replica.get(number)
         }
         written = self._store.write(entries.values(), announce_unchanged=False)
         for number, outcome in written.items():
             if outcome != "older":
-                # The next changes may concern what this one has linked, before Redis tells of it.
+                # The next payloads may concern records that this entry has just linked.
                 self._replica.keep(entries[number], saved=True)
         return list(written.values())
 
-    def _made_of(self, ids: AbstractSet[str]) -> Iterable[Entry]:
+    def _likely_records(self, affected: Affected, numbers: Iterable[str]) -> dict[str, list[str]]:
+        """Table -> the ids of records that these numbers' entries will probably be made of."""
+        by_table: defaultdict[str, list[str]] = defaultdict(list)
+        before = {e for number in numbers for e in affected.entries_made_of.get(number, ())}
+        for record in (*sorted(before), *sorted(affected.nearby_records - before)):
+            table, _, record_id = record.rpartition("/")
+            by_table[table].append(record_id)
+        # The lookup finds the records of the numbers' own table by the numbers.
+        linked = self._active_mapping.mapping.tables()[1:]
+        return {table: by_table[table][:IDS_PER_REQUEST] for table in linked if table in by_table}
+
+    def _entries_made_of(self, record_ids: AbstractSet[str]) -> Iterable[Entry]:
         if self._replica.complete and self._replica.in_sync:
-            return self._replica.made_from(ids)
-        entries = self._store.read_many(self._store.numbers())
-        return (entry for entry in entries if not ids.isdisjoint(_ids(entry.records)))
+            return self._replica.entries_made_from(record_ids)
+        entries = self._store.read_many(self._store.indexed_numbers())
+        return (entry for entry in entries if not record_ids.isdisjoint(_ids(entry.records)))
 
 
 def _ids(records: Iterable[str]) -> Iterable[str]:

@@ -1,147 +1,172 @@
-"""The change feed of the base: read to its end, and what changed read again and written. Whether
-the cache is in step with Airtable then, it says itself."""
+"""Reads the change feed to its end and applies what changed. After that the cache is in sync with
+Airtable, and says so in Redis."""
 
 import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 
-from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.client import (
-    CHANGE_LIMITS,
-    PAGE_SIZE,
-    REFRESH_LIMITS,
-    Airtable,
-    RequestLimits,
-)
+from airtable_sync.airtable.client import PAGE_SIZE
 from airtable_sync.airtable.errors import OUTAGES, AirtableError, NotFound
-from airtable_sync.cache.redis_store import REFRESH_LOCK, Store
-from airtable_sync.cache.replica import Replica
-from airtable_sync.changes import polling, shared_state
-from airtable_sync.changes.affected import Changes
+from airtable_sync.airtable.rate_limiter import STARTS_PER_WINDOW
+from airtable_sync.airtable.request_limits import CHANGE_LIMITS, REFRESH_LIMITS, RequestLimits
+from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.changes.affected import AffectedNumbers
 from airtable_sync.changes.payloads import ChangedRecords
-from airtable_sync.changes.subscription import Hook, Lost
-from airtable_sync.mapping import base_schema
-from airtable_sync.mapping.schema import MappingError, current
-from airtable_sync.models import ChangeFeed, Run
-from airtable_sync.refresh import history
+from airtable_sync.changes.polling import REFRESH_RETRY_SECONDS, Polling
+from airtable_sync.changes.shared_state import FeedStatus, SharedFeedState
+from airtable_sync.changes.webhook_subscription import ChangesLost, WebhookSubscription
+from airtable_sync.mapping.active_mapping import ActiveMapping
+from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.schema import MappingError
+from airtable_sync.models import ChangeFeed
+from airtable_sync.refresh.history import last_record_counts
 from airtable_sync.refresh.lock import RefreshInProgress
-from airtable_sync.refresh.refresh import Options, refresh
 from airtable_sync.refresh.validation import RefreshRejected
 
 logger = logging.getLogger(__name__)
 
+MAX_AFFECTED_SHARE = 0.1  # of all numbers; for more, a refresh needs fewer requests
 
-class Feed:
+# Runs a full refresh with these limits. Raises what `Refresh.run` raises.
+RunRefresh = Callable[[RequestLimits], object]
+
+
+class ChangeFeedReader:
     """For one process at a time. Raises AirtableError, CacheUnavailable, DatabaseError,
-    MappingError, RefreshRejected and RefreshInProgress. The cursor is stored last: what was not finished is done again.
-    """
+    MappingError, RefreshRejected and RefreshInProgress. The cursor is saved last: after a failure
+    the same payloads are applied again."""
 
-    def __init__(self, store: Store, replica: Replica, airtable: Airtable) -> None:
-        self.store, self.airtable = store, airtable
-        self.hook = Hook(store, airtable)
-        self.changes = Changes(store, replica, airtable)
-        self.live_edits: list[float] = []  # when those were made that the last reading made live
+    def __init__(
+        self,
+        store: RedisStore,
+        base_id: str,
+        shared: SharedFeedState,
+        subscription: WebhookSubscription,
+        affected: AffectedNumbers,
+        active_mapping: ActiveMapping,
+        base_schema: BaseSchema,
+        polling: Polling,
+        run_refresh: RunRefresh,
+    ) -> None:
+        self._store = store
+        self._base_id = base_id
+        self._shared = shared
+        self.subscription = subscription
+        self._affected = affected
+        self._active_mapping = active_mapping
+        self._base_schema = base_schema
+        self._polling = polling
+        self._run_refresh = run_refresh
+        self.live_edits: list[float] = []  # when the edits of the last reading were made (s)
 
-    def drain(self) -> Counter[str]:
-        """Read the feed to its end and write what changed: how many numbers were added, changed,
-        removed, …"""
+    def is_stopped(self) -> bool:
+        """Whether an operator removed the subscription."""
+        return ChangeFeed.for_base(self._base_id).stopped
+
+    def read_to_end(self) -> Counter[str]:
+        """Apply all changes. Returns the count of each outcome (added, changed, removed, …)."""
         self.live_edits = []
-        state, marks = ChangeFeed.of_this_base(), shared_state.look(self.store)
-        if not self.hook.may_be_asked(marks):
+        feed, status = ChangeFeed.for_base(self._base_id), self._shared.look()
+        if not self.subscription.may_try(status):
             return Counter()
-        self._give_way_to_a_refresh(state, marks)
+        self._wait_for_refresh(feed, status)
         try:
-            self.hook.see_to_it(state)
-            changed, cursor = self.hook.read(state)
-        except (Lost, NotFound) as error:
-            self.hook.recreate(state, str(error))
-            marks = shared_state.look(self.store)
-            changed, cursor = self.hook.read(state)
-        outcomes = self._apply(state, changed, marks)
-        valid, whole = polling.valid_for_seconds(), outcomes is not None
-        if shared_state.drained(self.store, marks.now, valid, whole=whole):
+            self.subscription.ensure(feed)
+            changed, cursor = self.subscription.read(feed)
+        except (ChangesLost, NotFound) as error:
+            self.subscription.replace(feed, str(error))
+            status = self._shared.look()
+            changed, cursor = self.subscription.read(feed)
+        outcomes = self._apply(feed, changed, status)
+        valid_seconds, all_applied = self._polling.valid_seconds(), outcomes is not None
+        if self._shared.mark_read(status.now, valid_seconds, all_applied=all_applied):
             self.live_edits = changed.edited_at
-        unknown_payloads = state.unknown_payloads + changed.unknown_payloads
-        state.change(cursor=cursor, feed_read_at=marks.now, unknown_payloads=unknown_payloads)
+        unknown_payloads = feed.unknown_payloads + changed.unknown_payloads
+        feed.change(cursor=cursor, read_at=status.now, unknown_payloads=unknown_payloads)
         return outcomes or Counter()
 
-    def _give_way_to_a_refresh(self, state: ChangeFeed, marks: shared_state.Marks) -> None:
-        """Where everything has to be read, one that is under way has to end first: raises RefreshInProgress, and
-        Airtable is not asked for what changed as often as somebody looks."""
-        if not (marks.held or _is_whole(state, marks)) and self.store.is_held(REFRESH_LOCK):
-            raise RefreshInProgress("Everything has to be read, and a refresh is under way.")
+    def _wait_for_refresh(self, feed: ChangeFeed, status: FeedStatus) -> None:
+        """If a full refresh is needed and one is running: raises RefreshInProgress, so that
+        Airtable is not asked meanwhile."""
+        can_apply = status.paused or _can_apply_changes(feed, status)
+        if not can_apply and self._store.exists(REFRESH_LOCK):
+            raise RefreshInProgress("A full refresh is needed, and one is running.")
 
     def _apply(
-        self, state: ChangeFeed, changed: ChangedRecords, marks: shared_state.Marks
+        self, feed: ChangeFeed, changed: ChangedRecords, status: FeedStatus
     ) -> Counter[str] | None:
-        """None if the cache lacks something, which is going to be read with everything else."""
-        if marks.held:
-            if changed.shapes or changed.unknown_payloads:
-                base_schema.outdate(self.store)
-            return None  # the release is followed by a reading of everything
-        if marks.feed_read_at < state.feed_read_at:  # Redis has gone back to an earlier moment
-            base_schema.outdate(self.store)
-            state.change(full_read_needed_since=marks.now)
-        if not changed and _is_whole(state, marks):
+        """None if the cache lacks a change that a later full refresh will bring."""
+        if status.paused:
+            if changed.tables_with_changed_fields or changed.unknown_payloads:
+                self._base_schema.mark_outdated()
+            return None  # after the release a full refresh follows
+        if status.read_at < feed.read_at:  # Redis went back to an earlier state
+            self._base_schema.mark_outdated()
+            feed.change(full_read_needed_since=status.now)
+        if not changed and _can_apply_changes(feed, status):
             return Counter()
-        names = self._tables(state, changed, marks)
-        if _is_whole(state, marks):
-            found = self.changes.affected(changed, names)
-            if found.count() * 10 <= marks.numbers:
-                return self.changes.apply(found)
-            state.change(full_read_needed_since=marks.now)
-        return self._read_everything(state)
+        tables = self._table_names(feed, changed, status)
+        if _can_apply_changes(feed, status):
+            affected = self._affected.find(changed, tables)
+            if affected.max_numbers() <= MAX_AFFECTED_SHARE * status.numbers:
+                return self._affected.reread(affected)
+            feed.change(full_read_needed_since=status.now)
+        return self._refresh(feed)
 
-    def _tables(
-        self, state: ChangeFeed, changed: ChangedRecords, marks: shared_state.Marks
+    def _table_names(
+        self, feed: ChangeFeed, changed: ChangedRecords, status: FeedStatus
     ) -> dict[str, str]:
-        """Table id -> name, of the mapping's tables; as of now, if any shape has changed."""
-        tables = len(current().tables())
-        before = now = self._named(base_schema.table_ids(self.store))
-        if len(before) < tables or not self._says_all(changed):
-            now = self._named(base_schema.renew(self.store, self.airtable).ids)
-        reshaped = changed.shapes & (before.keys() | now.keys())
-        if reshaped or changed.unknown_payloads or len(now) < tables:
-            state.change(full_read_needed_since=marks.now)
+        """Table id -> name, of the mapping's tables, after the changes."""
+        tables = len(self._active_mapping.mapping.tables())
+        before = now = self._mapped_tables(self._base_schema.table_ids())
+        if len(before) < tables or not self._is_schema_known(changed):
+            schema = self._base_schema.store_tables(self.subscription.client.read_tables())
+            now = self._mapped_tables(schema.ids)
+        has_changed_fields = changed.tables_with_changed_fields & (before.keys() | now.keys())
+        if has_changed_fields or changed.unknown_payloads or len(now) < tables:
+            feed.change(full_read_needed_since=status.now)
         return now
 
-    def _says_all(self, changed: ChangedRecords) -> bool:
-        """Whether what shape the tables have now is known without asking."""
-        if changed.reshaped or changed.unknown_payloads or base_schema.is_outdated(self.store):
+    def _is_schema_known(self, changed: ChangedRecords) -> bool:
+        """Whether the tables' fields after the changes are known without a request."""
+        if changed.has_changed_tables or changed.unknown_payloads:
             return False
-        return not changed.shapes or base_schema.reshape(
-            self.store, changed.fields, changed.old_fields
+        if self._base_schema.is_outdated():
+            return False
+        return not changed.tables_with_changed_fields or self._base_schema.apply_changes(
+            changed.fields, changed.existing_fields
         )
 
-    def _named(self, ids: dict[str, str]) -> dict[str, str]:
-        return {ids[name]: name for name in current().tables() if name in ids}
+    def _mapped_tables(self, ids: dict[str, str]) -> dict[str, str]:
+        return {ids[name]: name for name in self._active_mapping.mapping.tables() if name in ids}
 
-    def _read_everything(self, state: ChangeFeed) -> Counter[str] | None:
-        """Not again at once if that was refused: a base that makes no sense does not make more of
-        it in two seconds."""
-        if time.time() < state.next_refresh_at:
+    def _refresh(self, feed: ChangeFeed) -> Counter[str] | None:
+        """None while a rejected refresh is not tried again yet: the base will not change in
+        seconds."""
+        if time.time() < feed.next_refresh_at:
             return None
         try:
-            options = Options(by=Run.By.FEED, full=True, at_once=True)
-            refresh(Airtable(_patience()), lambda *_: None, options)
+            self._run_refresh(self._refresh_limits())
         except OUTAGES:
             raise  # tried again soon
         except (AirtableError, MappingError, RefreshRejected):
-            state.change(next_refresh_at=time.time() + polling.REFRESH_AGAIN_SECONDS)
+            feed.change(next_refresh_at=time.time() + REFRESH_RETRY_SECONDS)
             raise
         return Counter()
 
+    def _refresh_limits(self) -> RequestLimits:
+        """A base that takes at most a second's requests is read with a call's priority. A larger
+        one must not delay calls."""
+        last = last_record_counts()
+        counts = [last.get(table) for table in self._active_mapping.mapping.tables()]
+        pages = sum(math.ceil(max(1, each) / PAGE_SIZE) for each in counts if each is not None)
+        is_small = None not in counts and pages <= STARTS_PER_WINDOW
+        return CHANGE_LIMITS if is_small else REFRESH_LIMITS
 
-def _patience() -> RequestLimits:
-    """A base that a second's requests can read is read as any other change is; for a larger one,
-    calls must not have to wait."""
-    last = history.last_records()
-    tables = [last.get(table) for table in current().tables()]
-    pages = sum(math.ceil(max(1, records) / PAGE_SIZE) for records in tables if records is not None)
-    return CHANGE_LIMITS if None not in tables and pages <= rate_limiter.STARTS else REFRESH_LIMITS
 
-
-def _is_whole(state: ChangeFeed, marks: shared_state.Marks) -> bool:
-    """Whether all was read since changes have been told: they are all that is needed then."""
-    return marks.last_refresh_at > 0 and state.full_read_needed_since <= marks.last_refresh_at
+def _can_apply_changes(feed: ChangeFeed, status: FeedStatus) -> bool:
+    """Whether there was a full refresh since the feed started: then the changes are enough."""
+    return status.last_refresh_at > 0 and feed.full_read_needed_since <= status.last_refresh_at

@@ -1,5 +1,5 @@
-"""What the change feed says that cells hold now. It decides nothing: by it, what has to be read is
-asked for at the same time, instead of step by step along the links."""
+"""What payloads say about cells. It decides nothing: it only shows what else to read in the same
+round trip, instead of following links step by step."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -7,49 +7,54 @@ from dataclasses import dataclass, field
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.changes.payloads import Cells, ChangedRecords
-from airtable_sync.mapping.phone_numbers import e164
-from airtable_sync.mapping.schema import Node, current
+from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.schema import Mapping as BaseMapping
+from airtable_sync.mapping.schema import Node
 
-Names = Mapping[str, Mapping[str, str]]  # of fields, by their table's and their own id
+FieldNames = Mapping[str, Mapping[str, str]]  # table id -> field id -> field name
 
 
 @dataclass
-class Hints:
-    """Records are table/id."""
+class ExpectedCells:
+    """Records are "table/rec…"."""
 
     numbers: set[str] = field(default_factory=set)
-    # What records link to now, where that was told: nothing, perhaps.
+    # record -> the records that it links to now, as far as payloads said
     links: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     branching: set[str] = field(default_factory=set)  # ids of linked records that may link further
 
-    def linked(self) -> set[str]:
+    def linked_records(self) -> set[str]:
         return {each for records in self.links.values() for each in records}
 
-    def moved(self, entry: Entry) -> bool:
-        """Whether the number's own record links to nothing any more that the entry was made of."""
+    def has_moved(self, entry: Entry) -> bool:
+        """Whether the number's record links to none of the records that the entry was made of."""
         now = self.links.get(entry.records[0]) if entry.records else None
         return now is not None and now.isdisjoint(entry.records)
 
 
-def hints_of(changed: ChangedRecords, tables: Mapping[str, str], fields: Names) -> Hints:
-    """`tables` tells the name behind a table's id, for the mapping's tables."""
-    mapping, found = current(), Hints()
-    for table, name in tables.items():
-        for record, by_id in changed.cells.get(table, {}).items():
-            cells = _named(by_id, fields.get(table, {}))
+def expected_cells(
+    changed: ChangedRecords, mapping: BaseMapping, tables: Mapping[str, str], fields: FieldNames
+) -> ExpectedCells:
+    """`tables` has the names of the mapping's tables by id."""
+    found = ExpectedCells()
+    for table_id, table in tables.items():
+        for record, cells_by_id in changed.cells.get(table_id, {}).items():
+            cells = _by_name(cells_by_id, fields.get(table_id, {}))
             text = cells.get(mapping.number_field)
-            is_root = name == mapping.root.table and isinstance(text, str)
-            if is_root and (number := e164(str(text), mapping.region)):
+            is_number_cell = table == mapping.root.table and isinstance(text, str)
+            if is_number_cell and (number := to_e164(str(text), mapping.region)):
                 found.numbers.add(number)
-            for child, ids in _links(name, cells):
-                found.links[f"{name}/{record}"].update(f"{child.table}/{each}" for each in ids)
+            for child, ids in _links(mapping, table, cells):
+                found.links[f"{table}/{record}"].update(f"{child.table}/{each}" for each in ids)
                 if child.children:
                     found.branching.update(ids)
     return found
 
 
-def _links(table: str, cells: Cells) -> Iterator[tuple[Node, tuple[str, ...]]]:
-    for node in current().root.nodes():
+def _links(
+    mapping: BaseMapping, table: str, cells: Cells
+) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    for node in mapping.root.nodes():
         if node.table != table:
             continue
         for child in node.children:
@@ -58,5 +63,5 @@ def _links(table: str, cells: Cells) -> Iterator[tuple[Node, tuple[str, ...]]]:
                 yield child, ids
 
 
-def _named(cells: Cells, names: Mapping[str, str]) -> Cells:
+def _by_name(cells: Cells, names: Mapping[str, str]) -> Cells:
     return {names[field_id]: value for field_id, value in cells.items() if field_id in names}

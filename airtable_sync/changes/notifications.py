@@ -1,4 +1,4 @@
-"""Airtable's pings: something changed, come and read. They carry nothing else.
+"""Airtable's change notifications: "something changed", and no more.
 https://airtable.com/developers/web/api/model/webhooks-notification"""
 
 import asyncio
@@ -13,117 +13,122 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError
 
-from airtable_sync.cache import database
-from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
-from airtable_sync.changes import shared_state
-from airtable_sync.changes.follower import Watcher
+from airtable_sync.cache.database import close_connection
+from airtable_sync.changes.follower import ChangeFeedFollower
+from airtable_sync.changes.shared_state import NOTIFICATION_KEPT_SECONDS, SharedFeedState
 from airtable_sync.models import ChangeFeed
-from siftly.server.http import Request, Response, refusal
+from airtable_sync.redis_client.connection import CacheUnavailable
+from siftly.server.http import Request, Response, error_response
 
 logger = logging.getLogger(__name__)
 
 DATABASE_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 1.0  # a forged ping must not cost a query each
-_PREFIX = "hmac-sha256="
-_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ping")
+READ_SECRET_SECONDS = 1.0  # a forged notification must not cost a query each time
+THREADS = 2
+_MAC_PREFIX = "hmac-sha256="
 
 
-class Pings:
-    """Of this process."""
+class NotificationReceiver:
+    """Answers POST /airtable/changes/."""
 
-    def __init__(self) -> None:
-        self.watcher: Watcher | None = None  # of this process; told of each authentic, new ping
+    def __init__(
+        self,
+        base_id: str,
+        shared: SharedFeedState,
+        follower: ChangeFeedFollower,
+        *,
+        enabled: bool,
+    ) -> None:
+        self._base_id = base_id
+        self._shared = shared
+        self._follower = follower
+        self._enabled = enabled
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="change-notification")
         self._secret = b""
-        self._looked_at = float("-inf")
-        self._looking: asyncio.Future[bytes] | None = None
+        self._secret_read_at = float("-inf")
+        self._reading: asyncio.Future[bytes] | None = None
 
-    async def received(self, request: Request, body: bytes) -> Response:
-        """POST /airtable/changes/."""
-        if settings.AIRTABLE_CHANGES != "push":
-            return refusal(404, "Changes are not pushed here.")
+    async def receive(self, request: Request, body: bytes) -> Response:
+        if not self._enabled:
+            return error_response(404, "AIRTABLE_CHANGES is not push.")
         if request.method != "POST":
-            refused = refusal(405, "Airtable pings with POST.")
+            refused = error_response(405, "Change notifications are sent with POST.")
             refused.headers.append((b"allow", b"POST"))
             return refused
         mac = request.headers.get("X-Airtable-Content-MAC", "")
         try:
             if not await self._is_authentic(mac, body):
-                return refusal(401, "The MAC is missing or wrong.")
+                return error_response(401, "The MAC is missing or wrong.")
         except (DatabaseError, TimeoutError) as error:
-            logger.warning("The hook's secret can't be read: %s", error or "it takes too long")
-            return refusal(503, "Try again.")  # Airtable does, for a day
-        if (ping := _ping(body)) is None:
-            return refusal(400, "The body is not what Airtable sends.")
-        if not _is_outdated(ping):
-            asyncio.get_running_loop().run_in_executor(_THREADS, self._follow, mac)
+            logger.warning("The MAC secret can't be read: %s", error or "timeout")
+            return error_response(503, "Try again later.")  # Airtable does, for a day
+        if (notification := _parse(body)) is None:
+            return error_response(400, "The body is not a change notification of Airtable.")
+        if not _is_outdated(notification):
+            asyncio.get_running_loop().run_in_executor(self._threads, self._notify_leader, mac)
         return Response(status=204)
 
     async def _is_authentic(self, mac: str, body: bytes) -> bool:
-        if not mac.startswith(_PREFIX) or not mac.isascii():
+        if not mac.startswith(_MAC_PREFIX) or not mac.isascii():
             return False
-        if _fits(self._secret, mac, body):
+        if _matches(self._secret, mac, body):
             return True
-        if not self._is_being_read() and time.monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
+        was_just_read = time.monotonic() - self._secret_read_at < READ_SECRET_SECONDS
+        if not self._is_reading() and was_just_read:
             return False
-        self._secret = await asyncio.wait_for(self._reading(), DATABASE_SECONDS)
-        return _fits(self._secret, mac, body)
+        self._secret = await asyncio.wait_for(self._read_secret(), DATABASE_SECONDS)
+        return _matches(self._secret, mac, body)
 
-    def _is_being_read(self) -> bool:
-        return self._looking is not None and not self._looking.done()
+    def _is_reading(self) -> bool:
+        return self._reading is not None and not self._reading.done()
 
-    def _reading(self) -> asyncio.Future[bytes]:
-        """One for all pings that wait for the secret."""
-        if self._looking is None or self._looking.done():
-            self._looked_at = time.monotonic()
-            self._looking = asyncio.get_running_loop().run_in_executor(_THREADS, _secret)
-        return asyncio.shield(self._looking)
+    def _read_secret(self) -> asyncio.Future[bytes]:
+        """One query for all notifications that wait for the secret."""
+        if self._reading is None or self._reading.done():
+            self._secret_read_at = time.monotonic()
+            loop = asyncio.get_running_loop()
+            self._reading = loop.run_in_executor(self._threads, self._secret_in_database)
+        return asyncio.shield(self._reading)
 
-    def _follow(self, mac: str) -> None:
+    def _secret_in_database(self) -> bytes:
         try:
-            if not shared_state.pinged(PATIENT, hashlib.sha256(mac.encode()).hexdigest()[:32]):
-                return  # it was here before
-            untold = False
+            return base64.b64decode(ChangeFeed.for_base(self._base_id).mac_secret)
+        except binascii.Error:
+            return b""
+        finally:
+            close_connection()
+
+    def _notify_leader(self, mac: str) -> None:
+        try:
+            if not self._shared.notify_leader(hashlib.sha256(mac.encode()).hexdigest()[:32]):
+                return  # it came before
+            redis_is_down = False
         except CacheUnavailable as error:
-            logger.warning("The ping can't be passed on yet: %s", error)
-            untold = True
-        if self.watcher:
-            self.watcher.wake(untold=untold)
+            logger.warning("The change notification can't be passed on yet: %s", error)
+            redis_is_down = True
+        self._follower.change_notified(redis_is_down=redis_is_down)
 
 
-def _secret() -> bytes:
-    try:
-        return base64.b64decode(ChangeFeed.of_this_base().secret)
-    except binascii.Error:
-        return b""
-    finally:
-        database.release()
-
-
-def _fits(secret: bytes, mac: str, body: bytes) -> bool:
+def _matches(secret: bytes, mac: str, body: bytes) -> bool:
     """In constant time, over the raw bytes."""
-    expected = _PREFIX + hmac.new(secret, body, hashlib.sha256).hexdigest()
+    expected = _MAC_PREFIX + hmac.new(secret, body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, mac) and bool(secret)
 
 
-def _ping(body: bytes) -> dict[str, Any] | None:
+def _parse(body: bytes) -> dict[str, Any] | None:
     try:
-        ping = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return ping if isinstance(ping, dict) and isinstance(ping.get("webhook"), dict) else None
+    return value if isinstance(value, dict) and isinstance(value.get("webhook"), dict) else None
 
 
-def _is_outdated(ping: dict[str, Any]) -> bool:
-    """Older than Airtable repeats one for: it is remembered no longer, and whoever sends it does so
-    once more."""
+def _is_outdated(notification: dict[str, Any]) -> bool:
+    """Airtable does not repeat a notification for so long: an old one is a replay."""
     try:
-        moment = datetime.fromisoformat(ping["timestamp"])
-        return (datetime.now(UTC) - moment).total_seconds() > shared_state.PING_REMEMBERED_SECONDS
+        sent_at = datetime.fromisoformat(notification["timestamp"])
+        return (datetime.now(UTC) - sent_at).total_seconds() > NOTIFICATION_KEPT_SECONDS
     except (KeyError, TypeError, ValueError):
         return False
-
-
-PINGS = Pings()

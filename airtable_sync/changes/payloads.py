@@ -1,5 +1,5 @@
-"""The change feed's payloads, as a list of what to read again. Their cells are hints at most: they
-come in another format than records do.
+"""The change feed's payloads become a list of records to read again. Cells in payloads have another
+format than records: they only help to guess what else to read.
 https://airtable.com/developers/web/api/list-webhook-payloads"""
 
 from collections import defaultdict
@@ -8,99 +8,102 @@ from datetime import datetime
 from typing import Any
 
 FORMAT = "v0"
-MOST_HINTS = 1000  # records; where more changed, hints are of no use
+MAX_RECORDS_WITH_CELLS = 1000  # if more changed, cells do not help
 Cells = dict[str, str | tuple[str, ...]]  # by field id: a text, or the ids of linked records
 
 
 @dataclass
 class ChangedRecords:
-    """What changed, by table id. `unknown_payloads` counts payloads of a format that nobody here
-    knows: what they say is found out by reading everything."""
+    """What changed, by table id. `unknown_payloads` counts payloads of an unknown format: they make
+    a full refresh necessary."""
 
     records: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     destroyed: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    shapes: set[str] = field(default_factory=set)  # tables whose fields, or name, changed
-    reshaped: bool = False  # tables came, went or were renamed
-    # Fields that came, were renamed or went: by id, their name now, None if gone; and which of them
-    # were there before.
+    tables_with_changed_fields: set[str] = field(default_factory=set)  # or with a new name
+    has_changed_tables: bool = False  # tables were created, deleted or renamed
+    # table id -> field id -> the field's name now; None for a deleted field
     fields: defaultdict[str, dict[str, str | None]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    old_fields: set[str] = field(default_factory=set)
-    # By record, what cells say now, in Airtable's other format: hints of what else to read, never
-    # more.
+    existing_fields: set[str] = field(default_factory=set)  # changed ones that are not new
+    # table id -> record id -> its cells, in the payloads' format
     cells: defaultdict[str, dict[str, Cells]] = field(default_factory=lambda: defaultdict(dict))
-    edited_at: list[float] = field(default_factory=list)  # seconds since the epoch
+    edited_at: list[float] = field(default_factory=list)  # seconds since 1970
     unknown_payloads: int = 0
-    broken: str = ""  # the code by which Airtable says that this hook tells nothing any more
+    error_code: str = ""  # Airtable's, if the webhook delivers no more payloads
 
     def touched(self, table: str) -> set[str]:
         return self.records.get(table, set()) | self.destroyed.get(table, set())
 
     def __bool__(self) -> bool:
-        return bool(self.records or self.destroyed or self.shapes or self.unknown_payloads)
+        return bool(
+            self.records
+            or self.destroyed
+            or self.tables_with_changed_fields
+            or self.unknown_payloads
+        )
 
     def add(self, payload: Any) -> None:
-        """Take one payload; of whatever shape, it raises nothing."""
+        """Add one payload, of any shape. Never raises."""
         if isinstance(payload, dict) and payload.get("error"):
-            self.broken = str(payload.get("code") or "unknown")[:50]
+            self.error_code = str(payload.get("code") or "unknown")[:50]
             return
         try:
-            self._take(payload)
+            self._add(payload)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             self.unknown_payloads += 1
 
-    def _take(self, payload: dict[str, Any]) -> None:
+    def _add(self, payload: dict[str, Any]) -> None:
         if payload["payloadFormat"] != FORMAT:
             raise ValueError(payload["payloadFormat"])
         moment = datetime.fromisoformat(payload["timestamp"]).timestamp()
         for table, changes in payload.get("changedTablesById", {}).items():
-            self._take_table(table, changes)
+            self._add_table(table, changes)
         if others := (
             _ids(payload.get("createdTablesById", {})) | _ids(payload.get("destroyedTableIds", []))
         ):
-            self.shapes |= others
-            self.reshaped = True
+            self.tables_with_changed_fields |= others
+            self.has_changed_tables = True
         self.edited_at.append(moment)
 
-    def _take_table(self, table: str, changes: dict[str, Any]) -> None:
+    def _add_table(self, table: str, changes: dict[str, Any]) -> None:
         created, changed = (
             changes.get("createdRecordsById", {}),
             changes.get("changedRecordsById", {}),
         )
         if touched := _ids(created) | _ids(changed):
             self.records[table] |= touched
-            for record, said in created.items():
-                self._take_hints(table, record, said)
-            for record, said in changed.items():
-                self._take_hints(table, record, said.get("unchanged"))
-                self._take_hints(table, record, said.get("current"))
+            for record, content in created.items():
+                self._add_cells(table, record, content)
+            for record, content in changed.items():
+                self._add_cells(table, record, content.get("unchanged"))
+                self._add_cells(table, record, content.get("current"))
         if gone := _ids(changes.get("destroyedRecordIds", [])):
             self.destroyed[table] |= gone
-        self._take_fields(table, changes)
+        self._add_fields(table, changes)
 
-    def _take_fields(self, table: str, changes: dict[str, Any]) -> None:
+    def _add_fields(self, table: str, changes: dict[str, Any]) -> None:
         names = ("createdFieldsById", "changedFieldsById", "destroyedFieldIds", "changedMetadata")
         if not any(changes.get(name) for name in names):
             return
-        self.shapes.add(table)
-        self.reshaped = self.reshaped or bool(changes.get("changedMetadata"))
+        self.tables_with_changed_fields.add(table)
+        self.has_changed_tables = self.has_changed_tables or bool(changes.get("changedMetadata"))
         there = self.fields[table]
-        for id_, said in changes.get("createdFieldsById", {}).items():
-            there[id_] = _name(said)
+        for id_, content in changes.get("createdFieldsById", {}).items():
+            there[id_] = _name(content)
         later: dict[str, str | None] = dict.fromkeys(_ids(changes.get("destroyedFieldIds", [])))
-        for id_, said in changes.get("changedFieldsById", {}).items():
-            if "name" in said["current"]:  # not only its type
-                later[id_] = _name(said["current"])
-        self.old_fields |= later.keys() - there.keys()
+        for id_, content in changes.get("changedFieldsById", {}).items():
+            if "name" in content["current"]:  # not only its type
+                later[id_] = _name(content["current"])
+        self.existing_fields |= later.keys() - there.keys()
         there |= later
 
-    def _take_hints(self, table: str, record: str, said: Any) -> None:
+    def _add_cells(self, table: str, record: str, content: Any) -> None:
         there = self.cells[table]
-        if record not in there and sum(map(len, self.cells.values())) >= MOST_HINTS:
+        if record not in there and sum(map(len, self.cells.values())) >= MAX_RECORDS_WITH_CELLS:
             return
         cells = there.setdefault(record, {})
-        for field_id, value in (said or {}).get("cellValuesByFieldId", {}).items():
+        for field_id, value in (content or {}).get("cellValuesByFieldId", {}).items():
             if isinstance(value, str):
                 cells[field_id] = value[:100]
             elif isinstance(value, list | None):
@@ -108,8 +111,8 @@ class ChangedRecords:
                 cells[field_id] = tuple(str(each["id"]) for each in linked)
 
 
-def _name(said: dict[str, Any]) -> str:
-    if not isinstance(name := said["name"], str):
+def _name(content: dict[str, Any]) -> str:
+    if not isinstance(name := content["name"], str):
         raise TypeError("not a name")
     return name
 

@@ -1,52 +1,64 @@
-"""How often the change feed is read: as often as the month's requests allow."""
+"""How often the change feed is read without a notification: as often as the monthly quota
+allows."""
 
 import calendar
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
-from django.conf import settings
-
-from airtable_sync.airtable import rate_limiter
+from airtable_sync.airtable.monthly_usage import MonthlyUsage, utc_now
 from airtable_sync.airtable.quota import PLANS
-from airtable_sync.cache.redis_store import CacheUnavailable
+from airtable_sync.redis_client.connection import CacheUnavailable
 
-FASTEST_SECONDS, SLOWEST_SECONDS = 2.0, 6 * 3600.0
-SHARE_OF_THE_REST = 0.5  # of the month's remaining requests
-WITH_PINGS_SECONDS = 300.0  # pings may be lost
-REFRESH_AGAIN_SECONDS = 300.0  # after one that did not succeed
-REFUSED_AGAIN_SECONDS = 6 * 3600  # after Airtable said that it grants no hook
+MIN_SECONDS, MAX_SECONDS = 2.0, 6 * 3600.0
+SHARE_OF_REMAINING_QUOTA = 0.5
+SECONDS_WITH_NOTIFICATIONS = 300.0  # notifications may be lost
+REFRESH_RETRY_SECONDS = 300.0
+DENIED_RETRY_SECONDS = 6 * 3600
 MARGIN_SECONDS = 60.0
 
 
-def poll_seconds(requests: int | None = None) -> float:
-    """Between two readings of the feed that nobody asked for, after so many requests this month
-    (None: Redis is asked for their number)."""
-    if settings.AIRTABLE_POLL_SECONDS:
-        return float(settings.AIRTABLE_POLL_SECONDS)
-    affordable = _affordable_seconds(PLANS.get(settings.AIRTABLE_PLAN or "team"), requests)
-    if settings.AIRTABLE_CHANGES == "push":
-        return max(WITH_PINGS_SECONDS, affordable)
-    return affordable
+class Polling:
+    def __init__(
+        self,
+        changes: str,
+        plan: str,
+        fixed_seconds: float | None,
+        usage: Callable[[], MonthlyUsage],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """`changes` is AIRTABLE_CHANGES; `usage` raises CacheUnavailable."""
+        self._changes = changes
+        self._plan = plan
+        self._fixed_seconds = fixed_seconds
+        self._usage = usage
+        self._now = now
 
+    def interval_seconds(self, requests: int | None = None) -> float:
+        """Between two readings, after so many requests this month (None: read from Redis)."""
+        if self._fixed_seconds:
+            return float(self._fixed_seconds)
+        affordable = self._affordable_seconds(PLANS.get(self._plan or "team"), requests)
+        if self._changes == "push":
+            return max(SECONDS_WITH_NOTIFICATIONS, affordable)
+        return affordable
 
-def hook_check_seconds() -> float:
-    """Between two looks at the hook itself, which cost a request each."""
-    return max(600.0, 10 * poll_seconds())
+    def subscription_check_seconds(self) -> float:
+        """Between two checks of the webhook subscription, which cost a request each."""
+        return max(600.0, 10 * self.interval_seconds())
 
+    def valid_seconds(self) -> float:
+        """How long a reading of the feed proves that the cache is in sync."""
+        return 2 * self.interval_seconds() + MARGIN_SECONDS
 
-def valid_for_seconds() -> float:
-    """For how long a process may rely on the feed having been read to its end."""
-    return 2 * poll_seconds() + MARGIN_SECONDS
-
-
-def _affordable_seconds(allowed: int | None, requests: int | None) -> float:
-    if allowed is None:
-        return FASTEST_SECONDS
-    now = datetime.now(UTC)
-    days = calendar.monthrange(now.year, now.month)[1]
-    left = (days - now.day) * 86400 + 86400 - now.hour * 3600 - now.minute * 60
-    try:
-        made = rate_limiter.month(now).requests if requests is None else requests
-    except CacheUnavailable:
-        made = 0
-    affordable = max(1.0, (allowed - made) * SHARE_OF_THE_REST)
-    return min(max(FASTEST_SECONDS, left / affordable), SLOWEST_SECONDS)
+    def _affordable_seconds(self, limit: int | None, requests: int | None) -> float:
+        if limit is None:
+            return MIN_SECONDS
+        now = self._now()
+        days = calendar.monthrange(now.year, now.month)[1]
+        left = (days - now.day) * 86400 + 86400 - now.hour * 3600 - now.minute * 60
+        try:
+            made = self._usage().requests if requests is None else requests
+        except CacheUnavailable:
+            made = 0
+        affordable = max(1.0, (limit - made) * SHARE_OF_REMAINING_QUOTA)
+        return min(max(MIN_SECONDS, left / affordable), MAX_SECONDS)

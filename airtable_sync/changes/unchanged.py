@@ -1,63 +1,71 @@
-"""A refresh that need not read anything: the change feed says that nothing changed since the last,
-and Redis still has all of it."""
+"""Confirms that nothing changed since the last refresh, without reading the base: the change feed
+has no new payloads, and Redis has lost nothing."""
 
 import logging
 import time
 
-from django.conf import settings
 from django.db import DatabaseError
 
-from airtable_sync.airtable.client import Airtable
+from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.airtable.webhooks_api import Hooks
-from airtable_sync.cache.redis_store import Store
-from airtable_sync.changes import shared_state
+from airtable_sync.airtable.webhooks_api import WebhooksApi
+from airtable_sync.cache.redis_publication import RedisPublication
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.changes.shared_state import FeedStatus, SharedFeedState
 from airtable_sync.models import ChangeFeed
 
 logger = logging.getLogger(__name__)
 
-# Everything is read once a day all the same; cron's hours are not exact.
-FULL_EVERY_SECONDS = 23.5 * 3600
-# A hook that nobody has read for longer may have expired, and say nothing for that reason.
-DRAINED_SECONDS = 24 * 3600
-TRIES, PAUSE_SECONDS = 2, 2.0  # whoever follows the feed may be about to write what it says
+# The base is read once a day in any case. Cron jobs are not punctual.
+FULL_READ_SECONDS = 23.5 * 3600
+# A webhook that was not read for longer may have expired: then its silence means nothing.
+MAX_UNREAD_SECONDS = 24 * 3600
+TRIES, PAUSE_SECONDS = 2, 2.0  # the leader may be about to apply new payloads
 
 
-def confirmed(store: Store, airtable: Airtable) -> int | None:
-    """How many numbers there are, if all of them are confirmed; None if they have to be read. One
-    request, or two if something was under way. Raises CacheUnavailable."""
-    if not settings.REDIS_URL or settings.AIRTABLE_CHANGES == "off":
-        return None
-    for _ in range(TRIES):
-        marks = shared_state.look(store)
-        try:
-            feed = ChangeFeed.of_this_base()
-            if not _can_tell(feed, marks):
-                return None
-            page = Hooks(airtable).page(feed.hook, feed.cursor)
-        except (AirtableError, DatabaseError) as error:
-            logger.info("The change feed can't confirm the set: %s", error)
+class UnchangedCheck:
+    def __init__(
+        self, store: RedisStore, shared: SharedFeedState, base_id: str, *, enabled: bool
+    ) -> None:
+        self._store = store
+        self._shared = shared
+        self._base_id = base_id
+        self._enabled = enabled
+
+    def confirm(self, client: AirtableClient) -> int | None:
+        """The count of numbers if nothing changed; None if the base has to be read. Takes one
+        request, two if a change is being applied. Raises CacheUnavailable."""
+        if not self._enabled:
             return None
-        if not page.payloads and page.cursor == feed.cursor:
-            return _intact(store, marks)
-        time.sleep(PAUSE_SECONDS)
-    return None
-
-
-def _can_tell(feed: ChangeFeed, marks: shared_state.Marks) -> bool:
-    return (
-        bool(feed.hook)
-        and not feed.stopped
-        and marks.now - marks.last_refresh_at < FULL_EVERY_SECONDS * 1000
-        and feed.full_read_needed_since <= marks.last_refresh_at
-        and marks.now - DRAINED_SECONDS * 1000 < feed.feed_read_at <= marks.feed_read_at
-    )
-
-
-def _intact(store: Store, marks: shared_state.Marks) -> int | None:
-    """The numbers, if Redis has not lost any: each then lives on as if it had been written."""
-    numbers = store.count()
-    if store.prolong() != numbers:
+        for _ in range(TRIES):
+            status = self._shared.look()
+            try:
+                feed = ChangeFeed.for_base(self._base_id)
+                if not _is_reliable(feed, status):
+                    return None
+                page = WebhooksApi(client).payloads(feed.webhook_id, feed.cursor)
+            except (AirtableError, DatabaseError) as error:
+                logger.info("The change feed can't confirm the cache: %s", error)
+                return None
+            if not page.payloads and page.cursor == feed.cursor:
+                return self._count_if_complete(status)
+            time.sleep(PAUSE_SECONDS)
         return None
-    store.confirmed(marks.now)
-    return numbers
+
+    def _count_if_complete(self, status: FeedStatus) -> int | None:
+        """Extends every entry. None if Redis has lost any."""
+        publication, numbers = RedisPublication(self._store), self._store.count_known()
+        if publication.extend_all() != numbers:
+            return None
+        publication.confirm(status.now)
+        return numbers
+
+
+def _is_reliable(feed: ChangeFeed, status: FeedStatus) -> bool:
+    return (
+        bool(feed.webhook_id)
+        and not feed.stopped
+        and status.now - status.last_refresh_at < FULL_READ_SECONDS * 1000
+        and feed.full_read_needed_since <= status.last_refresh_at
+        and status.now - MAX_UNREAD_SECONDS * 1000 < feed.read_at <= status.read_at
+    )

@@ -1,161 +1,175 @@
-"""The one way in from the webhook: what should the agent know, about this called number?
+"""What should the agent know about this called number? `webhooks` asks here, and nowhere else.
 
-From memory, fresh or older; else from Redis; else looked up in Airtable; else the defaults. Never
-an exception, and never later than the deadline, which is one for all of it."""
+The tiers: memory (fresh or stale), Redis, Airtable, the defaults. It never raises, and never takes
+longer than the deadline, which is one for all tiers."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
-
-from django.conf import settings
 
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.entry import Entry, recently_decoded
-from airtable_sync.cache.redis_store import CALLS, CacheUnavailable
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup import single_flight
-from airtable_sync.lookup.airtable_lookup import is_served
-from airtable_sync.monitoring.metrics import counters
-from siftly.server.logs import Line
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.cache.replica import Replica
+from airtable_sync.lookup.answer import Answer, Source
+from airtable_sync.lookup.single_flight import SingleFlight
+from airtable_sync.mapping.active_mapping import ActiveMapping
+from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
-Source = Literal["memory", "redis", "airtable", "stale", "default"]
-
-_REDIS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="redis")
-_REPLICA = of_this_process()
-HIT = Line(logger, "Redis cache hit for %s", tier="memory")
-LAST_RESORT_SECONDS = 0.3
+FALLBACK_SECONDS = 0.3  # of the deadline, for the database's snapshot
+REDIS_THREADS = 8
 
 
-# What fills the replica when there is neither Redis nor Airtable; the server sets it at its start.
-last_resort: Callable[[], Awaitable[None]] | None = None
+class Answerer:
+    """`count_failure` gets the name of a tier that gave no answer. `fallback` fills the replica
+    when neither Redis nor Airtable answers; the web process sets it when it starts."""
 
+    def __init__(
+        self,
+        replica: Replica,
+        store: RedisStore | None,
+        single_flight: SingleFlight,
+        active_mapping: ActiveMapping,
+        default_variables: Mapping[str, str],
+        count_failure: Callable[[str], None],
+    ) -> None:
+        self._replica = replica
+        self._store = store  # None: there is no Redis
+        self._single_flight = single_flight
+        self._active_mapping = active_mapping
+        self._default_variables = default_variables
+        self._count_failure = count_failure
+        self._threads = ThreadPoolExecutor(REDIS_THREADS, thread_name_prefix="redis")
+        self.fallback: Callable[[], Awaitable[None]] | None = None
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`known` is false where the variables are the defaults. `spent` tells the seconds of each
-    tier that was asked; `entry` what is known of the number, if that could be found out."""
+    def fresh_bytes(self, number: str) -> bytes | None:
+        """The bytes of a fresh entry in memory (`answer_from_bytes` decodes them). None if there is
+        none: `answer` finds the best answer then."""
+        if not self._active_mapping.is_served(number):
+            return None
+        return self._replica.get_fresh_bytes(number)
 
-    number: str | None
-    known: bool
-    variables: dict[str, str]
-    settings: dict[str, str]
-    source: Source
-    spent: dict[str, float] = field(default_factory=dict)
-    entry: Entry | None = None
+    async def answer(self, number: str | None, deadline_seconds: float) -> Answer:
+        """`number` is in E.164, or None if the called number is not a telephone number."""
+        try:
+            return await self._best(number, time.monotonic() + deadline_seconds)
+        except Exception:
+            logger.exception("The answer for %s failed", number)
+            return self._defaults(number)
 
-
-def at_once(number: str | None) -> bytes | None:
-    """A fresh entry of this process's memory: what it says is told by `of_memory`, and stays the
-    same for the same bytes. None where there is none; `answer` finds the best one then. Who tells
-    it logs a HIT."""
-    return _REPLICA.fresh(number) if number is not None and is_served(number) else None
-
-
-def of_memory(number: str, raw: bytes) -> Answer:
-    entry = recently_decoded(number, raw)
-    return Answer(number, True, entry.config or {}, entry.settings, "memory", {}, entry)
-
-
-async def answer(number: str | None, deadline_seconds: float) -> Answer:
-    """The answer for a called number in E.164; None is a number that is no telephone number."""
-    try:
-        return await _best(number, time.monotonic() + deadline_seconds)
-    except Exception:
-        logger.exception("No answer could be found for %s", number)
-        return _default(number)
-
-
-async def _best(number: str | None, deadline: float) -> Answer:
-    if number is None or not is_served(number):
-        return _default(number)
-    held = _REPLICA.get_any_age(number)
-    if held and (found := _from_cache(held, "memory", {})):
-        return found
-    if _REPLICA.knows_all() and not (held and held.known):
-        return _of(Entry(number, None, _REPLICA.confirmed_at, "change"), "memory", {})
-    spent: dict[str, float] = {}
-    if settings.REDIS_URL:
-        started = time.monotonic()
-        cached = await _from_redis(number, deadline)
-        spent["redis"] = time.monotonic() - started
-        if cached and (found := _from_cache(cached, "redis", spent)):
-            _REPLICA.keep(cached, saved=True)
+    async def _best(self, number: str | None, deadline: float) -> Answer:
+        if number is None or not self._active_mapping.is_served(number):
+            return self._defaults(number)
+        in_memory = self._replica.get_any_age(number)
+        if in_memory and (found := self._from_cache(in_memory, "memory", {})):
             return found
-    started = time.monotonic()
-    reserve = LAST_RESORT_SECONDS if last_resort and not _REPLICA.confirmed_at else 0.0
-    entry = await _from_airtable(number, max(deadline - reserve, started))
-    spent["airtable"] = time.monotonic() - started
-    if entry:
-        return _from_cache(entry, "airtable", spent) or _default(number, spent)
-    return await _from_last_resort(number, deadline, spent) or _default(number, spent)
+        if self._replica.has_all_of_airtable() and not (in_memory and in_memory.is_known):
+            unknown = Entry(number, None, self._replica.confirmed_at, "change")
+            return self._from_entry(unknown, "memory", {})
+        tier_seconds: dict[str, float] = {}
+        if self._store:
+            reading = self._read_redis(self._store, number, deadline)
+            if found := await self._ask_redis(reading, tier_seconds):
+                return found
+        return await self._ask_airtable(number, deadline, tier_seconds)
 
-
-async def _from_last_resort(number: str, deadline: float, spent: dict[str, float]) -> Answer | None:
-    """For a process that never had a set, when nobody else answers."""
-    if _REPLICA.confirmed_at or not last_resort:
+    async def _ask_redis(
+        self, reading: Awaitable[Entry | None], tier_seconds: dict[str, float]
+    ) -> Answer | None:
+        started = time.monotonic()
+        cached = await reading
+        tier_seconds["redis"] = time.monotonic() - started
+        if cached and (found := self._from_cache(cached, "redis", tier_seconds)):
+            self._replica.keep(cached, saved=True)
+            return found
         return None
-    with suppress(TimeoutError):
-        await asyncio.wait_for(last_resort(), deadline - time.monotonic())
-    held = _REPLICA.get(number)
-    return _from_cache(held, "memory", spent) if held else None
 
+    async def _ask_airtable(
+        self, number: str, deadline: float, tier_seconds: dict[str, float]
+    ) -> Answer:
+        started = time.monotonic()
+        may_fall_back = self.fallback is not None and not self._replica.confirmed_at
+        reserved = FALLBACK_SECONDS if may_fall_back else 0.0
+        entry = await self._look_up(number, max(deadline - reserved, started))
+        tier_seconds["airtable"] = time.monotonic() - started
+        found = (
+            self._from_cache(entry, "airtable", tier_seconds)
+            if entry
+            else await self._fall_back(number, deadline, tier_seconds)
+        )
+        return found or self._defaults(number, tier_seconds)
 
-def _from_cache(entry: Entry, tier: Source, spent: dict[str, float]) -> Answer | None:
-    """The answer by an entry that is cached: at once, also if it is past its time and has to be
-    renewed, unless that would mean to send a caller away as unknown."""
-    if _REPLICA.is_fresh(entry):
-        return _of(entry, tier, spent)
-    if not _REPLICA.is_servable(entry):
+    async def _fall_back(
+        self, number: str, deadline: float, tier_seconds: dict[str, float]
+    ) -> Answer | None:
+        """For a process that has never been in sync (`confirmed_at` is 0), when no tier answers."""
+        if self._replica.confirmed_at or not self.fallback:
+            return None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.fallback(), deadline - time.monotonic())
+        entry = self._replica.get(number)
+        return self._from_cache(entry, "memory", tier_seconds) if entry else None
+
+    def _from_cache(
+        self, entry: Entry, tier: Source, tier_seconds: Mapping[str, float]
+    ) -> Answer | None:
+        """A fresh entry, or a stale one that is served while it is renewed. None for a stale
+        "unknown": the number may exist by now."""
+        if self._replica.is_fresh(entry):
+            return self._from_entry(entry, tier, tier_seconds)
+        if not self._replica.is_servable(entry):
+            return None
+        self._single_flight.renew(entry.number)
+        return self._from_entry(entry, "stale", tier_seconds)
+
+    def _from_entry(
+        self, entry: Entry, source: Source, tier_seconds: Mapping[str, float]
+    ) -> Answer:
+        if entry.config is None:
+            logger.info("Unknown number %s", entry.number, extra={"tier": source})
+            return self._defaults(entry.number, tier_seconds, entry)
+        if source != "airtable":
+            logger.info("Redis cache hit for %s", entry.number, extra={"tier": source})
+        return Answer(entry.number, True, entry.config, entry.settings, source, tier_seconds, entry)
+
+    def _defaults(
+        self,
+        number: str | None,
+        tier_seconds: Mapping[str, float] | None = None,
+        entry: Entry | None = None,
+    ) -> Answer:
+        variables = self._default_variables
+        return Answer(number, False, variables, {}, "default", tier_seconds or {}, entry)
+
+    async def _read_redis(self, store: RedisStore, number: str, deadline: float) -> Entry | None:
+        """An outage is not a miss: it is counted and logged as an outage."""
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self._threads, store.read, number)
+        try:
+            entry = await asyncio.wait_for(reading, deadline - time.monotonic())
+        except (CacheUnavailable, TimeoutError) as error:
+            self._count_failure("redis")
+            logger.warning("Redis can't be asked for %s: %s", number, error or "timeout")
+            return None
+        if entry is None:
+            logger.info("Redis cache miss for %s", number)
+        return entry
+
+    async def _look_up(self, number: str, deadline: float) -> Entry | None:
+        """When the deadline passes, the lookup continues, and its result is cached."""
+        lookup = self._single_flight.look_up(number)
+        try:
+            return await asyncio.wait_for(asyncio.shield(lookup), deadline - time.monotonic())
+        except TimeoutError:
+            self._count_failure("airtable")
+            logger.warning("The lookup of %s takes longer than the call may wait", number)
+        except AirtableError as error:
+            self._count_failure("airtable")
+            # The lookup has logged it once for all callers.
+            logger.debug("No answer from Airtable for %s: %s", number, error)
         return None
-    single_flight.of_this_loop().renew(entry.number)
-    return _of(entry, "stale", spent)
-
-
-def _of(entry: Entry, source: Source, spent: dict[str, float]) -> Answer:
-    if entry.config is None:
-        logger.info("Unknown number %s", entry.number, extra={"tier": source})
-        return _default(entry.number, spent, entry)
-    if source != "airtable":
-        logger.info("Redis cache hit for %s", entry.number, extra={"tier": source})
-    return Answer(entry.number, True, entry.config, entry.settings, source, spent, entry)
-
-
-def _default(
-    number: str | None, spent: dict[str, float] | None = None, entry: Entry | None = None
-) -> Answer:
-    return Answer(number, False, settings.DEFAULT_VARIABLES, {}, "default", spent or {}, entry)
-
-
-async def _from_redis(number: str, deadline: float) -> Entry | None:
-    """The cached entry. An outage is no miss: it is counted, and logged as one."""
-    reading = asyncio.get_running_loop().run_in_executor(_REDIS, CALLS.read, number)
-    try:
-        entry = await asyncio.wait_for(reading, deadline - time.monotonic())
-    except (CacheUnavailable, TimeoutError) as error:
-        counters.failed("redis")
-        logger.warning("Redis can't be asked for %s: %s", number, error or "it takes too long")
-        return None
-    if entry is None:
-        logger.info("Redis cache miss for %s", number)
-    return entry
-
-
-async def _from_airtable(number: str, deadline: float) -> Entry | None:
-    """Look the number up. When time is over the lookup goes on, and what it finds is cached."""
-    lookup = single_flight.of_this_loop().of(number)
-    try:
-        return await asyncio.wait_for(asyncio.shield(lookup), deadline - time.monotonic())
-    except TimeoutError:
-        counters.failed("airtable")
-        logger.warning("The lookup of %s takes longer than the call may wait", number)
-    except AirtableError as error:
-        counters.failed("airtable")
-        logger.debug("No answer from Airtable for %s: %s", number, error)  # logged once, there
-    return None

@@ -1,8 +1,7 @@
--- Renews leases, or gives them back, where they are still ours.
+-- Extends or releases leases that this process holds.
 --
 -- KEYS: leases
--- ARGV: the process's token, for how long they shall be held from now on (ms; 0 gives them back),
---       the channel, and what is told there ("" for nothing): that a lookup failed
+-- ARGV: the process's token; the new duration (ms; 0 releases them); the channel; a message ("" for none)
 
 for i = 1, #KEYS do
   if redis.call("GET", KEYS[i]) == ARGV[1] then

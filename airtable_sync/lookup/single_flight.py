@@ -1,100 +1,106 @@
-"""Lookups of this process, one at a time: each number once for all who ask, in all processes.
+"""Single-flight: each number is looked up once for all calls, in all processes.
 
-Callers wait for a future: they cost no thread. While a lookup is under way further numbers gather,
-and the next one takes them all. What another process is looking up is waited for: its entry comes
-by the replica, or word that the lookup failed; a process that dies over it loses its lease."""
+Calls await a future and need no thread. While a lookup runs, further numbers queue up, and the
+next lookup takes them all. If another process looks a number up, its entry arrives through the
+replica, or a message says that the lookup failed. A process that dies loses its lease."""
 
 import asyncio
 import logging
-import secrets
 import time
-import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 
-from django.conf import settings
-from interlock import CircuitOpenError, State
-
-from airtable_sync.airtable import circuit_breakers
 from airtable_sync.airtable.errors import AirtableError, Unavailable
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, CacheUnavailable, Claim, Outcome
-from airtable_sync.cache.replica import Replica, of_this_process
-from airtable_sync.lookup.airtable_lookup import AIRTABLE, PROBING, look_up
+from airtable_sync.cache.replica import Replica
+from airtable_sync.lookup.airtable_lookup import NUMBERS_PER_LOOKUP
+from airtable_sync.lookup.leases import LeaseResult, LookupLeases
+from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 100
-GATHER_SECONDS = 0.005  # callers of one burst arrive within it
+GATHER_SECONDS = 0.005  # the calls of one burst arrive within it
 LEASE_SECONDS = 3.0
-LEASE_RENEWED_SECONDS = 1.0
-LOOKUP_SECONDS = 10.0  # even of an answer that trickles in
-PAUSE_SECONDS = 30.0  # between tries to renew an entry that is served stale meanwhile
+LEASE_RENEW_SECONDS = 1.0
+LOOKUP_SECONDS = 10.0  # also for a response that arrives slowly
+RENEW_PAUSE_SECONDS = 30.0  # between tries to renew an entry that is served stale
+MAX_RENEWED = 10_000
+LOOKUP_THREADS, LEASE_THREADS = 4, 2
 
-_THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="lookup")
-_REDIS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="claim")
+# Blocks; the entries, and whether Redis was written. Raises AirtableError.
+LookUp = Callable[[list[str]], tuple[list[Entry], bool]]
 
 
-class Lookups:
-    """Belongs to one event loop; what it needs waits in threads of its own."""
+class SingleFlight:
+    """Belongs to one event loop at a time: use its methods there."""
 
-    def __init__(self, replica: Replica) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, replica: Replica, leases: LookupLeases, look_up: LookUp) -> None:
         self._replica = replica
-        self._token = secrets.token_hex(8)
+        self._leases = leases
+        self._look_up_and_cache = look_up
+        self._lookup_threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
+        self._lease_threads = ThreadPoolExecutor(LEASE_THREADS, thread_name_prefix="lookup-lease")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._start_empty()
+        replica.on_change(self._replica_changed)
+
+    def _start_empty(self) -> None:
         self._waiting: dict[str, asyncio.Future[Entry]] = {}
         self._queue: dict[str, None] = {}
-        self._elsewhere: set[str] = set()  # being looked up by other processes
+        self._in_other_process: set[str] = set()  # being looked up
         self._renewed_at: dict[str, float] = {}
         self._runner: asyncio.Task[None] | None = None
-        replica.on_change(self._tell_loop)
 
-    def of(self, number: str) -> asyncio.Future[Entry]:
-        """The entry of a number, looked up; the same future for all who ask meanwhile. Await it
-        shielded. Its exception is an AirtableError."""
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # futures of an earlier loop can't be awaited in this one
+            self._start_empty()
+            self._loop = loop
+        return loop
+
+    def look_up(self, number: str) -> asyncio.Future[Entry]:
+        """The entry of a number: the same future for all calls. Await it shielded. Its exception
+        is an AirtableError."""
+        loop = self._running_loop()
         future = self._waiting.get(number)
         if future is None:
-            future = self._waiting[number] = self._loop.create_future()
-            future.add_done_callback(_retrieve)
+            future = self._waiting[number] = loop.create_future()
+            future.add_done_callback(_retrieve_exception)
             self._enqueue(number)
         return future
 
     def renew(self, number: str) -> None:
-        """Look a number up that was just answered with an older entry. Nobody waits."""
+        """Look up a number that was just answered with a stale entry. Returns at once."""
+        self._running_loop()
         now = time.monotonic()
-        if (
-            number in self._waiting
-            or now - self._renewed_at.get(number, -PAUSE_SECONDS) < PAUSE_SECONDS
-        ):
+        last = self._renewed_at.get(number, -RENEW_PAUSE_SECONDS)
+        if number in self._waiting or now - last < RENEW_PAUSE_SECONDS:
             return
-        if len(self._renewed_at) > 10_000:
+        if len(self._renewed_at) > MAX_RENEWED:
             self._renewed_at.clear()
         self._renewed_at[number] = now
-        self.of(number)
+        self.look_up(number)
 
-    def failed_elsewhere(self, numbers: Collection[str]) -> None:
-        """Another process's lookup failed; called from any thread."""
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._try_here, numbers)
+    def lookup_failed_in_other_process(self, numbers: Collection[str]) -> None:
+        """Another process's lookup failed. May be called from any thread."""
+        if self._loop:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._try_here, numbers)
 
     def _try_here(self, numbers: Collection[str]) -> None:
-        """What failed there may work here (it was cut off, say), if anybody waits for it."""
-        for number in self._elsewhere.intersection(numbers):
+        """A lookup that failed there (a lost connection, say) may succeed here."""
+        for number in self._in_other_process.intersection(numbers):
             if self._is_served_stale(number):
                 self._fail([number], Unavailable("Another process's lookup failed."))
             else:
                 self._enqueue(number)
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    # --- one lookup after the other --------------------------------------------------------------
+    # --- One lookup after the other --------------------------------------------------------------
 
     def _enqueue(self, number: str) -> None:
-        self._elsewhere.discard(number)
-        if number in self._waiting:
+        self._in_other_process.discard(number)
+        if number in self._waiting and self._loop:
             self._queue[number] = None
             if self._runner is None or self._runner.done():
                 self._runner = self._loop.create_task(self._run())
@@ -102,182 +108,139 @@ class Lookups:
     async def _run(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
         while self._queue:
-            batch = list(self._queue)[:AT_ONCE]
+            batch = list(self._queue)[:NUMBERS_PER_LOOKUP]
             for number in batch:
                 del self._queue[number]
             try:
-                await self._look_up(await self._claimed(batch))
+                await self._look_up(await self._with_lease(batch))
             except Exception as error:
-                logger.exception("A lookup ended unforeseen")
-                reason = AirtableError(f"The lookup ended unforeseen: {error!r}")
-                await self._give_back_failed(batch, reason)
+                logger.exception("A lookup ended unexpectedly")
+                reason = AirtableError(f"The lookup ended unexpectedly: {error!r}")
+                await self._release_failed(batch, reason)
 
-    async def _claimed(self, numbers: list[str]) -> list[str]:
-        """Those that are ours to look up: without Redis, all of them."""
+    async def _with_lease(self, numbers: list[str]) -> list[str]:
+        """The numbers whose lease this process got. Without Redis: all."""
+        loop = self._running_loop()
         try:
-            claims = await self._loop.run_in_executor(
-                _REDIS, CALLS.claim, numbers, self._token, LEASE_SECONDS
+            results = await loop.run_in_executor(
+                self._lease_threads, self._leases.acquire, numbers, LEASE_SECONDS
             )
         except CacheUnavailable:
             return numbers
-        return [claim.number for claim in claims if self._is_ours(claim)]
+        return [result.number for result in results if self._handle_lease(result)]
 
-    def _is_ours(self, claim: Claim) -> bool:
-        if claim.entry and self._replica.is_fresh(claim.entry):
-            self._resolve([claim.entry], saved=True)
-            if claim.ours:
-                self._loop.run_in_executor(_REDIS, _hold, [claim.number], self._token, 0.0, "")
+    def _handle_lease(self, result: LeaseResult) -> bool:
+        """Use the cached entry, or wait for the other process. Returns whether this process looks
+        the number up."""
+        loop = self._running_loop()
+        if result.entry and self._replica.is_fresh(result.entry):
+            self._resolve([result.entry], saved=True)
+            if result.acquired:
+                loop.run_in_executor(self._lease_threads, self._extend, [result.number], 0.0)
             return False
-        if not claim.ours:  # look again when its holder could be dead
-            self._elsewhere.add(claim.number)
-            self._loop.call_later(claim.lease_seconds + 0.05, self._enqueue, claim.number)
-        return claim.ours
+        if not result.acquired:  # try again when the other process may have died
+            self._in_other_process.add(result.number)
+            loop.call_later(result.remaining_seconds + 0.05, self._enqueue, result.number)
+        return result.acquired
 
     async def _look_up(self, numbers: list[str]) -> None:
         if not numbers:
             return
-        holding = self._loop.create_task(self._hold(numbers))
+        loop = self._running_loop()
+        renewing = loop.create_task(self._renew_leases(numbers))
         try:
-            entries, saved = await asyncio.wait_for(
-                self._loop.run_in_executor(_THREADS, _look_up_and_cache, numbers), LOOKUP_SECONDS
+            looking_up = loop.run_in_executor(
+                self._lookup_threads, self._look_up_and_cache, numbers
             )
+            entries, saved = await asyncio.wait_for(looking_up, LOOKUP_SECONDS)
             self._resolve(entries, saved=saved)
-        except (AirtableError, TimeoutError) as error:
-            reason = (
-                Unavailable("The lookup took too long.")
-                if isinstance(error, TimeoutError)
-                else error
-            )
-            logger.warning("Airtable can't be asked for %s: %s", _some(numbers), reason)
-            await self._give_back_failed(numbers, reason)
+        except TimeoutError:
+            await self._lookup_failed(numbers, Unavailable("The lookup took too long."))
+        except AirtableError as error:
+            await self._lookup_failed(numbers, error)
         else:
-            await self._give_back(numbers, 0.0)
+            await self._extend_in_thread(numbers, 0.0)
         finally:
-            holding.cancel()
+            renewing.cancel()
 
-    async def _give_back_failed(self, numbers: list[str], error: AirtableError) -> None:
-        """Who waits elsewhere is told. What is served stale meanwhile is left alone for a while."""
+    async def _lookup_failed(self, numbers: list[str], error: AirtableError) -> None:
+        logger.warning("Airtable can't be asked for %s: %s", _first_three(numbers), error)
+        await self._release_failed(numbers, error)
+
+    async def _release_failed(self, numbers: list[str], error: AirtableError) -> None:
+        """Tell the other processes. An entry that is served stale is not looked up for a while."""
         stale = [number for number in numbers if self._is_served_stale(number)]
         self._fail(numbers, error)
-        await self._give_back(stale, PAUSE_SECONDS)
+        await self._extend_in_thread(stale, RENEW_PAUSE_SECONDS)
         cold = [number for number in numbers if number not in stale]
-        await self._give_back(cold, 0.0, failed=numbers)
-
-    def _is_news_to_callers(self, entry: Entry) -> bool:
-        """An older entry answers those who had none; a renewal goes on."""
-        return entry.number not in self._renewed_at and self._replica.is_servable(entry)
+        await self._extend_in_thread(cold, 0.0, failed=numbers)
 
     def _is_served_stale(self, number: str) -> bool:
         entry = self._replica.get(number)
         return entry is not None and self._replica.is_servable(entry)
 
-    async def _give_back(
+    async def _renew_leases(self, numbers: list[str]) -> None:
+        while True:
+            await asyncio.sleep(LEASE_RENEW_SECONDS)
+            await self._extend_in_thread(numbers, LEASE_SECONDS)
+
+    async def _extend_in_thread(
         self, numbers: list[str], seconds: float, failed: Collection[str] = ()
     ) -> None:
-        await self._loop.run_in_executor(
-            _REDIS, _hold, numbers, self._token, seconds, ",".join(failed)
+        await self._running_loop().run_in_executor(
+            self._lease_threads, self._extend, numbers, seconds, failed
         )
 
-    async def _hold(self, numbers: list[str]) -> None:
-        """Keep the leases while the lookup takes its time. A process that dies loses them."""
-        while True:
-            await asyncio.sleep(LEASE_RENEWED_SECONDS)
-            await self._give_back(numbers, LEASE_SECONDS)
+    def _extend(self, numbers: list[str], seconds: float, failed: Collection[str] = ()) -> None:
+        try:
+            self._leases.extend(numbers, seconds, failed)
+        except CacheUnavailable as error:
+            logger.debug("Leases were not extended; they expire by themselves: %s", error)
 
-    # --- who waits -------------------------------------------------------------------------------
+    # --- Waiting calls -------------------------------------------------------------------------
 
     def _resolve(self, entries: Iterable[Entry], *, saved: bool) -> None:
         for entry in entries:
             self._replica.keep(entry, saved=saved)
             self._renewed_at.pop(entry.number, None)  # the pause is for failures
-            self._elsewhere.discard(entry.number)
+            self._in_other_process.discard(entry.number)
             if (future := self._waiting.pop(entry.number, None)) and not future.done():
                 future.set_result(entry)
 
     def _fail(self, numbers: Iterable[str], error: AirtableError) -> None:
         for number in numbers:
-            self._elsewhere.discard(number)
+            self._in_other_process.discard(number)
             if (future := self._waiting.pop(number, None)) and not future.done():
                 future.set_exception(error)
 
-    def _tell_loop(self, numbers: Collection[str]) -> None:
-        if self._waiting:
+    def _replica_changed(self, numbers: Collection[str]) -> None:
+        """Called in the replica's thread."""
+        if self._waiting and self._loop:
             with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._changed, numbers)
+                self._loop.call_soon_threadsafe(self._resolve_changed, numbers)
 
-    def _changed(self, numbers: Collection[str]) -> None:
-        """The replica has news: perhaps what another process looked up for our callers."""
+    def _resolve_changed(self, numbers: Collection[str]) -> None:
+        """Another process may have looked the number up, and calls of this process wait for it."""
         for number in self._waiting.keys() & set(numbers):
             entry = self._replica.get(number)
-            if entry and (self._replica.is_fresh(entry) or self._is_news_to_callers(entry)):
+            if entry and (self._replica.is_fresh(entry) or self._is_enough(entry)):
                 self._resolve([entry], saved=True)
-            elif number in self._elsewhere:  # the replica may hold only what was called for
+            elif (
+                number in self._in_other_process
+            ):  # the replica may have only numbers that were called
                 self._enqueue(number)
 
-
-def asked_for(numbers: list[str]) -> list[Entry]:
-    """The entries, looked up through the breaker; they are not cached. Raises AirtableError."""
-    try:
-        with circuit_breakers.AIRTABLE:
-            probing = circuit_breakers.AIRTABLE.state is State.HALF_OPEN
-            return list(look_up(numbers, PROBING if probing else AIRTABLE).values())
-    except CircuitOpenError as error:
-        raise Unavailable("Airtable has failed again and again and is left alone.") from error
+    def _is_enough(self, entry: Entry) -> bool:
+        """A stale entry is enough for calls that had none. A renewal goes on."""
+        return entry.number not in self._renewed_at and self._replica.is_servable(entry)
 
 
-def _look_up_and_cache(numbers: list[str]) -> tuple[list[Entry], bool]:
-    """In a thread: the entries, and whether Redis was told of them. Raises AirtableError."""
-    entries = asked_for(numbers)
-    if not settings.REDIS_URL:
-        return entries, True  # there is nobody to tell
-    try:
-        outcomes = CALLS.write(entries, announce_unchanged=True)
-    except CacheUnavailable as error:
-        logger.warning("Not cached: %s", error)
-        return entries, False
-    for number, outcome in outcomes.items():
-        if outcome in ("added", "changed", "unchanged"):
-            logger.info("Cached data for %s in Redis", number)
-    return _with_the_newer(entries, outcomes), True
-
-
-def _with_the_newer(entries: list[Entry], outcomes: Mapping[str, Outcome]) -> list[Entry]:
-    """Where Redis kept what it had, that is the answer: also if it has nothing, since all of
-    Airtable was read meanwhile."""
-    kept = [number for number, outcome in outcomes.items() if outcome == "older"]
-    try:
-        newer = {entry.number: entry for entry in CALLS.read_many(kept)}
-    except CacheUnavailable:
-        return entries
-    gone = {each.number: replace(each, config=None) for each in entries if each.number in kept}
-    return [{**gone, **newer}.get(entry.number, entry) for entry in entries]
-
-
-def _hold(numbers: list[str], token: str, seconds: float, failed: str) -> None:
-    try:
-        CALLS.hold(numbers, token, seconds, failed)
-    except CacheUnavailable as error:
-        logger.debug("Leases end by themselves: %s", error)
-
-
-def _some(numbers: list[str]) -> str:
+def _first_three(numbers: list[str]) -> str:
     more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
     return ", ".join(numbers[:3]) + more
 
 
-def _retrieve(future: asyncio.Future[Entry]) -> None:
-    """Whether anybody still waits or not, its exception has been seen (and logged, once)."""
+def _retrieve_exception(future: asyncio.Future[Entry]) -> None:
+    """Otherwise asyncio logs the exception of a future that no caller awaits any more."""
     if not future.cancelled():
         future.exception()
-
-
-_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Lookups] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def of_this_loop() -> Lookups:
-    loop = asyncio.get_running_loop()
-    if loop not in _of_loops:
-        _of_loops[loop] = Lookups(of_this_process())
-    return _of_loops[loop]

@@ -1,156 +1,158 @@
-"""Which fields a table has. Airtable leaves empty cells out of its answers: without this list an
-empty cell looks like a field that does not exist, and an agent would read `{{name}}` out."""
+"""The fields of the base's tables. Airtable leaves empty cells out of its answers: without this
+list an empty cell looks like a missing field, and the agent would read `{{name}}` out."""
 
 import logging
 import time
+from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from collections.abc import Set as AbstractSet
 from typing import Any, TypedDict, cast
 
-from django.conf import settings
-
-from airtable_sync.airtable.client import Airtable, Schema
-from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.redis_store import CacheUnavailable, Store
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.schema import Mapping
+from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
-NAME = "fields"
-RENEWED_EVERY_SECONDS = 12 * 3600
+KEY = "base_schema"
+RENEW_SECONDS = 12 * 3600
+
+# Table id -> field id -> the field's name now; None for a deleted field.
+ChangedFields = AbstractMapping[str, AbstractMapping[str, str | None]]
 
 
-class Remembered(TypedDict):
-    tables: dict[str, list[str]]
-    ids: dict[str, str]  # of tables, by name
-    names: dict[str, dict[str, str]]  # of fields, by their table's and their own id
-    read_at: float  # when the schema was read, seconds since the epoch; 0 for never, or outdated
+class StoredSchema(TypedDict):
+    fields: dict[str, list[str]]
+    ids: dict[str, str]
+    field_names: dict[str, dict[str, str]]
+    read_at: float  # when the schema was read, seconds since 1970; 0 if never, or outdated
 
 
-# By their table's and their own id, the names of fields now; None for one that is gone.
-Changed = AbstractMapping[str, AbstractMapping[str, str | None]]
-NOTHING: Remembered = {"tables": {}, "ids": {}, "names": {}, "read_at": 0.0}
-_here: Remembered = {**NOTHING}  # this process's copy, for when Redis is away
+class BaseSchema:
+    """Stored in Redis for all processes, with a copy in this one for when Redis is down."""
+
+    def __init__(self, store: RedisStore, *, has_redis: bool) -> None:
+        self._store = store
+        self._has_redis = has_redis
+        self._copy = _empty()
+
+    def fields_by_table(self) -> dict[str, list[str]]:
+        """Table name -> the names of its known fields."""
+        return self._load()["fields"]
+
+    def table_ids(self) -> dict[str, str]:
+        """Table name -> table id."""
+        return self._load()["ids"]
+
+    def field_names(self) -> dict[str, dict[str, str]]:
+        """Table id -> field id -> field name."""
+        return self._load()["field_names"]
+
+    def is_outdated(self) -> bool:
+        """Whether the schema was never read, or may have changed since."""
+        return not self._load()["read_at"]
+
+    def mark_outdated(self) -> None:
+        self._save({**self._load(), "read_at": 0.0})
+
+    def add_seen_fields(self, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
+        """Add fields that records were seen with. Returns all known fields."""
+        stored = self._load()
+        fields = stored["fields"]
+        merged = {
+            table: list(dict.fromkeys([*fields.get(table, ()), *seen.get(table, ())]))
+            for table in {**fields, **seen}
+        }
+        if merged != fields:
+            self._save({**stored, "fields": merged})
+        return merged
+
+    def apply_changes(self, changed: ChangedFields, existing: AbstractSet[str]) -> bool:
+        """Apply what the change feed says about fields. `existing` are the ids of changed fields
+        that are not new. False, and nothing is done, if one of them is unknown here: then the
+        schema has to be read."""
+        stored = self._load()
+        known = {field_id for table in stored["field_names"].values() for field_id in table}
+        if not existing <= known:
+            return False
+        fields, names = dict(stored["fields"]), dict(stored["field_names"])
+        for table, table_id in stored["ids"].items():
+            before, now = names.get(table_id, {}), changed.get(table_id, {})
+            names[table_id] = {id_: each for id_, each in {**before, **now}.items() if each}
+            current = list(names[table_id].values())
+            deleted = {before[id_] for id_ in now if id_ in before}.difference(current)
+            listed = dict.fromkeys([*fields.get(table, ()), *current])
+            fields[table] = [name for name in listed if name not in deleted]
+        self._save({**stored, "fields": fields, "field_names": names})
+        return True
+
+    def store_tables(self, tables: BaseTables) -> BaseTables:
+        """Store a schema that was just read. Returns it."""
+        self._save(
+            StoredSchema(
+                fields=tables.fields,
+                ids=tables.ids,
+                field_names=tables.field_names,
+                read_at=time.time(),
+            )
+        )
+        return tables
+
+    def renew_if_old(self, read_tables: Callable[[], BaseTables | None]) -> bool:
+        """Read the schema every half day, once for all processes. `read_tables` returns None if it
+        can't be read. Returns whether the schema is known now."""
+        if time.time() - self._load()["read_at"] < RENEW_SECONDS:
+            return True
+        if (tables := read_tables()) is None:
+            return False
+        self.store_tables(tables)
+        return True
+
+    def _load(self) -> StoredSchema:
+        try:
+            stored = self._store.get(KEY)
+        except (CacheUnavailable, ValueError, RecursionError):  # down, or not JSON
+            stored = None
+        if not _is_valid(stored):
+            return {**self._copy, "read_at": 0.0}
+        found = cast("StoredSchema", {**_empty(), **stored})
+        self._copy.update(found)
+        return found
+
+    def _save(self, schema: StoredSchema) -> None:
+        self._copy.update(schema)
+        if not self._has_redis:
+            return
+        try:
+            self._store.set(KEY, schema, None)
+        except CacheUnavailable as error:
+            logger.warning("The base's schema can't be stored: %s", error)
 
 
-def known(store: Store) -> dict[str, list[str]]:
-    """The fields of each table, as far as they are known."""
-    return _recalled(store)["tables"]
-
-
-def table_ids(store: Store) -> dict[str, str]:
-    """The ids of the base's tables, by name, as of when the schema was read last."""
-    return _recalled(store)["ids"]
-
-
-def names(store: Store) -> dict[str, dict[str, str]]:
-    """The names of fields, by their table's and their own id, as far as they are known."""
-    return _recalled(store)["names"]
-
-
-def is_outdated(store: Store) -> bool:
-    """Whether the schema was never read, or changes may have been missed since."""
-    return not _recalled(store)["read_at"]
-
-
-def reshape(store: Store, changed: Changed, old: AbstractSet[str]) -> bool:
-    """Take what the change feed says of fields; `old` are those that were there before. False, and
-    nothing, if one of these is not known: then the schema has to be read."""
-    remembered = _recalled(store)
-    if not old <= {id_ for table in remembered["names"].values() for id_ in table}:
-        return False
-    tables, of_fields = dict(remembered["tables"]), dict(remembered["names"])
-    for name, table in remembered["ids"].items():
-        before, now = of_fields.get(table, {}), changed.get(table, {})
-        of_fields[table] = {id_: each for id_, each in {**before, **now}.items() if each}
-        there = list(of_fields[table].values())
-        gone = {before[id_] for id_ in now if id_ in before}.difference(there)
-        listed = dict.fromkeys([*tables.get(name, ()), *there])
-        tables[name] = [each for each in listed if each not in gone]
-    _remember(store, {**remembered, "tables": tables, "names": of_fields})
-    return True
-
-
-def outdate(store: Store) -> None:
-    """A change may have been missed."""
-    _remember(store, {**_recalled(store), "read_at": 0.0})
-
-
-def add(store: Store, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
-    """Add fields that records were seen with; return all that are known now."""
-    remembered = _recalled(store)
-    tables = remembered["tables"]
-    merged = {
-        table: list(dict.fromkeys([*tables.get(table, ()), *seen.get(table, ())]))
-        for table in {**tables, **seen}
-    }
-    if merged != tables:
-        _remember(store, {**remembered, "tables": merged})
-    return merged
-
-
-def missing(mapping: Mapping, schema: Schema) -> list[str]:
-    """What the mapping names and the base does not have, a clause each."""
-    clauses = [f"there is no table {t}" for t in mapping.tables() if t not in schema.fields]
+def missing_in_base(mapping: Mapping, tables: BaseTables) -> list[str]:
+    """What the mapping names and the base does not have, one clause each."""
+    clauses = [f"there is no table {t}" for t in mapping.tables() if t not in tables.fields]
     clauses += [
         f"{table} has no field {name}"
         for table in mapping.tables()
         for name in mapping.named_fields(table)
-        if name not in schema.fields.get(table, [name])
+        if name not in tables.fields.get(table, [name])
     ]
     return list(dict.fromkeys(clauses))
 
 
-def renew(store: Store, airtable: Airtable) -> Schema:
-    """Read the base's schema and remember it. Raises AirtableError."""
-    schema = airtable.schema()
-    now = time.time()
-    said = Remembered(tables=schema.fields, ids=schema.ids, names=schema.names, read_at=now)
-    _remember(store, said)
-    return schema
+def _empty() -> StoredSchema:
+    return {"fields": {}, "ids": {}, "field_names": {}, "read_at": 0.0}
 
 
-def renew_if_old(store: Store, airtable: Airtable) -> bool:
-    """Renew the list once in half a day, for all processes together. Whether it is known now."""
-    if time.time() - _recalled(store)["read_at"] < RENEWED_EVERY_SECONDS:
-        return True
-    try:
-        renew(store, airtable)
-    except AirtableError as error:
-        logger.warning("The base's schema can't be read: %s", error)
-        return False
-    return True
-
-
-def _recalled(store: Store) -> Remembered:
-    try:
-        remembered = store.recall(NAME)
-    except (CacheUnavailable, ValueError, RecursionError):  # away, or no JSON
-        remembered = None
-    if not _is_remembered(remembered):
-        return {**_here, "read_at": 0.0}
-    found = cast("Remembered", {**NOTHING, **remembered})
-    _here.update(found)
-    return found
-
-
-def _is_remembered(value: Any) -> bool:
-    """Whether this is the list in today's format, and not one of another version."""
+def _is_valid(value: Any) -> bool:
+    """Whether this is a schema in today's format, not in that of another version."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("read_at"), int | float)
-        and isinstance(value.get("tables"), dict)
+        and isinstance(value.get("fields"), dict)
         and isinstance(value.get("ids"), dict)
-        and isinstance(value.get("names", {}), dict)
-        and all(isinstance(names, list) for names in value["tables"].values())
+        and isinstance(value.get("field_names", {}), dict)
+        and all(isinstance(names, list) for names in value["fields"].values())
     )
-
-
-def _remember(store: Store, fields: Remembered) -> None:
-    _here.update(fields)
-    if not settings.REDIS_URL:
-        return
-    try:
-        store.remember(NAME, fields, None)
-    except CacheUnavailable as error:
-        logger.warning("The list of fields can't be kept: %s", error)

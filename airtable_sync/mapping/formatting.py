@@ -1,11 +1,11 @@
-"""Airtable's cells as text. https://airtable.com/developers/web/api/field-model"""
+"""Airtable's cell values as text: https://airtable.com/developers/web/api/field-model"""
 
 import json
 from typing import Any
 
 
 def is_error(cell: Any) -> bool:
-    """A computed cell that failed: `{"error": "#ERROR!"}`, `{"specialValue": "NaN"}`."""
+    """Whether a formula or lookup failed: `{"error": "#ERROR!"}`, `{"specialValue": "NaN"}`."""
     return isinstance(cell, dict) and set(cell) in ({"error"}, {"specialValue"})
 
 
@@ -14,10 +14,10 @@ def has_error(cell: Any) -> bool:
 
 
 def text_of(cell: Any) -> str:
-    """What an agent would read out: every type of cell becomes a string, an empty or failed one an
-    empty string. Types that do not exist yet pass through as JSON."""
+    """Every type of cell as a string. An empty or failed cell becomes an empty string; an unknown
+    type becomes JSON."""
     if isinstance(cell, str):
-        # Half a character, such as a formula makes that cuts an emoji in two, is no text.
+        # A formula may cut an emoji in two: the halves are not valid UTF-8.
         return cell if cell.isascii() else cell.encode("utf-8", "replace").decode()
     if cell is None or is_error(cell):
         return ""
@@ -32,8 +32,7 @@ def text_of(cell: Any) -> str:
     return _text_of_object(cell)
 
 
-# Collaborator, barcode, AI text, button, attachment (whose address expires in two hours). An object
-# with none of these is of a type that did not exist when this was written.
+# For collaborators, barcodes, AI text, buttons and attachments (whose URL expires in two hours).
 _READABLE = ("name", "email", "text", "value", "label", "filename")
 
 
@@ -48,5 +47,5 @@ def _text_of_object(cell: Any) -> str:
 
 
 def links_of(cell: Any) -> list[str]:
-    """The record ids in a link field."""
+    """The record ids in a link cell."""
     return [item for item in cell if isinstance(item, str)] if isinstance(cell, list) else []

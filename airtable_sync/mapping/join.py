@@ -1,15 +1,15 @@
-"""Records become configs: the linked tables are joined in memory, the same way for a refresh of
-everything and for a lookup of one number."""
+"""Records become configs: linked tables are joined in memory. A full refresh and the lookup of one
+number use the same code."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 
-from airtable_sync.airtable.client import Record
-from airtable_sync.cache.entry import Entry, Reader
+from airtable_sync.cache.entry import Entry, Origin
 from airtable_sync.mapping.formatting import has_error, links_of, text_of
-from airtable_sync.mapping.phone_numbers import e164
+from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping, Node
 
 Tables = AbstractMapping[str, AbstractMapping[str, Record]]  # table -> record id -> record
@@ -18,19 +18,19 @@ KnownFields = AbstractMapping[str, list[str]]  # table -> names of its fields
 
 @dataclass
 class Config:
-    """What one number's records say, with what is odd about them."""
+    """The config that one number's records make, with warnings about them."""
 
     variables: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     records: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def entry(self, number: str, read_at: int, by: Reader) -> Entry:
+    def entry(self, number: str, read_at: int, origin: Origin) -> Entry:
         return Entry(
             number,
             self.variables,
             read_at,
-            by,
+            origin,
             self.settings,
             tuple(self.records),
             tuple(self.warnings),
@@ -39,7 +39,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Several records claim one number; the first of them, the oldest, is the one served."""
+    """Several records have the same called number. The first one, the oldest, is used."""
 
     number: str
     records: tuple[str, ...]
@@ -50,9 +50,9 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class Invalid:
-    """A record of the numbers' table that serves nobody, and why; `records` are those it was
-    followed to, itself first."""
+class RejectedRecord:
+    """A record of the numbers' table that makes no config, and the reason. `records` are the record
+    itself and those it links to."""
 
     record: str
     reason: str
@@ -66,58 +66,60 @@ class Invalid:
 class Joined:
     configs: dict[str, Config] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
-    invalid: list[Invalid] = field(default_factory=list)
+    invalid: list[RejectedRecord] = field(default_factory=list)
 
 
-class _Unusable(ValueError):
-    pass
+class _NoConfig(ValueError):
+    """This record makes no config; the message says why."""
 
 
 def join(mapping: Mapping, tables: Tables, known: KnownFields) -> Joined:
-    """Every number's config, from all records read. `known` names the fields of each table, so
-    that an empty cell, which Airtable leaves out, becomes an empty string."""
+    """Every number's config. `known` are the fields of each table: a cell that Airtable leaves out
+    because it is empty becomes an empty string."""
     joined = Joined()
     root = mapping.root.table
-    for number, claims in sorted(claimed(mapping, tables[root].values(), joined).items()):
-        usable = []
-        for claim in claims:
-            walk = _Join(tables, known, mapping)
+    for number, records in sorted(
+        records_by_number(mapping, tables[root].values(), joined).items()
+    ):
+        configs = []
+        for record in records:
+            joiner = _Joiner(tables, known, mapping)
             try:
-                usable.append(walk.config_of(claim))
-            except _Unusable as error:
-                followed = tuple(walk.config.records)
+                configs.append(joiner.config_of(record))
+            except _NoConfig as error:
+                linked = tuple(joiner.config.records)
                 reason = f"{number}: {error}"
-                joined.invalid.append(Invalid(f"{root}/{claim['id']}", reason, followed))
-        if usable:
-            joined.configs[number] = usable[0]
-        if len(usable) > 1:
-            names = tuple(config.records[0] for config in usable)
+                joined.invalid.append(RejectedRecord(f"{root}/{record['id']}", reason, linked))
+        if configs:
+            joined.configs[number] = configs[0]
+        if len(configs) > 1:
+            names = tuple(config.records[0] for config in configs)
             joined.conflicts.append(Conflict(number, names))
     return joined
 
 
-def claimed(
+def records_by_number(
     mapping: Mapping, records: Iterable[Record], joined: Joined | None = None
 ) -> dict[str, list[Record]]:
-    """The records that claim each number, oldest first: people duplicate a row to start the next
-    one from it, and the customer who was there must not lose the number meanwhile."""
-    claims: dict[str, list[Record]] = defaultdict(list)
+    """The records of each called number, oldest first. People duplicate a row to start a new one
+    from it: meanwhile the existing customer keeps the number."""
+    found: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         cell = record["fields"].get(mapping.number_field)
         text = text_of(cell)
-        number = e164(text, mapping.region)
+        number = to_e164(text, mapping.region)
         if number:
-            claims[number].append(record)
+            found[number].append(record)
         elif joined is not None and (text.strip() or has_error(cell)):
-            reason = f"{text[:50]!r} in {mapping.number_field} is no telephone number."
-            joined.invalid.append(Invalid(f"{mapping.root.table}/{record['id']}", reason))
-    for same in claims.values():
+            reason = f"{text[:50]!r} in {mapping.number_field} is not a telephone number."
+            joined.invalid.append(RejectedRecord(f"{mapping.root.table}/{record['id']}", reason))
+    for same in found.values():
         same.sort(key=lambda record: (record["createdTime"], record["id"]))
-    return claims
+    return found
 
 
-class _Join:
-    """Walks from a number's record along the links."""
+class _Joiner:
+    """Collects a config from a number's record and the records it links to."""
 
     def __init__(self, tables: Tables, known: KnownFields, mapping: Mapping) -> None:
         self.tables, self.known, self.mapping = tables, known, mapping
@@ -174,7 +176,7 @@ class _Join:
         if len(found) < len(ids):
             self._warn(node, record, f"{child.link} links a {child.table} that does not exist.")
         if not found and child.required:
-            raise _Unusable(f"no {child.table} is linked in {child.link}.")
+            raise _NoConfig(f"no {child.table} is linked in {child.link}.")
         if len(found) > 1 and not child.many:
             self._warn(node, record, f"{child.link} links {len(found)}; the first is used.")
             found = found[:1]

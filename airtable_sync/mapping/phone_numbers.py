@@ -1,5 +1,5 @@
-"""Called numbers: one function turns what people and platforms write into E.164, for the refresh,
-for lookups and for calls alike."""
+"""Phone numbers: one function normalises what people and platforms write to E.164. The refresh,
+lookups and calls all use it."""
 
 import re
 from functools import lru_cache
@@ -7,34 +7,33 @@ from urllib.parse import unquote
 
 import phonenumbers
 
-# What may stand between the digits. Letters are not among it, nor is a second "+": text that holds
-# a number somewhere, or two numbers, is not a number, and picking one would be guessing. Only ASCII
-# digits: Airtable's formulas, by which a single number is looked up, know no others.
+# The separators that may stand between the digits. Letters and a second "+" are not allowed: a text
+# with a number somewhere in it, or with two, is ambiguous. Only ASCII digits: Airtable's formulas,
+# which lookups use, match no others.
 _SHAPE = re.compile(r"\(?\+?[0-9\s().\-/\u2010-\u2015\u00b7]+")
-_NO_DIGIT = re.compile(r"[^0-9]")
-# Marks nobody sees, which phones and spreadsheets add when a number is copied.
+_NOT_A_DIGIT = re.compile(r"[^0-9]")
+# Invisible characters that phones and spreadsheets add when a number is copied.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SIP = re.compile(r"(?:[^<]*<)?sips?:([^@;?>]*).*", re.IGNORECASE | re.DOTALL)
 _TEL = re.compile(r"tel:([^;?]*)(.*)", re.IGNORECASE | re.DOTALL)
 _CONTEXT = re.compile(r";phone-context=(\+[0-9.\-]+)", re.IGNORECASE)
-LONGEST = 100
+MAX_LENGTH = 100
 
 
-def e164(text: str, region: str) -> str | None:
-    """The number in E.164 (`+32460234291`), or None when the text is no telephone number.
+def to_e164(text: str, region: str) -> str | None:
+    """The number in E.164 (`+32460234291`). None if the text is not a telephone number.
 
-    Understands separators, `00` for `+`, a trunk `(0)`, `tel:` (RFC 3966) and `sip:` forms, and
-    numbers without a country code, which are taken to be of `region` (ISO 3166, `BE`).
-    """
-    return _e164(text, region) if len(text) <= LONGEST else None
+    Accepts separators, `00` for `+`, a trunk `(0)`, `tel:` (RFC 3966) and `sip:` addresses. A
+    number without a country code belongs to `region` (ISO 3166, `BE`)."""
+    return _to_e164(text, region) if len(text) <= MAX_LENGTH else None
 
 
 @lru_cache(maxsize=100_000)
-def _e164(text: str, region: str) -> str | None:
+def _to_e164(text: str, region: str) -> str | None:
     text = _number_part(text.strip())
     if not _SHAPE.fullmatch(text):
         return None
-    digits = _NO_DIGIT.sub("", text)
+    digits = _NOT_A_DIGIT.sub("", text)
     if "+" in text:
         digits = f"+{digits}"
     elif digits.startswith("00"):
@@ -60,7 +59,7 @@ def _number_part(text: str) -> str:
 
 
 def last_digits(number: str) -> str:
-    """The last digits of an E.164 number, eight at most, that every way of writing it ends with:
-    also the national one, whose digits are fewer in a small country."""
+    """The last digits of an E.164 number, eight at most. Every way of writing the number ends with
+    them, the national way too, which has fewer digits in a small country."""
     national = phonenumbers.national_significant_number(phonenumbers.parse(number))
     return national[-8:]

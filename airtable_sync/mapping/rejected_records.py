@@ -1,47 +1,54 @@
-"""Records of numbers that make no config though they link to something: what they were followed to
-is part of no entry, and where it is edited they may become usable."""
+"""Records of called numbers that make no config although they link to others.
+
+The linked records are part of no cache entry. If one of them is edited, the number may get a
+config: the change feed finds it here."""
 
 import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from airtable_sync.cache.redis_store import Store
-from airtable_sync.mapping.join import Invalid
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.mapping.join import RejectedRecord
 
-NAME = "unusable"  # a hash: id -> [asked at (ms), [ids of the records it was followed to]]
-_REMEMBER = """
--- ARGV: those asked for until then (ms) go first; then per record: id, value
-local there = redis.call("HGETALL", KEYS[1])
-for i = 1, #there, 2 do
-  local read_at = cjson.decode(there[i + 1])[1]
-  if read_at <= tonumber(ARGV[1]) then redis.call("HDEL", KEYS[1], there[i]) end
+KEY = "rejected_records"  # hash: record id -> [read_at (ms), [ids of the linked records]]
+_SAVE = """
+-- ARGV: remove those read until then (ms); then per record: id, value
+local existing = redis.call("HGETALL", KEYS[1])
+for i = 1, #existing, 2 do
+  local read_at = cjson.decode(existing[i + 1])[1]
+  if read_at <= tonumber(ARGV[1]) then redis.call("HDEL", KEYS[1], existing[i]) end
 end
 for i = 2, #ARGV, 2 do redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1]) end
 """
 
 
-def replace(store: Store, invalid: Iterable[Invalid], read_at: int) -> None:
-    """These are all that there are, as of `read_at` (ms)."""
-    _remember(store, invalid, read_at, until=read_at)
+class RejectedRecords:
+    """Raises CacheUnavailable."""
 
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
 
-def add(store: Store, invalid: Iterable[Invalid], read_at: int) -> None:
-    _remember(store, invalid, read_at, until=0)
+    def replace_all(self, rejected: Iterable[RejectedRecord], read_at: int) -> None:
+        """These are all rejected records, as of `read_at` (ms)."""
+        self._save(rejected, read_at, remove_until=read_at)
 
+    def add(self, rejected: Iterable[RejectedRecord], read_at: int) -> None:
+        self._save(rejected, read_at, remove_until=0)
 
-def made_from(store: Store, ids: AbstractSet[str]) -> set[str]:
-    """The ids of those that were followed to any of these records."""
-    [there] = store.ask(("HGETALL", NAME))
-    return {
-        id_.decode() for id_, value in there.items() if not ids.isdisjoint(json.loads(value)[1])
-    }
+    def linked_to(self, record_ids: AbstractSet[str]) -> set[str]:
+        """The ids of the rejected records that link to any of these records."""
+        [rows] = self._store.read_all(("HGETALL", KEY))
+        return {
+            record_id.decode()
+            for record_id, value in rows.items()
+            if not record_ids.isdisjoint(json.loads(value)[1])
+        }
 
-
-def _remember(store: Store, invalid: Iterable[Invalid], read_at: int, until: int) -> None:
-    arguments: list[str | int] = [until]
-    for each in invalid:
-        own, *others = [record.rpartition("/")[2] for record in each.records] or [""]
-        if others:  # what has no links becomes usable by an edit of its own
-            arguments += [own, json.dumps([read_at, others])]
-    if until or len(arguments) > 1:
-        store.run(_REMEMBER, [NAME], arguments)
+    def _save(self, rejected: Iterable[RejectedRecord], read_at: int, remove_until: int) -> None:
+        arguments: list[str | int] = [remove_until]
+        for each in rejected:
+            own, *linked = [record.rpartition("/")[2] for record in each.records] or [""]
+            if linked:  # without links only an edit of the record itself can help
+                arguments += [own, json.dumps([read_at, linked])]
+        if remove_until or len(arguments) > 1:
+            self._store.run_script(_SAVE, [KEY], arguments)

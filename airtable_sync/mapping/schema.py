@@ -1,26 +1,23 @@
-"""The mapping: which tables and fields of the base make a customer's config. It is data, a TOML
-file; `docs/mapping.md` describes it, and the two in `mappings/` are examples."""
+"""The mapping file: TOML, parsed and validated. `docs/mapping.md` describes it; `shipped/` has two
+examples."""
 
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import phonenumbers
-from django.conf import settings
-
-from siftly.constant import constant
 
 
 class MappingError(ValueError):
-    """The file can't be used; the message says what to change."""
+    """The mapping file can't be used. The message says what to change."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A table, and what its fields are for. `link` is the field of the parent that leads here."""
+    """A section of the mapping: a table and the use of its fields. `link` is the field of the
+    parent section that links to it."""
 
     table: str
     link: str = ""
@@ -34,7 +31,7 @@ class Node:
     children: tuple["Node", ...] = ()
 
     def named_fields(self) -> tuple[str, ...]:
-        """Fields that have to exist, for the mapping to mean what it says."""
+        """The fields that the section names: the table must have them."""
         pairs = (self.pairs_field,) if self.pairs_field else ()
         return (*self.variables, *pairs, *(child.link for child in self.children))
 
@@ -52,11 +49,11 @@ class Mapping:
     path: str = field(default="", compare=False)
 
     def tables(self) -> list[str]:
-        """Every table once, the one with the numbers first."""
+        """Every table once, the table of the called numbers first."""
         return list(dict.fromkeys(node.table for node in self.root.nodes()))
 
     def named_fields(self, table: str) -> list[str]:
-        """The fields the mapping calls by name in a table."""
+        """The fields that the mapping names in a table."""
         names = [self.number_field] if table == self.root.table else []
         for node in self.root.nodes():
             if node.table == table:
@@ -64,15 +61,15 @@ class Mapping:
         return list(dict.fromkeys(names))
 
     def wanted_fields(self, table: str) -> list[str] | None:
-        """The fields to ask Airtable for; None for all, where any field may be a variable or a
-        setting that need not exist (asking for a field that does not is an error there)."""
+        """The fields to request from Airtable. None for all: where every field is a variable, or
+        where a setting's field is optional (Airtable rejects a request for a missing field)."""
         nodes = [node for node in self.root.nodes() if node.table == table]
         if any(node.every_field or node.settings for node in nodes):
             return None
         return self.named_fields(table)
 
     def variable_fields(self, node: Node, known: list[str]) -> list[str]:
-        """The fields of a node that are variables, of those known to exist in its table."""
+        """The fields of a section that are variables. `known` are the fields of its table."""
         if not node.every_field:
             return list(node.variables)
         used = {self.number_field} if node is self.root else set()
@@ -80,25 +77,18 @@ class Mapping:
         return [name for name in known if name not in used and name not in node.excluded]
 
 
-@lru_cache(maxsize=4)
-def load(path: str) -> Mapping:
+def load_mapping(path: str) -> Mapping:
     """Read a mapping file. Raises MappingError."""
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise MappingError(f"{path} can't be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path} is no TOML: {error}.") from error
+        raise MappingError(f"{path} is not valid TOML: {error}.") from error
     try:
         return _mapping(data, path)
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from error
-
-
-@constant
-def current() -> Mapping:
-    """The mapping of this deployment (`AIRTABLE_MAPPING`)."""
-    return load(settings.AIRTABLE_MAPPING)
 
 
 def _mapping(data: dict[str, Any], path: str) -> Mapping:
@@ -107,7 +97,7 @@ def _mapping(data: dict[str, Any], path: str) -> Mapping:
     number_field = _take(numbers, "number_field", str, "[numbers]", required=True)
     region = _take(numbers, "region", str, "[numbers]", default="").upper()
     if region and region not in phonenumbers.SUPPORTED_REGIONS:
-        raise MappingError(f'region = "{region}" in [numbers] is no country code such as "BE".')
+        raise MappingError(f'region = "{region}" in [numbers] is not a country code such as "BE".')
     numbers.pop("number_field")
     numbers.pop("region", None)
     return Mapping(_node(numbers, "numbers", ""), number_field, region, path)
@@ -155,7 +145,7 @@ def _only(data: dict[str, Any], words: set[str], where: str) -> None:
     for word in data:
         if word not in words:
             raise MappingError(
-                f"{word} in {where} is not known (known: {', '.join(sorted(words))})."
+                f"{word} in {where} is not a known word (known words: {', '.join(sorted(words))})."
             )
 
 

@@ -1,112 +1,115 @@
-"""What is known, put together from what Redis, the database and the process itself say: in one way
-for alerts and for the status page."""
+"""Collects the facts for the health rules, from Redis, the database and the process itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from airtable_sync.airtable.quota import PLANS, Forecast
-from airtable_sync.airtable.rate_limiter import Month
+from airtable_sync.airtable.monthly_usage import MonthlyUsage
+from airtable_sync.airtable.quota import forecast_quota
 from airtable_sync.changes.polling import MARGIN_SECONDS
 from airtable_sync.models import ChangeFeed, Run
-from airtable_sync.monitoring.health_rules import Known, LastRun
-from airtable_sync.monitoring.metrics.refresh_results import RunResult
+from airtable_sync.monitoring.export.refresh_results import RefreshResult
+from airtable_sync.monitoring.health_rules import HealthFacts, LastRun
 
-SAME_RUN_SECONDS = 5.0  # between what Redis and the database say of its end
+SAME_RUN_SECONDS = 5.0  # between its end in Redis and in the database
 
 
 @dataclass(frozen=True)
-class Own:
-    """What a process knows by itself, and by the environment."""
+class ProcessFacts:
+    """What a process knows itself, and from its settings."""
 
-    up_since: datetime
+    started_at: datetime
     has_redis: bool
     plan: str
-    feed_interval: float | None  # seconds between two readings; None: the feed is off
-    access_denied: str = ""  # Airtable's word to this process
-    quota_used_up: bool = False  # as its host was told
+    feed_interval: float | None  # seconds between two readings; None: the change feed is off
+    access_denied: str = ""  # Airtable's message to this process
+    quota_exceeded: bool = False  # as this machine knows
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What Redis says."""
-
-    month: Month
+class RedisFacts:
+    usage: MonthlyUsage
     last_run: LastRun | None
-    feed_read_at: int  # when the change feed was read to its end, ms; 0: never
+    feed_read_at: int  # ms; 0: never
     access_denied: str
-    quota_used_up: bool
-    held: bool
+    quota_exceeded: bool
+    paused: bool
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What the database says."""
-
+class DatabaseFacts:
     last_run: LastRun | None
-    running: bool
-    held: bool
+    refresh_running: bool
+    paused: bool
     feed: ChangeFeed | None
 
 
-def known(at: datetime, own: Own, shared: Shared | None, kept: Kept | None) -> Known:
-    by_redis = shared.last_run if shared else None
-    return Known(
+def combine_facts(
+    at: datetime,
+    process: ProcessFacts,
+    redis: RedisFacts | None,
+    database: DatabaseFacts | None,
+) -> HealthFacts:
+    """`redis` and `database` are None if they do not answer."""
+    return HealthFacts(
         at=at,
-        up_since=own.up_since,
-        runs_known=kept is not None,
-        last_run=_later(by_redis, kept.last_run if kept else None),
-        running=kept is not None and kept.running,
-        held=(shared is not None and shared.held) or (kept is not None and kept.held),
-        forecast=_forecast(own, shared.month) if shared else None,
-        quota_used_up=_used_up(own, shared),
-        access_denied=_refused(own, shared),
-        feed_behind_seconds=_behind(at, own, shared, kept),
+        started_at=process.started_at,
+        runs_readable=database is not None,
+        last_run=_last_run(redis, database),
+        refresh_running=database is not None and database.refresh_running,
+        paused=(redis is not None and redis.paused) or (database is not None and database.paused),
+        forecast=forecast_quota(redis.usage, process.plan) if redis else None,
+        quota_exceeded=_quota_exceeded(process, redis),
+        access_denied=_access_denied(process, redis),
+        feed_behind_seconds=_feed_behind_seconds(at, process, redis, database),
     )
 
 
-def of_run(run: Run | None) -> LastRun | None:
-    return LastRun(run.status, run.ended_at, run.sentence) if run and run.ended_at else None
+def last_run_in_database(run: Run | None) -> LastRun | None:
+    return LastRun(run.status, run.ended_at, run.message) if run and run.ended_at else None
 
 
-def of_results(runs: Mapping[str, RunResult]) -> LastRun | None:
+def last_run_in_redis(runs: Mapping[str, RefreshResult]) -> LastRun | None:
     last = max(runs.values(), key=lambda run: run.ended_at, default=None)
     return LastRun(last.status, datetime.fromtimestamp(last.ended_at, UTC)) if last else None
 
 
-def _later(by_redis: LastRun | None, by_database: LastRun | None) -> LastRun | None:
-    """Of one run, what the database says: it knows why. A cron job on another machine may have a
-    database of its own."""
-    if by_redis is None or by_database is None:
-        return by_redis or by_database
-    ahead = (by_redis.ended_at - by_database.ended_at).total_seconds()
-    return by_redis if ahead > SAME_RUN_SECONDS else by_database
+def _last_run(redis: RedisFacts | None, database: DatabaseFacts | None) -> LastRun | None:
+    """If both have the same run, the database's, which has the message. A cron job on another
+    machine may use another database."""
+    in_redis = redis.last_run if redis else None
+    in_database = database.last_run if database else None
+    if in_redis is None or in_database is None:
+        return in_redis or in_database
+    ahead = (in_redis.ended_at - in_database.ended_at).total_seconds()
+    return in_redis if ahead > SAME_RUN_SECONDS else in_database
 
 
-def _forecast(own: Own, month: Month) -> Forecast:
-    return Forecast(month.month, month.requests, month.forecast, PLANS.get(own.plan))
+def _quota_exceeded(process: ProcessFacts, redis: RedisFacts | None) -> bool | None:
+    """Without Redis, this machine's file is the only source. If Redis is down, it may know more."""
+    if redis:
+        return redis.quota_exceeded
+    return process.quota_exceeded or (None if process.has_redis else False)
 
 
-def _used_up(own: Own, shared: Shared | None) -> bool | None:
-    """Without Redis the host's file is all there is. Where Redis is only away, it may know more."""
-    if shared:
-        return shared.quota_used_up
-    return own.quota_used_up or (None if own.has_redis else False)
+def _access_denied(process: ProcessFacts, redis: RedisFacts | None) -> str | None:
+    if process.access_denied or not process.has_redis:
+        return process.access_denied
+    return redis.access_denied if redis else None
 
 
-def _refused(own: Own, shared: Shared | None) -> str | None:
-    if own.access_denied or not own.has_redis:
-        return own.access_denied
-    return shared.access_denied if shared else None
-
-
-def _behind(at: datetime, own: Own, shared: Shared | None, kept: Kept | None) -> float | None:
-    """By how much the feed's last reading is later than its interval allows. One that an operator
-    stopped is not late; nor is anybody to blame for it while Redis is away."""
-    if own.feed_interval is None or shared is None or kept is None:
+def _feed_behind_seconds(
+    at: datetime,
+    process: ProcessFacts,
+    redis: RedisFacts | None,
+    database: DatabaseFacts | None,
+) -> float | None:
+    """By how many seconds the reading of the feed is late: after twice the interval and a margin.
+    None if the feed is off or stopped, or if Redis or the database is down."""
+    if process.feed_interval is None or redis is None or database is None:
         return None
-    if kept.feed and kept.feed.stopped:
+    if database.feed and database.feed.stopped:
         return None
-    in_database = kept.feed.feed_read_at if kept.feed else 0
-    read_at = max(shared.feed_read_at, in_database) / 1000 or own.up_since.timestamp()
-    return max(0.0, at.timestamp() - read_at - 2 * own.feed_interval - MARGIN_SECONDS)
+    in_database = database.feed.read_at if database.feed else 0
+    read_at = max(redis.feed_read_at, in_database) / 1000 or process.started_at.timestamp()
+    return max(0.0, at.timestamp() - read_at - 2 * process.feed_interval - MARGIN_SECONDS)

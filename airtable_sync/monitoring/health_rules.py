@@ -1,21 +1,20 @@
-"""What is a trouble, and from when on. Alerts tell by these limits, and the status page speaks by
-them: over the same facts both come to the same verdict. Pure functions; None is what can't be said
-at the moment."""
+"""When a fact counts as a problem. Alerts and the status page use the same rules. Pure functions;
+None means that it can't be decided now."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from airtable_sync.airtable.quota import Forecast
+from airtable_sync.airtable.quota import QuotaForecast
 from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS, MARGIN_MINUTES
+from airtable_sync.refresh.rollback import PAUSED_MESSAGE
 
-MARGIN = timedelta(minutes=MARGIN_MINUTES)  # a cron job may begin late, and a refresh takes time
-CRON_LATE = timedelta(seconds=2 * INTERVAL_SECONDS) + MARGIN
-REDIS_AWAY_SECONDS = 180.0
-DATABASE_AWAY_SECONDS = 300.0
-FEED_BEHIND_SECONDS = 300.0  # beyond what its own interval allows
+MARGIN = timedelta(minutes=MARGIN_MINUTES)  # a cron job may start late, and a refresh takes time
+CRON_OVERDUE = timedelta(seconds=2 * INTERVAL_SECONDS) + MARGIN
+REDIS_DOWN_SECONDS = 180.0
+DATABASE_DOWN_SECONDS = 300.0
+FEED_BEHIND_SECONDS = 300.0  # beyond its own interval
 QUOTA_SHARE = 0.8
-HELD = "a rollback holds"  # what a refresh says that was refused for that
 
 Kind = Literal["refresh", "cron", "quota", "access", "redis", "database", "feed"]
 
@@ -24,80 +23,81 @@ Kind = Literal["refresh", "cron", "quota", "access", "redis", "database", "feed"
 class LastRun:
     status: str  # as in `models.Run`
     ended_at: datetime
-    sentence: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What alerts and the status page judge by."""
-
+class HealthFacts:
     at: datetime
-    up_since: datetime
-    runs_known: bool = False
+    started_at: datetime  # of this process
+    runs_readable: bool = False
     last_run: LastRun | None = None
-    running: bool = False  # a refresh goes on
-    held: bool = False  # by a rollback
-    forecast: Forecast | None = None
-    quota_used_up: bool | None = None
-    access_denied: str | None = None  # Airtable's word; empty: it lets us in
+    refresh_running: bool = False
+    paused: bool = False  # by a rollback
+    forecast: QuotaForecast | None = None
+    quota_exceeded: bool | None = None
+    access_denied: str | None = None  # Airtable's message; "" if it accepts the token
     feed_behind_seconds: float | None = None
-    redis_away_seconds: float | None = None
-    database_away_seconds: float = 0.0
+    redis_down_seconds: float | None = None
+    database_down_seconds: float = 0.0
 
 
-def judged(known: Known) -> dict[Kind, bool]:
-    """Whether there is each kind of trouble; what can't be said is left out."""
-    verdicts: dict[Kind, bool | None] = {
-        "refresh": refresh_has_failed(known),
-        "cron": cron_is_late(known),
-        "quota": None if (word := quota(known)) is None else word != "",
-        "access": None if known.access_denied is None else known.access_denied != "",
-        "redis": _is_more(known.redis_away_seconds, REDIS_AWAY_SECONDS),
-        "database": _is_more(known.database_away_seconds, DATABASE_AWAY_SECONDS),
-        "feed": feed_is_behind(known),
+def problems(facts: HealthFacts) -> dict[Kind, bool]:
+    """Whether there is a problem of each kind. A kind that can't be decided is left out."""
+    quota = quota_problem(facts)
+    denied = facts.access_denied
+    found: dict[Kind, bool | None] = {
+        "refresh": has_refresh_failed(facts),
+        "cron": is_cron_overdue(facts),
+        "quota": None if quota is None else quota != "",
+        "access": None if denied is None else denied != "",
+        "redis": _exceeds(facts.redis_down_seconds, REDIS_DOWN_SECONDS),
+        "database": _exceeds(facts.database_down_seconds, DATABASE_DOWN_SECONDS),
+        "feed": is_feed_behind(facts),
     }
-    return {kind: verdict for kind, verdict in verdicts.items() if verdict is not None}
+    return {kind: is_problem for kind, is_problem in found.items() if is_problem is not None}
 
 
-def refresh_has_failed(known: Known) -> bool | None:
-    """That a rollback holds refreshes is meant so."""
-    if not known.runs_known:
+def has_refresh_failed(facts: HealthFacts) -> bool | None:
+    """A refresh that was rejected because publishing is paused is no failure."""
+    if not facts.runs_readable:
         return None
-    last = known.last_run
+    last = facts.last_run
     if last is None or last.status not in ("refused", "failed"):
         return False
-    return last.status == "failed" or not (known.held or HELD in last.sentence)
+    return last.status == "failed" or not (facts.paused or PAUSED_MESSAGE in last.message)
 
 
-def cron_is_late(known: Known) -> bool | None:
-    if not known.runs_known:
+def is_cron_overdue(facts: HealthFacts) -> bool | None:
+    if not facts.runs_readable:
         return None
-    last = known.last_run.ended_at if known.last_run else known.up_since
-    return not known.running and known.at - last > CRON_LATE
+    last = facts.last_run.ended_at if facts.last_run else facts.started_at
+    return not facts.refresh_running and facts.at - last > CRON_OVERDUE
 
 
-def quota(known: Known) -> Literal["used up", "runs out", ""] | None:
-    """By Airtable's own word, with or without a plan, and by the count of what the plan allows."""
-    if known.quota_used_up:
-        return "used up"
-    if known.quota_used_up is None and known.forecast is None:
+def quota_problem(facts: HealthFacts) -> Literal["exceeded", "runs out", ""] | None:
+    """By Airtable's own message, and by the count of requests if the plan is known."""
+    if facts.quota_exceeded:
+        return "exceeded"
+    if facts.quota_exceeded is None and facts.forecast is None:
         return None
-    return "runs out" if known.forecast and _runs_out(known.forecast) else ""
+    return "runs out" if facts.forecast and _runs_out(facts.forecast) else ""
 
 
-def feed_is_behind(known: Known) -> bool | None:
-    return _is_more(known.feed_behind_seconds, FEED_BEHIND_SECONDS)
+def is_feed_behind(facts: HealthFacts) -> bool | None:
+    return _exceeds(facts.feed_behind_seconds, FEED_BEHIND_SECONDS)
 
 
-def is_old(age: timedelta, fresh: timedelta) -> bool:
-    """What is cached has missed two refreshes, or so."""
-    return age > 2 * fresh + MARGIN
+def is_cache_too_old(age: timedelta, ttl: timedelta) -> bool:
+    """Whether the cache's age means that about two refreshes are missing."""
+    return age > 2 * ttl + MARGIN
 
 
-def _runs_out(forecast: Forecast) -> bool:
-    nearly = forecast.allowed is not None and forecast.requests >= QUOTA_SHARE * forecast.allowed
-    return nearly or forecast.exceeds
+def _runs_out(forecast: QuotaForecast) -> bool:
+    limit = forecast.limit
+    is_nearly_used = limit is not None and forecast.requests >= QUOTA_SHARE * limit
+    return is_nearly_used or forecast.exceeds
 
 
-def _is_more(seconds: float | None, allowed: float) -> bool | None:
+def _exceeds(seconds: float | None, allowed: float) -> bool | None:
     return None if seconds is None else seconds > allowed

@@ -1,5 +1,4 @@
-"""Where texts name a called number: sentences, reasons and addresses, in whatever form it was
-written there."""
+"""Finds a called number in texts, however it is written there, and removes it."""
 
 import json
 import re
@@ -11,32 +10,34 @@ import phonenumbers
 from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from airtable_sync.models import ChangeFeed, Incident, Override
 
 ERASED = "[erased]"
-Fields = tuple[type[Model], tuple[str, ...]]
-ADMINS_LOG: tuple[Fields, ...] = ((LogEntry, ("object_repr", "change_message")),)
-ALERTS: tuple[Fields, ...] = ((Incident, ("sentence",)), (ChangeFeed, ("trouble",)))
-REASONS: tuple[Fields, ...] = ((Override, ("reason",)),)
-# Who has to log in first is sent to the form with `?next=…`, which may be a number's page.
-LOGINS: tuple[Fields, ...] = ((AccessAttempt, ("username", "path_info", "get_data", "post_data")),)
+TextFields = tuple[type[Model], tuple[str, ...]]
+ADMIN_LOG: tuple[TextFields, ...] = ((LogEntry, ("object_repr", "change_message")),)
+ALERTS: tuple[TextFields, ...] = ((Incident, ("message",)), (ChangeFeed, ("last_error",)))
+REASONS: tuple[TextFields, ...] = ((Override, ("reason",)),)
+# The login form's address has `?next=…`, which may be the page of a number.
+FAILED_LOGINS: tuple[TextFields, ...] = (
+    (AccessAttempt, ("username", "path_info", "get_data", "post_data")),
+)
 
-# What stands between the digits that people write, also as an address has it.
+# Separators between digits, also URL-encoded.
 _BETWEEN = r"(?:[\s().\-/+\u00ad\u00b7\u200b-\u2015\u202a-\u202e\u2060-\u2069\ufeff]|%2[0-9A-F])*"
 _BEGIN, _END = r"(?:(?<![0-9A-Za-z])|(?<=%2[0-9A-F]))", r"(?![0-9A-Za-z])"
-_LONG_ENOUGH = 7  # digits without a country code that are surely a number
+_MIN_NATIONAL_DIGITS = 7  # fewer may be any other number
 
 
 @lru_cache(maxsize=100)
 def pattern(number: str) -> re.Pattern[str]:
-    """Every way of writing a number (E.164)."""
+    """Matches every way of writing a number (E.164)."""
     parsed = phonenumbers.parse(number)
     national = phonenumbers.national_significant_number(parsed)
     code = _spaced(str(parsed.country_code))
     beginnings = [rf"(?:(?:\+|%2B|00){_BETWEEN})?{code}{_BETWEEN}(?:0{_BETWEEN})?"]
-    if len(national) >= _LONG_ENOUGH:
+    if len(national) >= _MIN_NATIONAL_DIGITS:
         region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
         trunk = phonenumbers.ndd_prefix_for_region(region, True) or ""
         beginnings.append(rf"(?:{_spaced(trunk)}{_BETWEEN})?" if trunk else "")
@@ -48,41 +49,42 @@ def _spaced(digits: str) -> str:
     return _BETWEEN.join(digits)
 
 
-def masked(value: Any, number: str) -> Any:
-    """A value as JSON knows them, with every text in it."""
+def redact(value: Any, number: str) -> Any:
+    """A JSON value without the number in any of its texts."""
     match value:
         case str():
             return pattern(number).sub(ERASED, value)
         case list():
-            return [masked(each, number) for each in value]
+            return [redact(each, number) for each in value]
         case dict():
-            return {name: masked(each, number) for name, each in value.items()}
+            return {name: redact(each, number) for name, each in value.items()}
     return value
 
 
-def count(places: Iterable[Fields], number: str) -> int:
+def count(places: Iterable[TextFields], number: str) -> int:
     """Raises DatabaseError."""
     return sum(1 for _ in _changed(places, number))
 
 
-def erase(places: Iterable[Fields], number: str) -> None:
+def erase(places: Iterable[TextFields], number: str) -> None:
     """Raises DatabaseError."""
     for row, texts in _changed(places, number):
-        type(row)._default_manager.filter(pk=row.pk).update(**texts)  # noqa: SLF001 - Django's name
+        QuerySet(type(row)).filter(pk=row.pk).update(**texts)
 
 
-def _changed(places: Iterable[Fields], number: str) -> Iterable[tuple[Model, dict[str, str]]]:
-    """The rows that name it, with their texts as they are without."""
+def _changed(places: Iterable[TextFields], number: str) -> Iterable[tuple[Model, dict[str, str]]]:
+    """The rows that have the number, with their texts without it."""
     for model, fields in places:
-        for row in model._default_manager.only("pk", *fields).iterator():  # noqa: SLF001
+        rows: QuerySet[Model] = QuerySet(model)
+        for row in rows.only("pk", *fields).iterator():
             before = {name: getattr(row, name) for name in fields}
-            after = masked(before, number)
+            after = redact(before, number)
             if after != before:
                 yield row, after
 
 
-def sessions(number: str) -> list[Session]:
-    """Those with a message for their user that names it. Raises DatabaseError."""
+def _sessions(number: str) -> list[Session]:
+    """Sessions with a message to their user that has the number. Raises DatabaseError."""
     return [
         each
         for each in Session.objects.iterator()
@@ -90,7 +92,12 @@ def sessions(number: str) -> list[Session]:
     ]
 
 
+def count_sessions(number: str) -> int:
+    """Raises DatabaseError."""
+    return len(_sessions(number))
+
+
 def end_sessions(number: str) -> None:
     """Raises DatabaseError."""
-    for each in sessions(number):
+    for each in _sessions(number):
         each.delete()

@@ -1,22 +1,19 @@
-"""Redis, by one alias of Django's cache on django-redis: values, leases, scripts, its clock.
-
-An outage is never a miss: whatever Redis fails to do raises CacheUnavailable."""
+"""Redis through Django's cache framework on django-redis: values, leases, scripts, the clock."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
 from interlock import CircuitBreaker, CircuitOpenError
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # a script, names of keys, arguments
+from airtable_sync.redis_client.scripts import ScriptCall
 
-_IF_OURS = """
+_IF_OWN_LEASE = """
 local value = redis.call("GET", KEYS[1])
 if value and cjson.decode(value) == ARGV[1] then return redis.call({}) end
 return 0
@@ -24,91 +21,100 @@ return 0
 
 
 class CacheUnavailable(Exception):
-    """Redis is away, too slow, or refuses."""
+    """The shared cache does not answer: Redis or, where there is no Redis, the database.
+
+    An outage is never a miss: each failure raises this."""
 
 
-class Connection:
-    """By an alias: "default" has the short time limits of a call, "patient" the long ones of a
-    command."""
+class RedisConnection:
+    """One alias of Django's caches. Each alias has its own time limits (`siftly/caches.py`).
 
-    def __init__(self, alias: str, breaker: CircuitBreaker | None = None) -> None:
+    Every method raises CacheUnavailable. `name` is a key without the prefix that django-redis
+    adds."""
+
+    def __init__(
+        self, alias: str, *, is_configured: bool, circuit_breaker: CircuitBreaker | None = None
+    ) -> None:
         self.alias = alias
-        self._breaker = breaker
+        self._is_configured = is_configured
+        self._circuit_breaker = circuit_breaker
 
-    def remember(self, name: str, value: Any, seconds: float | None = None) -> None:
-        """Keep one more thing beside the entries, under a name of its own."""
-        with self._translated():
+    def set(self, name: str, value: Any, seconds: float | None = None) -> None:
+        """Store a value as JSON. Without `seconds` it does not expire."""
+        with self._translated_errors():
             self._cache.set(name, value, seconds)
 
-    def drop(self, name: str) -> None:
-        with self._translated():
-            self._cache.delete(name)
-
-    def recall(self, name: str) -> Any:
-        with self._translated():
+    def get(self, name: str) -> Any:
+        with self._translated_errors():
             return self._cache.get(name)
 
-    def add(self, name: str, token: str, seconds: int) -> bool:
-        """Take a lease of this name, if nobody holds it."""
-        with self._translated():
-            return bool(self._cache.add(name, token, seconds))
+    def delete(self, name: str) -> None:
+        with self._translated_errors():
+            self._cache.delete(name)
 
-    def is_held(self, name: str) -> bool:
-        with self._translated():
+    def exists(self, name: str) -> bool:
+        with self._translated_errors():
             return self._cache.get(name) is not None
 
-    def renew(self, name: str, token: str, seconds: int) -> None:
-        """Hold a lease for longer, if it is still ours."""
-        self.run(_IF_OURS.format('"PEXPIRE", KEYS[1], ARGV[2]'), [name], [token, seconds * 1000])
+    def acquire_lease(self, name: str, token: str, seconds: int) -> bool:
+        """Take a lease. False if another token holds it."""
+        with self._translated_errors():
+            return bool(self._cache.add(name, token, seconds))
 
-    def release(self, name: str, token: str) -> None:
-        """Give a lease back, if it is still ours. It ends by itself when Redis is away."""
+    def renew_lease(self, name: str, token: str, seconds: int) -> None:
+        """Extend a lease, if this token still holds it."""
+        script = _IF_OWN_LEASE.format('"PEXPIRE", KEYS[1], ARGV[2]')
+        self.run_script(script, [name], [token, seconds * 1000])
+
+    def release_lease(self, name: str, token: str) -> None:
+        """End a lease, if this token still holds it. Without Redis it expires by itself."""
         with suppress(CacheUnavailable):
-            self.run(_IF_OURS.format('"DEL", KEYS[1]'), [name], [token])
+            self.run_script(_IF_OWN_LEASE.format('"DEL", KEYS[1]'), [name], [token])
 
     def now(self) -> int:
-        """Redis' clock in milliseconds: the one that all processes agree on."""
-        with self._translated():
+        """Redis' clock in milliseconds. All processes use it."""
+        with self._translated_errors():
             seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def memory(self) -> tuple[int, int]:
-        """The bytes that Redis uses, and may use at most (0: no limit is set)."""
-        with self._translated():
+        """Used bytes, and the limit in bytes (0: no limit)."""
+        with self._translated_errors():
             info = self._redis.info("memory")
         return int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
 
-    def run(self, script: str, names: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """Run a Lua script on keys of these names."""
-        with self._translated():
-            redis = self._redis
-            keys = [self.raw(name) for name in names]
-            return Script(redis, script)(keys=keys, args=arguments)
+    def run_script(
+        self, script: str, names: Sequence[str], arguments: Sequence[str | int | bytes]
+    ) -> Any:
+        """Run a Lua script on the keys of these names."""
+        with self._translated_errors():
+            keys = [self.full_key(name) for name in names]
+            return Script(self._redis, script)(keys=keys, args=arguments)
 
-    def run_all(self, calls: Iterable[ScriptCall]) -> None:
-        """Run scripts, each with the names of its keys and its arguments, in one request."""
-        with self._translated():
-            self._run_all(calls)
-
-    def ask(self, *commands: tuple[str | int, ...]) -> list[Any]:
-        """Redis' answers to commands that read, in one request. The second word of each is a key's
-        name."""
-        with self._translated():
+    def run_scripts(self, calls: Iterable[ScriptCall]) -> list[Any]:
+        """Run several scripts in one round trip."""
+        with self._translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
-            for command, name, *arguments in commands:
-                pipeline.execute_command(command, self.raw(str(name)), *arguments)
+            for script, names, arguments in calls:
+                pipeline.eval(script, len(names), *map(self.full_key, names), *arguments)
             return list(pipeline.execute())
 
-    def _run_all(self, calls: Iterable[ScriptCall]) -> list[Any]:
-        """Several runs in one pipeline, each a command of its own."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for script, names, arguments in calls:
-            pipeline.eval(script, len(names), *map(self.raw, names), *arguments)
-        return list(pipeline.execute())
+    def read_all(self, *commands: tuple[str | int, ...]) -> list[Any]:
+        """The results of several read commands in one round trip. The second item of each command
+        is the name of its key."""
+        with self._translated_errors():
+            pipeline = self._redis.pipeline(transaction=False)
+            for command, name, *arguments in commands:
+                pipeline.execute_command(command, self.full_key(str(name)), *arguments)
+            return list(pipeline.execute())
+
+    def full_key(self, name: str) -> str:
+        """The key as it is in Redis, with django-redis' prefix and version."""
+        return str(self._cache.client.make_key(name))
 
     @property
     def _cache(self) -> Any:
-        if not settings.REDIS_URL:
+        if not self._is_configured:
             raise CacheUnavailable("REDIS_URL is not set.")
         return caches[self.alias]
 
@@ -116,23 +122,20 @@ class Connection:
     def _redis(self) -> Any:
         return self._cache.client.get_client(write=True)
 
-    def raw(self, name: str) -> str:
-        return str(self._cache.client.make_key(name))
-
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
-            with self._breaker or nullcontext():
+            with self._circuit_breaker or nullcontext():
                 yield
         except CircuitOpenError as error:
-            raise CacheUnavailable("Redis has failed again and again and is left alone.") from error
+            raise CacheUnavailable("Redis failed repeatedly and is not asked now.") from error
         except (RedisError, ConnectionInterrupted, OSError) as error:
-            raise CacheUnavailable(_sentence(error)) from error
+            raise CacheUnavailable(_message(error)) from error
 
 
-def _sentence(error: Exception) -> str:
+def _message(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error, ConnectionInterrupted) else error
-    # Only the text is left of what the TLS library raised.
+    # redis-py keeps only the text of the TLS library's error.
     if found := re.search(r"certificate verify failed: (.+?)\.? \(_ssl", str(cause)):
-        return f"Redis' certificate is not to be trusted: {found[1]}."
+        return f"Redis' certificate can't be verified: {found[1]}."
     return f"Redis: {type(cause).__name__}: {cause}"

@@ -1,41 +1,26 @@
-"""Cron's refresh, as a monitor at Sentry: it hears when one is late or fails, if SENTRY_DSN is set.
+"""Sentry's cron monitor, if SENTRY_DSN is set: Sentry alerts if a refresh is late or fails.
 https://docs.sentry.io/platforms/python/crons/"""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from django.conf import settings
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from typing import cast
 
 SCHEDULE = "0 */3 * * *"  # as in render.yaml
 INTERVAL_SECONDS = 3 * 3600
 MONITOR = "refresh-airtable-cache"
-MARGIN_MINUTES, LONGEST_MINUTES = 15, 60
+MARGIN_MINUTES, MAX_RUN_MINUTES = 15, 60
+_CONFIG = {
+    "schedule": {"type": "crontab", "value": SCHEDULE},
+    "timezone": "UTC",
+    "checkin_margin": MARGIN_MINUTES,
+    "max_runtime": MAX_RUN_MINUTES,
+}
 
 
-@contextmanager
-def monitored(unless: str) -> Iterator[None]:
-    """What happens within it; an exception is a failure, unless it says this, and goes on."""
-    if not settings.SENTRY_DSN:
-        yield
-        return
-    import sentry_sdk  # noqa: PLC0415 - takes half a second, which only its users pay
-    from sentry_sdk.crons import monitor  # noqa: PLC0415
-    from sentry_sdk.types import MonitorConfig  # noqa: PLC0415
-
-    config: MonitorConfig = {
-        "schedule": {"type": "crontab", "value": SCHEDULE},
-        "timezone": "UTC",
-        "checkin_margin": MARGIN_MINUTES,
-        "max_runtime": LONGEST_MINUTES,
-    }
-    meant_so: Exception | None = None
-    with monitor(monitor_slug=MONITOR, monitor_config=config):
-        try:
-            yield
-        except Exception as error:
-            if unless not in str(error):
-                sentry_sdk.capture_exception(error)
-                raise
-            meant_so = error
-    if meant_so:
-        raise meant_so
+def cron_monitor(*, enabled: bool, expected_message: str) -> AbstractContextManager[None]:
+    """Reports the block to Sentry. An exception with `expected_message` is no failure."""
+    if not enabled:
+        return nullcontext()
+    module = import_module("airtable_sync.refresh.sentry_monitor")
+    report = module.report_to_sentry(MONITOR, _CONFIG, expected_message)
+    return cast("AbstractContextManager[None]", report)

@@ -1,83 +1,119 @@
-"""The record of each run, in the database: kept for 90 days, or as long as it owns a kept set or
-its rollback holds; and written while the run goes on."""
+"""The run history in the database. A run is kept for 90 days; longer if it has a snapshot, or if
+its rollback pauses publishing."""
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync.airtable import access
+from airtable_sync.airtable.access import AirtableAccess
 from airtable_sync.airtable.base_reader import PUBLISHING, Progress
-from airtable_sync.airtable.client import Airtable
+from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache import database
-from airtable_sync.cache.redis_store import CacheUnavailable
+from airtable_sync.cache.database import ignore_database_errors
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
-from airtable_sync.monitoring.metrics import refresh_results
-from airtable_sync.refresh.report import Report
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.report import DETAILS_KEPT, Report
 from airtable_sync.refresh.validation import RefreshRejected
 
 logger = logging.getLogger(__name__)
 
-KEPT_DAYS = 90
-DETAILS_KEPT = 1000  # of each kind; the counts are exact
+DAYS_KEPT = 90
 PROGRESS_SECONDS = 1.0
-COUNTS = ("numbers", "added", "changed", "removed", "unchanged", "airtable_requests")
-COUNTED = ("numbers", "added", "changed", "removed", "airtable_requests")
-COPIED = (*COUNTS, "records")
-GOOD = ("published", "unchanged")
+_COPIED = (
+    "numbers",
+    "added",
+    "changed",
+    "removed",
+    "unchanged",
+    "airtable_requests",
+    "records",
+)
+SUCCESSFUL = ("published", "unchanged")
+
+# Called when a run has ended, with its duration in seconds.
+RunListener = Callable[[Report, float], None]
 
 
-@contextmanager
-def recorded(by: str, user: str, airtable: Airtable) -> Iterator[Run]:
-    """A run's record, from its beginning on; how it ended well is said by `end`. Raises
-    DatabaseError only where the database is the shared copy: a history that can't be kept is no
-    reason not to refresh Redis."""
-    run = Run(started_at=timezone.now(), by=by, user=user)
-    with forgiven():
-        _bury_the_killed()
-        run.save()
+class RunHistory:
+    """Raises DatabaseError only where the database is the shared copy: a run of which the history
+    can't be saved may still refresh Redis."""
+
+    def __init__(
+        self, access: AirtableAccess, on_run_ended: RunListener, *, has_redis: bool
+    ) -> None:
+        self._access = access
+        self._on_run_ended = on_run_ended
+        self._has_redis = has_redis
+
+    @contextmanager
+    def record(self, trigger: str, user: str, client: AirtableClient) -> Iterator[Run]:
+        """A run from its start. `end` records its success; an exception records its failure."""
+        run = Run(started_at=timezone.now(), trigger=trigger, user=user)
+        with ignore_database_errors("recording the run", when=self._has_redis):
+            _end_killed_runs()
+            run.save()
+        try:
+            yield run
+        except RefreshRejected as error:
+            self._end_without_success(run, Report("refused"), client, str(error))
+            raise
+        except (AirtableError, CacheUnavailable, MappingError, DatabaseError) as error:
+            self._end_without_success(run, Report("failed"), client, str(error))
+            raise
+        except KeyboardInterrupt:
+            self._end_without_success(run, Report("failed"), client, "It was interrupted.")
+            raise
+
+    def with_saved_progress(self, run: Run, progress: Progress) -> Progress:
+        """The same progress, also saved once a second for the status page."""
+        saved_at = 0.0
+
+        def report(step: str, done: int) -> None:
+            nonlocal saved_at
+            progress(step, done)
+            run.records[step] = done
+            if run.pk and time.monotonic() - saved_at >= PROGRESS_SECONDS:
+                saved_at = time.monotonic()
+                with ignore_database_errors("recording the run", when=self._has_redis):
+                    run.save(update_fields=["records"])
+
+        return report
+
+    def end(self, run: Run, report: Report, message: str = "") -> None:
+        run.ended_at = timezone.now()
+        run.status, run.message = report.status, message
+        for name in _COPIED:
+            setattr(run, name, getattr(report, name))
+        run.details = _details(report)
+        self._on_run_ended(report, (run.ended_at - run.started_at).total_seconds())
+        if report.status in SUCCESSFUL:
+            self._access.granted()
+        with ignore_database_errors("recording the run", when=self._has_redis):
+            run.save()
+            _delete_old_runs()
+
+    def _end_without_success(
+        self, run: Run, report: Report, client: AirtableClient, message: str
+    ) -> None:
+        report.airtable_requests, report.records = client.requests_made, run.records
+        try:
+            self.end(run, report, message)
+        except DatabaseError as error:  # the caller raises the error that ended the run
+            logger.warning("The run can't be recorded: %s", error)
+
+
+def last_record_counts() -> dict[str, int]:
+    """How many records each step of the last complete run had; empty if that is unknown."""
     try:
-        yield run
-    except RefreshRejected as error:
-        _end_badly(run, Report("refused"), airtable, str(error))
-        raise
-    except (AirtableError, CacheUnavailable, MappingError, DatabaseError) as error:
-        _end_badly(run, Report("failed"), airtable, str(error))
-        raise
-    except KeyboardInterrupt:
-        _end_badly(run, Report("failed"), airtable, "It was interrupted.")
-        raise
-
-
-def noting(run: Run, progress: Progress) -> Progress:
-    """The same progress, noted in the record once a second for who is watching."""
-    noted_at = 0.0
-
-    def note(step: str, done: int) -> None:
-        nonlocal noted_at
-        progress(step, done)
-        run.records[step] = done
-        if run.pk and time.monotonic() - noted_at >= PROGRESS_SECONDS:
-            noted_at = time.monotonic()
-            with forgiven():
-                run.save(update_fields=["records"])
-
-    return note
-
-
-def last_records() -> dict[str, int]:
-    """How many records each step had the last time; nothing, if that is not known."""
-    try:
-        whole = Run.objects.exclude(status__in=[Run.Status.FAILED, Run.Status.RUNNING])
-        last = whole.exclude(records={}).defer("details").first()
+        complete = Run.objects.exclude(status__in=[Run.Status.FAILED, Run.Status.RUNNING])
+        last = complete.exclude(records={}).defer("details").first()
     except DatabaseError:
         return {}
     if not last:
@@ -86,59 +122,15 @@ def last_records() -> dict[str, int]:
     return {**last.records, **published}
 
 
-def end(run: Run, report: Report, sentence: str = "") -> None:
-    """Raises DatabaseError as `recorded` does."""
-    run.ended_at = timezone.now()
-    run.status, run.sentence = report.status, sentence
-    for name in COPIED:
-        setattr(run, name, getattr(report, name))
-    run.details = _details(report)
-    _count(run, report)
-    if report.status in GOOD:
-        access.granted()
-    with forgiven():
-        run.save()
-        _prune()
-
-
-def _count(run: Run, report: Report) -> None:
-    """For the metrics of all processes, this one too, which may end soon."""
-    duration = (timezone.now() - run.started_at).total_seconds()
-    figures = {name: getattr(report, name) for name in COUNTED}
-    oddities = {"conflicts": len(report.conflicts), "invalid": len(report.invalid)}
-    refresh_results.record(report.status, duration, **figures, **oddities)
-
-
-def _end_badly(run: Run, report: Report, airtable: Airtable, sentence: str) -> None:
-    report.airtable_requests, report.records = airtable.requests_made, run.records
-    try:
-        end(run, report, sentence)
-    except DatabaseError as error:  # what ended the run is told, not this
-        logger.warning("The run can't be recorded: %s", error)
-
-
-def _bury_the_killed() -> None:
-    """Whoever holds the lease is the only one that runs."""
+def _end_killed_runs() -> None:
+    """The caller has the refresh lock: no other run is alive."""
     killed = Run.objects.filter(status=Run.Status.RUNNING)
-    killed.update(status=Run.Status.FAILED, sentence="It was killed.", ended_at=timezone.now())
-
-
-@contextmanager
-def forgiven() -> Iterator[None]:
-    """The database's failures, where Redis is the shared copy. What came since the last time may
-    have cost the connection, so it is a new one."""
-    database.release()
-    try:
-        yield
-    except DatabaseError as error:
-        if not settings.REDIS_URL:
-            raise
-        logger.warning("The run can't be recorded: %s", error)
+    killed.update(status=Run.Status.FAILED, message="It was killed.", ended_at=timezone.now())
 
 
 def _details(report: Report) -> dict[str, Any]:
     return {
-        "differences": [each.as_json() for each in report.differences[:DETAILS_KEPT]],
+        "differences": [each.to_json() for each in report.differences],
         "conflicts": [
             {"number": each.number, "records": list(each.records)}
             for each in report.conflicts[:DETAILS_KEPT]
@@ -150,6 +142,7 @@ def _details(report: Report) -> dict[str, Any]:
     }
 
 
-def _prune() -> None:
-    old = Run.objects.filter(started_at__lt=timezone.now() - timedelta(days=KEPT_DAYS))
-    old.filter(snapshot=None).exclude(status=Run.Status.ROLLED_BACK, released_at=None).delete()
+def _delete_old_runs() -> None:
+    old = Run.objects.filter(started_at__lt=timezone.now() - timedelta(days=DAYS_KEPT))
+    pausing = {"status": Run.Status.ROLLED_BACK, "released_at": None}
+    old.filter(snapshot=None).exclude(**pausing).delete()

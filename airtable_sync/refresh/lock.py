@@ -1,15 +1,16 @@
-"""One refresh, or rollback, at a time, on all machines together."""
+"""The refresh lock: one refresh or rollback at a time, over all machines."""
 
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from airtable_sync.cache import database
-from airtable_sync.cache.publish_target import PublishTarget, publish_target
-from airtable_sync.cache.redis_store import REFRESH_LOCK, CacheUnavailable
+from airtable_sync.cache.database import close_connection
+from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.cache.publish_target import PublishTarget
+from airtable_sync.redis_client.connection import CacheUnavailable
 
-LEASE_SECONDS = 60  # a killed refresh gives up within it
+LOCK_SECONDS = 60  # after a kill, the lock expires within this time
 
 
 class RefreshInProgress(Exception):
@@ -17,25 +18,25 @@ class RefreshInProgress(Exception):
 
 
 @contextmanager
-def alone() -> Iterator[PublishTarget]:
-    """The shared copy, under a lease that is renewed while the work goes on, however long one page
-    may take. Raises RefreshInProgress, and CacheUnavailable."""
-    copy, token, ended = publish_target(), secrets.token_hex(8), threading.Event()
-    if not copy.add(REFRESH_LOCK, token, LEASE_SECONDS):
+def refresh_lock(target: PublishTarget) -> Iterator[None]:
+    """Hold the lock, and renew it however long the work takes. Raises RefreshInProgress and
+    CacheUnavailable."""
+    token, ended = secrets.token_hex(8), threading.Event()
+    if not target.acquire_lease(REFRESH_LOCK, token, LOCK_SECONDS):
         raise RefreshInProgress("Another refresh is running, or was killed less than a minute ago.")
 
     def renew() -> None:
-        while not ended.wait(LEASE_SECONDS / 4):
+        while not ended.wait(LOCK_SECONDS / 4):
             with suppress(CacheUnavailable):
-                copy.renew(REFRESH_LOCK, token, LEASE_SECONDS)
-        database.release()
+                target.renew_lease(REFRESH_LOCK, token, LOCK_SECONDS)
+        close_connection()
 
-    thread = threading.Thread(target=renew, name="refresh-lease", daemon=True)
+    thread = threading.Thread(target=renew, name="refresh-lock", daemon=True)
     thread.start()
     try:
-        yield copy
+        yield
     finally:
         ended.set()
         thread.join()
-        with suppress(CacheUnavailable):  # it ends by itself
-            copy.release(REFRESH_LOCK, token)
+        with suppress(CacheUnavailable):  # it expires by itself
+            target.release_lease(REFRESH_LOCK, token)

@@ -1,5 +1,4 @@
-"""What a refresh shows while it runs and when it ends: on a terminal a bar and a table, otherwise a
-few lines."""
+"""The output of a refresh: a progress bar and a table on a terminal, otherwise a few log lines."""
 
 import logging
 import math
@@ -27,42 +26,42 @@ from airtable_sync.refresh.report import Report
 
 logger = logging.getLogger(__name__)
 
-TOLD = 50  # of each kind
+LINES_SHOWN = 50  # of each kind
 COUNTS = ("added", "changed", "removed", "unchanged")
 
 
 @contextmanager
-def progress(expected: AbstractMapping[str, int]) -> Iterator[Progress]:
-    """`expected` is how many records each step had the last time, for the time left."""
+def show_progress(expected: AbstractMapping[str, int]) -> Iterator[Progress]:
+    """`expected` is the count of each step in the last run, for the remaining time."""
     if sys.stderr.isatty():
         with _bar() as bar:
-            tasks = _Tasks(bar, expected)
-            yield tasks
-            tasks.close()
+            bars = _ProgressBars(bar, expected)
+            yield bars
+            bars.close()
     else:
-        lines = _Lines()
+        lines = _LogLines()
         yield lines
         lines.close()
 
 
-def tell(report: Report) -> None:
-    """What is odd, and what would change, a line each and not too many."""
+def log_warnings(report: Report) -> None:
+    """Log conflicts, rejected records and warnings, at most fifty of each."""
     for kind in (report.conflicts, report.invalid, report.warnings):
-        for oddity in kind[:TOLD]:
-            logger.warning("%s", oddity)
-        if len(kind) > TOLD:
-            logger.warning("… and %d more of this kind.", len(kind) - TOLD)
+        for each in kind[:LINES_SHOWN]:
+            logger.warning("%s", each)
+        if len(kind) > LINES_SHOWN:
+            logger.warning("… and %d more of this kind.", len(kind) - LINES_SHOWN)
 
 
-def differences(report: Report) -> Iterator[str]:
-    yield from map(str, report.differences[:TOLD])
-    more = report.added + report.changed + report.removed - TOLD
+def difference_lines(report: Report) -> Iterator[str]:
+    yield from map(str, report.differences[:LINES_SHOWN])
+    more = report.added + report.changed + report.removed - LINES_SHOWN
     if more > 0:
         yield f"… and {more} more."
 
 
-def closing_table(report: Report) -> None:
-    """The figures of a run, for a person at a terminal."""
+def show_table(report: Report) -> None:
+    """The figures of a run, on a terminal."""
     if not sys.stderr.isatty():
         return
     title = f"Refresh: {report.status}"
@@ -70,7 +69,7 @@ def closing_table(report: Report) -> None:
     table.columns[1].justify = "right"
     for name in COUNTS:
         table.add_row(f"{name} numbers", f"{getattr(report, name):,}")
-    table.add_row("numbers in all", f"{report.numbers:,}", end_section=True)
+    table.add_row("total numbers", f"{report.numbers:,}", end_section=True)
     table.add_row("conflicts", f"{len(report.conflicts):,}")
     table.add_row("invalid records", f"{len(report.invalid):,}")
     table.add_row("Airtable requests", f"{report.airtable_requests:,}")
@@ -78,8 +77,8 @@ def closing_table(report: Report) -> None:
     Console(stderr=True).print(table)
 
 
-def sentence(report: Report) -> str:
-    did = {
+def summary(report: Report) -> str:
+    results = {
         "published": "Published",
         "unchanged": "Nothing changed",
         "dry-run": "Would publish",
@@ -87,7 +86,7 @@ def sentence(report: Report) -> str:
     }
     counts = ", ".join(f"{getattr(report, name)} {name}" for name in COUNTS)
     return (
-        f"{did[report.status]}: {report.numbers} numbers, {counts}; "
+        f"{results[report.status]}: {report.numbers} numbers, {counts}; "
         f"{len(report.conflicts)} conflicts, {len(report.invalid)} invalid; "
         f"{report.airtable_requests} Airtable requests, {report.duration_seconds:.1f} s."
     )
@@ -106,9 +105,8 @@ def _bar() -> Bar:
     )
 
 
-class _Tasks:
-    """A bar a step, with how many records it had the last time for its length; when it ends, it is
-    as long as it was."""
+class _ProgressBars:
+    """One bar per step. Its length is the count of the last run, until the step ends."""
 
     def __init__(self, bar: Bar, expected: AbstractMapping[str, int]) -> None:
         self.bar, self.tasks, self.step = bar, dict[str, TaskID](), ""
@@ -131,11 +129,13 @@ class _Tasks:
             self.bar.update(task, total=self.bar.tasks[task].completed)
 
     def _add(self, step: str, records: int | None) -> None:
-        self.tasks[step] = self.bar.add_task(_described(step), total=records, start=False, pages="")
+        self.tasks[step] = self.bar.add_task(
+            _step_title(step), total=records, start=False, pages=""
+        )
 
 
-class _Lines:
-    """A line when a step ends, with how many it was."""
+class _LogLines:
+    """One log line when a step ends, with its count."""
 
     def __init__(self) -> None:
         self.step, self.done = "", 0
@@ -147,8 +147,8 @@ class _Lines:
 
     def close(self) -> None:
         if self.step:
-            logger.info("%s: %d", _described(self.step), self.done)
+            logger.info("%s: %d", _step_title(self.step), self.done)
 
 
-def _described(step: str) -> str:
+def _step_title(step: str) -> str:
     return step if step == PUBLISHING else f"Reading {step}"

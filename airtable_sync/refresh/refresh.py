@@ -1,171 +1,207 @@
-"""A refresh: the whole base is read first, then published. One that can't finish reading changes
-nothing; of a number's readings the newer one stays, whoever writes last."""
+"""The refresh: read the whole base, validate it, then publish it. If reading or validation fails,
+nothing changes. Of two readings of a number the newer one wins, whichever write finishes last."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from airtable_sync.airtable.base_reader import PUBLISHING, Progress, Reading, read_all
-from airtable_sync.airtable.client import Airtable
-from airtable_sync.airtable.errors import PASSING, AirtableError, Unavailable
-from airtable_sync.cache import overrides, snapshots
-from airtable_sync.cache.entry import TOMBSTONE_SECONDS, Entry
-from airtable_sync.cache.publish_target import Publication, PublishTarget, publish_target
-from airtable_sync.cache.redis_store import PATIENT, Written
-from airtable_sync.changes import unchanged
-from airtable_sync.lookup.airtable_lookup import served_numbers
-from airtable_sync.mapping import base_schema, rejected_records
+from airtable_sync.airtable.client import AirtableClient
+from airtable_sync.airtable.errors import TEMPORARY, AirtableError, Unavailable
+from airtable_sync.cache.database import ignore_database_errors
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
+from airtable_sync.cache.overrides import Overrides
+from airtable_sync.cache.publish_target import Publication, PublishTarget
+from airtable_sync.cache.redis_store import WriteResult
+from airtable_sync.cache.snapshots import Snapshots
+from airtable_sync.mapping.active_mapping import ActiveMapping
+from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.join import Joined, join
-from airtable_sync.mapping.schema import Mapping, current
+from airtable_sync.mapping.rejected_records import RejectedRecords
+from airtable_sync.mapping.schema import Mapping
 from airtable_sync.models import Run
-from airtable_sync.refresh import history, rollback, validation
-from airtable_sync.refresh.lock import alone
+from airtable_sync.refresh.history import RunHistory
+from airtable_sync.refresh.lock import refresh_lock
 from airtable_sync.refresh.report import Report
-from airtable_sync.refresh.validation import FieldsChangedWhileReading, RefreshRejected
+from airtable_sync.refresh.rollback import Rollback
+from airtable_sync.refresh.validation import (
+    FieldsChangedWhileReading,
+    RefreshRejected,
+    Validation,
+    reject_if_renamed,
+)
 
-PROGRESS_EVERY = 1000  # numbers that are published
+PROGRESS_EVERY = 1000  # published numbers
 
 
 @dataclass(frozen=True)
-class Options:
-    force: bool = False
-    full: bool = False
+class RefreshOptions:
+    force: bool = False  # publish without validation, and end a rollback's pause
+    full: bool = False  # read everything, even if the change feed reports no changes
     dry_run: bool = False
-    at_once: bool = False  # all tables side by side
-    by: str = Run.By.COMMAND
-    user: str = ""  # who pressed the button
+    in_parallel: bool = False  # read all tables at once
+    trigger: str = Run.Trigger.COMMAND
+    user: str = ""
 
 
-def refresh(airtable: Airtable, progress: Progress, options: Options) -> Report:
-    """Read all, then publish, one at a time. Raises AirtableError, CacheUnavailable, MappingError
-    and DatabaseError, after which nothing is changed unless everything was read, RefreshRejected and RefreshInProgress.
-    """
-    if options.dry_run:
-        return _Refresh(publish_target(), airtable, progress, options).dry_run()
-    with alone() as copy, history.recorded(options.by, options.user, airtable) as run:
-        progress = history.noting(run, progress)
-        return _Refresh(copy, airtable, progress, options).publish(run)
+@dataclass(frozen=True)
+class RefreshParts:
+    """What a refresh works with. `confirm_unchanged` returns the count of numbers if the change
+    feed confirms that nothing changed; None if everything has to be read. It raises
+    CacheUnavailable."""
+
+    target: PublishTarget
+    active_mapping: ActiveMapping
+    base_schema: BaseSchema
+    rejected_records: RejectedRecords
+    validation: Validation
+    overrides: Overrides
+    snapshots: Snapshots
+    history: RunHistory
+    rollback: Rollback
+    confirm_unchanged: Callable[[AirtableClient], int | None]
+    has_redis: bool
+
+
+class Refresh:
+    def __init__(self, parts: RefreshParts) -> None:
+        self._parts = parts
+
+    def run(self, client: AirtableClient, progress: Progress, options: RefreshOptions) -> Report:
+        """Raises AirtableError, CacheUnavailable, MappingError and DatabaseError; RefreshRejected
+        if validation fails or publishing is paused; RefreshInProgress."""
+        if options.dry_run:
+            return _Run(self._parts, client, progress, options).compare()
+        history = self._parts.history
+        with (
+            refresh_lock(self._parts.target),
+            history.record(options.trigger, options.user, client) as run,
+        ):
+            progress = history.with_saved_progress(run, progress)
+            return _Run(self._parts, client, progress, options).publish(run)
 
 
 @dataclass
-class _Refresh:
-    copy: PublishTarget
-    airtable: Airtable
+class _Run:
+    parts: RefreshParts
+    client: AirtableClient
     progress: Progress
-    options: Options
+    options: RefreshOptions
 
-    def dry_run(self) -> Report:
+    def compare(self) -> Report:
         started = time.monotonic()
         publication, report = self._read()
-        report.count(self.copy.compare(publication))
+        report.count(self.parts.target.compare(publication))
         report.status = "dry-run"
-        return self._ended(report, started)
+        return self._completed(report, started)
 
     def publish(self, run: Run) -> Report:
         started = time.monotonic()
-        if self.options.force:
-            rollback.release(self.copy)
-        overrides.restore(PATIENT)
-        rollback.refuse_if_held(self.copy)
-        if not (self.options.force or self.options.full) and (report := self._confirmed(started)):
-            history.end(run, report)
+        parts, options = self.parts, self.options
+        if options.force:
+            parts.rollback.release()
+        parts.overrides.restore_lost()
+        parts.rollback.reject_if_paused()
+        if not (options.force or options.full) and (report := self._confirm(started)):
+            parts.history.end(run, report)
             return report
         publication, report = self._read()
-        if settings.REDIS_URL:
-            rejected_records.replace(PATIENT, report.invalid, publication.read_at)
-        report.count(self._published(publication))
-        with history.forgiven():
-            snapshots.save(run, publication.entries, publication.read_at)
+        if parts.has_redis:
+            parts.rejected_records.replace_all(report.invalid, publication.read_at)
+        report.count(self._write(publication))
+        with ignore_database_errors("saving the snapshot", when=parts.has_redis):
+            parts.snapshots.save(run, publication.entries, publication.read_at)
         changes = report.added + report.changed + report.removed
         report.status = "published" if changes else "unchanged"
-        self._ended(report, started)
-        history.end(run, report)
+        self._completed(report, started)
+        parts.history.end(run, report)
         return report
 
-    def _confirmed(self, started: float) -> Report | None:
-        numbers = unchanged.confirmed(PATIENT, self.airtable)
+    def _confirm(self, started: float) -> Report | None:
+        numbers = self.parts.confirm_unchanged(self.client)
         if numbers is None:
             return None
-        return self._ended(Report("unchanged", numbers=numbers, unchanged=numbers), started)
+        return self._completed(Report("unchanged", numbers=numbers, unchanged=numbers), started)
 
-    def _published(self, publication: Publication) -> Iterator[Written]:
+    def _write(self, publication: Publication) -> Iterator[WriteResult]:
         self.progress(PUBLISHING, 0)
-        for done, written in enumerate(self.copy.publish(publication), 1):
+        for done, result in enumerate(self.parts.target.publish(publication), 1):
             if done % PROGRESS_EVERY == 0:
                 self.progress(PUBLISHING, done)
-            yield written
+            yield result
         self.progress(PUBLISHING, len(publication.entries))
 
-    def _ended(self, report: Report, started: float) -> Report:
-        report.airtable_requests = self.airtable.requests_made
+    def _completed(self, report: Report, started: float) -> Report:
+        report.airtable_requests = self.client.requests_made
         report.duration_seconds = time.monotonic() - started
         return report
 
     def _read(self) -> tuple[Publication, Report]:
-        """Everything there is in Airtable; it has passed the gate."""
-        started, mapping, read_at = time.monotonic(), current(), self.copy.now()
-        reading = self._whole_reading(mapping)
+        """Everything in Airtable, validated."""
+        started, read_at = time.monotonic(), self.parts.target.now()
+        mapping = self.parts.active_mapping.mapping
+        reading = self._read_base(mapping)
         if time.monotonic() - started > TOMBSTONE_SECONDS:
-            raise Unavailable("Airtable took so long that what was read first may be outdated.")
+            raise Unavailable("Reading took so long that the first records may be outdated.")
         joined = join(mapping, reading.tables, self._known_fields(reading))
-        entries = _served(mapping, joined, read_at)
+        entries = self._served_entries(joined, read_at)
         if not self.options.force:
-            validation.check_numbers(joined, len(entries), self._last_numbers(mapping))
-        warnings = [each for config in joined.configs.values() for each in config.warnings]
+            self.parts.validation.check_numbers(joined, len(entries), self._count_before())
         report = Report(
             "published",
             conflicts=joined.conflicts,
             invalid=joined.invalid,
-            warnings=warnings,
-            records=reading.counts(),
+            warnings=[each for config in joined.configs.values() for each in config.warnings],
+            records=reading.record_counts(),
         )
-        return Publication(entries, read_at, "refresh"), report
+        fingerprint = self.parts.active_mapping.fingerprint
+        return Publication(entries, read_at, "refresh", fingerprint), report
 
-    def _whole_reading(self, mapping: Mapping) -> Reading:
-        """A field that is renamed while its table is read makes it necessary to begin again."""
+    def _read_base(self, mapping: Mapping) -> Reading:
+        """Reads a second time if a field was renamed during the first."""
         with suppress(FieldsChangedWhileReading):
-            return self._one_reading(mapping)
+            return self._read_base_once(mapping)
         try:
-            return self._one_reading(mapping)
+            return self._read_base_once(mapping)
         except FieldsChangedWhileReading as error:
-            raise RefreshRejected(f"{error}") from error
+            raise RefreshRejected(str(error)) from error
 
-    def _one_reading(self, mapping: Mapping) -> Reading:
+    def _read_base_once(self, mapping: Mapping) -> Reading:
         """Raises FieldsChangedWhileReading."""
         try:
-            at_once = self.options.at_once
-            reading = read_all(mapping, self.airtable, self.progress, at_once=at_once)
+            in_parallel = self.options.in_parallel
+            reading = read_all(mapping, self.client, self.progress, in_parallel=in_parallel)
         except AirtableError as error:
-            if not isinstance(error, PASSING) and not self.options.force:
-                validation.explain(error, mapping, self.airtable)
+            if not isinstance(error, TEMPORARY) and not self.options.force:
+                reject_if_renamed(error, mapping, self.client)
             raise
         if not self.options.force:
-            validation.check_shape(mapping, reading, self.airtable)
+            self.parts.validation.check_fields(mapping, reading, self.client)
         return reading
 
     def _known_fields(self, reading: Reading) -> AbstractMapping[str, list[str]]:
-        if settings.REDIS_URL:
+        if self.parts.has_redis:
             if not self.options.dry_run:
-                return base_schema.add(PATIENT, reading.seen)
-            known = base_schema.known(PATIENT)
-        else:  # nothing is remembered
-            known = self.airtable.schema().fields
+                return self.parts.base_schema.add_seen_fields(reading.seen)
+            known = self.parts.base_schema.fields_by_table()
+        else:
+            known = self.client.read_tables().fields
         return {table: [*known.get(table, ()), *names] for table, names in reading.seen.items()}
 
-    def _last_numbers(self, mapping: Mapping) -> int:
-        """What is served now, that is, of what shall be served at all."""
-        last = self.copy.last_numbers()
-        return min(last, len(served_numbers(mapping))) if settings.TO_NUMBERS else last
+    def _served_entries(self, joined: Joined, read_at: int) -> list[Entry]:
+        return [
+            config.entry(number, read_at, "refresh")
+            for number, config in joined.configs.items()
+            if self.parts.active_mapping.is_served(number)
+        ]
 
-
-def _served(mapping: Mapping, joined: Joined, read_at: int) -> list[Entry]:
-    served = served_numbers(mapping)
-    return [
-        config.entry(number, read_at, "refresh")
-        for number, config in joined.configs.items()
-        if not settings.TO_NUMBERS or number in served
-    ]
+    def _count_before(self) -> int:
+        """The published numbers, at most those that are served at all."""
+        count, served = (
+            self.parts.target.count_published(),
+            self.parts.active_mapping.served_numbers,
+        )
+        return count if served is None else min(count, len(served))

@@ -1,4 +1,4 @@
-"""What a refresh did."""
+"""The result of a refresh."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,28 +6,29 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import Written
-from airtable_sync.mapping.join import Conflict, Invalid
+from airtable_sync.cache.redis_store import WriteResult
+from airtable_sync.mapping.join import Conflict, RejectedRecord
 
 Status = Literal["published", "unchanged", "refused", "failed", "busy", "dry-run", "rolled-back"]
-DIFFERENCES_KEPT = 1000
+DETAILS_KEPT = 1000  # of each kind; the counts are exact
 DIFFERENT = ("added", "changed", "removed")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A number that was added, changed or removed: its fields that differ, before and after."""
+    """A number that was added, changed or removed: `fields` are those that differ, as (before,
+    after)."""
 
     number: str
-    what: str
+    kind: str
     fields: dict[str, tuple[str | None, str | None]]
 
     def __str__(self) -> str:
-        said = [f"{name}: {old!r} → {new!r}" for name, (old, new) in self.fields.items()]
-        return f"{self.number} {self.what}{': ' if said else ''}{', '.join(said)}"
+        changes = [f"{name}: {old!r} → {new!r}" for name, (old, new) in self.fields.items()]
+        return f"{self.number} {self.kind}{': ' if changes else ''}{', '.join(changes)}"
 
-    def as_json(self) -> dict[str, Any]:
-        return {"number": self.number, "what": self.what, "fields": self.fields}
+    def to_json(self) -> dict[str, Any]:
+        return {"number": self.number, "kind": self.kind, "fields": self.fields}
 
 
 @dataclass
@@ -39,20 +40,21 @@ class Report:
     removed: int = 0
     unchanged: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
-    invalid: list[Invalid] = field(default_factory=list)
+    invalid: list[RejectedRecord] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    records: dict[str, int] = field(default_factory=dict)  # how many each table had
+    records: dict[str, int] = field(default_factory=dict)  # table -> count of its records
     airtable_requests: int = 0
     duration_seconds: float = 0.0
 
-    def count(self, written: Iterable[Written]) -> None:
-        """Add up what writing did, and keep the first thousand differences."""
+    def count(self, results: Iterable[WriteResult]) -> None:
+        """Add up the outcomes, and keep the first thousand differences. A number whose newer entry
+        stays counts as unchanged."""
         outcomes: Counter[str] = Counter()
-        for each in written:
+        for each in results:
             outcomes[each.outcome] += 1
-            if each.outcome in DIFFERENT and len(self.differences) < DIFFERENCES_KEPT:
-                self.differences.append(difference(each))
+            if each.outcome in DIFFERENT and len(self.differences) < DETAILS_KEPT:
+                self.differences.append(difference_of(each))
         self.numbers += sum(outcomes.values()) - outcomes["removed"] - outcomes["unknown"]
         self.added += outcomes["added"]
         self.changed += outcomes["changed"]
@@ -60,17 +62,18 @@ class Report:
         self.unchanged += outcomes["unchanged"] + outcomes["older"]
 
 
-def difference(written: Written) -> Difference:
-    before, after = _said(written.before), _said(written.entry)
+def difference_of(result: WriteResult) -> Difference:
+    number, outcome = result.entry.number, result.outcome
+    if outcome != "changed":
+        return Difference(number, outcome, {})
+    before, after = _values(result.before), _values(result.entry)
     changed = {
         name: (before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     }
-    return Difference(
-        written.entry.number, written.outcome, changed if written.outcome == "changed" else {}
-    )
+    return Difference(number, outcome, changed)
 
 
-def _said(entry: Entry | None) -> dict[str, str]:
+def _values(entry: Entry | None) -> dict[str, str]:
     return {**(entry.config or {}), **entry.settings} if entry else {}

@@ -1,27 +1,42 @@
-"""The known number that somebody may have meant, from this process's own copy of all numbers."""
+"""The known number that is closest to an unknown one: the caller probably meant it."""
 
+import threading
 import time
 from collections.abc import Iterable
 
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.monitoring.calls.closest_number import nearest
+from airtable_sync.cache.replica import Replica
+from airtable_sync.monitoring.calls.closest_number import closest_number
 
-SECONDS = 0.1  # a page may spend on it; the rest is found when the page asks again
-_found: dict[str, str | None] = {}
-_sequence = -1
+SEARCH_SECONDS = 0.1  # per page; the next page continues
+MAX_KEPT = 1000
 
 
-def closest_known(numbers: Iterable[str]) -> dict[str, str | None]:
-    """For those that there was time for. A number that is known by now is its own nearest."""
-    global _sequence, _found
-    replica = of_this_process()
-    if replica.sequence != _sequence or len(_found) > 1000:
-        _sequence, _found = replica.sequence, {}
-    left = [number for number in numbers if number not in _found]
-    if left:
-        known, until = replica.numbers(), time.monotonic() + SECONDS
-        for number in left:
+class ClosestKnownNumbers:
+    """Keeps what it found until the replica changes."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._found: dict[str, str | None] = {}
+        self._sequence = -1
+        self._lock = threading.Lock()
+
+    def find(self, numbers: Iterable[str]) -> dict[str, str | None]:
+        """Number -> the closest known number, None if none is close. The closest of a known number
+        is itself. Numbers that there was no time for are left out."""
+        with self._lock:
+            self._forget_outdated()
+            missing = [number for number in numbers if number not in self._found]
+            if missing:
+                self._search(missing, time.monotonic() + SEARCH_SECONDS)
+            return dict(self._found)
+
+    def _search(self, numbers: Iterable[str], until: float) -> None:
+        known = self._replica.known_numbers()
+        for number in numbers:
             if time.monotonic() > until:
                 break
-            _found[number] = number if number in known else nearest(number, known)
-    return dict(_found)
+            self._found[number] = number if number in known else closest_number(number, known)
+
+    def _forget_outdated(self) -> None:
+        if self._replica.sequence != self._sequence or len(self._found) > MAX_KEPT:
+            self._sequence, self._found = self._replica.sequence, {}

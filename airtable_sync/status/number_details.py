@@ -1,118 +1,149 @@
-"""One number explained: what a caller of it would be told now, and where that comes from."""
+"""One called number explained: its config, where it comes from, and what each platform gets."""
 
 from dataclasses import dataclass, replace
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CacheUnavailable
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup.airtable_lookup import is_served
-from airtable_sync.lookup.answerer import Answer
-from airtable_sync.mapping import base_schema
+from airtable_sync.cache.lifetimes import Lifetimes
+from airtable_sync.lookup.answer import Answer
+from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.models import Override
-from airtable_sync.status import platform_previews
-from airtable_sync.status.display import record_links
-from airtable_sync.status.display.masking import masked
-from airtable_sync.status.health.collect import STATUS
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.services import Services
+from airtable_sync.status.display.masking import mask
+from airtable_sync.status.display.record_links import RecordLink, RecordLinks
+from airtable_sync.status.platform_previews import PlatformPreview, PlatformPreviews
 
-_READ_BY = {
-    "refresh": "a refresh",
-    "change": "the change feed",
-    "lookup": "a lookup for a call",
-    "rollback": "a rollback",
-    "pin": "an operator, by hand",
+_ORIGINS = {
+    "refresh": "read by a refresh",
+    "change": "read by the change feed",
+    "lookup": "read by a lookup",
+    "rollback": "published by a rollback",
+    "override": "set by an override",
 }
 
 
 @dataclass(frozen=True)
-class Explanation:
+class NumberDetails:
+    """`variables` are not masked, `shown_variables` are. Those of an unknown number are the
+    defaults."""
+
     number: str
     entry: Entry | None
-    where: str  # the copy it was read from
-    served: bool  # not left out by TO_NUMBERS
-    variables: dict[str, str]  # those of an unknown number are the defaults; never masked
-    shown: dict[str, str]  # the same, masked
-    fresh: bool
+    copy: str  # where the entry was read: Redis or this process
+    is_served: bool  # not excluded by TO_NUMBERS
+    can_drop: bool
+    override: Override | None
+    variables: dict[str, str]
+    shown_variables: dict[str, str]
+    is_fresh: bool
     age_seconds: float
-    fresh_seconds: float  # from now on
-    lifetime_seconds: float  # for how much longer it may be served
-    records: list[record_links.RecordLink]
-    answers: list[platform_previews.Shown]
-    pin: Override | None
+    fresh_seconds: float  # from now
+    lifetime_seconds: float  # from now, until it may not be served any more
+    records: list[RecordLink]
+    previews: list[PlatformPreview]
 
     @property
-    def known(self) -> bool:
-        return self.entry is not None and self.entry.known
+    def is_known(self) -> bool:
+        return self.entry is not None and self.entry.is_known
 
     @property
-    def can_drop(self) -> bool:
-        return bool(settings.REDIS_URL) and self.entry is not None and self.pin is None
-
-    @property
-    def read_by(self) -> str:
-        return _READ_BY.get(self.entry.by, self.entry.by) if self.entry else ""
+    def origin(self) -> str:
+        """As the page shows it."""
+        return _ORIGINS.get(self.entry.origin, self.entry.origin) if self.entry else ""
 
 
-def explain(number: str, *, may_see: bool) -> Explanation:
-    entry, where = read(number)
-    replica = of_this_process()
-    now, confirmed_at = replica.now(), replica.confirmed_at
-    variables = entry.config if entry and entry.config is not None else settings.DEFAULT_VARIABLES
-    shown = masked(variables, may_see=may_see)
-    age = entry.age_seconds(now, confirmed_at) if entry else 0.0
-    table_ids = base_schema.table_ids(STATUS)
-    left = _left(entry, now, age)
-    return Explanation(
-        number=number,
-        entry=entry,
-        where=where,
-        served=is_served(number),
-        variables=variables,
-        shown=shown,
-        fresh=entry is not None and replica.is_fresh(entry),
-        age_seconds=age,
-        fresh_seconds=left[0],
-        lifetime_seconds=left[1],
-        records=[record_links.link(each, table_ids) for each in (entry.records if entry else ())],
-        answers=platform_previews.show(_answer(number, entry, shown)),
-        pin=_pin(number),
-    )
+class NumberReader:
+    """Reads what is cached of a number. Only `read_again` asks Airtable."""
 
+    def __init__(
+        self, services: Services, base_schema: BaseSchema, previews: PlatformPreviews
+    ) -> None:
+        self._services = services
+        self._base_schema = base_schema
+        self._previews = previews
 
-def read(number: str) -> tuple[Entry | None, str]:
-    """What is cached, and in which copy."""
-    if settings.REDIS_URL:
-        try:
-            return _unless_dropped(STATUS.read(number)), "Redis"
-        except CacheUnavailable:
-            pass
-    return _unless_dropped(of_this_process().get(number)), "this process's memory"
+    def cached_entry(self, number: str) -> tuple[Entry | None, str]:
+        """The entry, and from which copy."""
+        if self._services.configuration.has_redis:
+            try:
+                return _unless_dropped(self._services.status_store.read(number)), "Redis"
+            except CacheUnavailable:
+                pass
+        return _unless_dropped(self._services.replica.get(number)), "this process's memory"
+
+    def details(self, number: str, *, may_see: bool) -> NumberDetails:
+        """`may_see`: whether the user may see secrets."""
+        services, replica = self._services, self._services.replica
+        entry, copy = self.cached_entry(number)
+        config = entry.config if entry else None
+        variables = dict(services.configuration.default_variables if config is None else config)
+        shown = mask(variables, may_see=may_see)
+        override = _active_override(number)
+        now = replica.now()
+        age = entry.age_seconds(now, replica.confirmed_at) if entry else 0.0
+        fresh, lifetime = _remaining_seconds(replica.lifetimes, entry, now, age)
+        has_redis = services.configuration.has_redis
+        return NumberDetails(
+            number=number,
+            entry=entry,
+            copy=copy,
+            is_served=services.active_mapping.is_served(number),
+            can_drop=has_redis and entry is not None and override is None,
+            override=override,
+            variables=variables,
+            shown_variables=shown,
+            is_fresh=entry is not None and replica.is_fresh(entry),
+            age_seconds=age,
+            fresh_seconds=fresh,
+            lifetime_seconds=lifetime,
+            records=self.record_links().links(entry.records if entry else ()),
+            previews=self._previews.preview(_answer(number, entry, shown)),
+        )
+
+    def record_links(self) -> RecordLinks:
+        base_id = self._services.configuration.airtable_base_id
+        return RecordLinks(base_id, self._base_schema.table_ids())
+
+    def read_again(self, number: str) -> Entry:
+        """Read the number from Airtable and cache it. Raises AirtableError, CacheUnavailable."""
+        [entry] = self._services.guarded_lookup.look_up([number])
+        if self._services.configuration.has_redis:
+            self._services.call_store.write([entry], announce_unchanged=True)
+        else:
+            self._services.replica.keep(entry, saved=True)
+        return entry
 
 
 def _unless_dropped(entry: Entry | None) -> Entry | None:
     return None if entry and entry.is_dropped else entry
 
 
-def _left(entry: Entry | None, now: int, age: float) -> tuple[float, float]:
-    """For how much longer it is fresh, and may be served (s)."""
+def _remaining_seconds(
+    lifetimes: Lifetimes, entry: Entry | None, now: int, age: float
+) -> tuple[float, float]:
+    """For how long it is still fresh, and may still be served."""
     if entry is None:
         return 0.0, 0.0
     if entry.override_until:
         fresh = max(0.0, (entry.override_until - now) / 1000)
-        return fresh, fresh + replace(entry, override_until=0).lifetime_seconds
-    return max(0.0, entry.fresh_seconds - age), max(0.0, entry.lifetime_seconds - age)
+        return fresh, fresh + lifetimes.total_seconds(replace(entry, override_until=0))
+    return (
+        max(0.0, lifetimes.fresh_seconds(entry) - age),
+        max(0.0, lifetimes.total_seconds(entry) - age),
+    )
 
 
-def _answer(number: str, entry: Entry | None, shown: dict[str, str]) -> Answer:
-    known = entry is not None and entry.known
-    own = entry.settings if entry and known else {}
-    return Answer(number, known, shown, own, "memory" if known else "default", {}, entry)
+def _answer(number: str, entry: Entry | None, variables: dict[str, str]) -> Answer:
+    """What a call would get now, with these variables."""
+    if entry is None or not entry.is_known:
+        return Answer(number, False, variables, {}, "default", entry=entry)
+    return Answer(number, True, variables, entry.settings, "memory", entry=entry)
 
 
-def _pin(number: str) -> Override | None:
+def _active_override(number: str) -> Override | None:
     try:
         return Override.objects.filter(number=number, ends_at__gt=timezone.now()).first()
     except DatabaseError:

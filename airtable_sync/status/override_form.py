@@ -1,4 +1,4 @@
-"""A number's variables, to be set by hand."""
+"""The form that overrides a number's variables."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -20,26 +20,22 @@ HOURS = {
 
 
 class OverrideForm(forms.Form):
-    reason = forms.CharField(max_length=300, help_text="Shown beside the pin.")
+    reason = forms.CharField(max_length=300, help_text="The status page shows it.")
     hours = forms.ChoiceField(choices=list(HOURS.items()), initial="24", label="Ends in")
     more = forms.CharField(
         required=False,
-        label="Further variables",
-        help_text="One a line: name = value",
+        label="More variables",
+        help_text="One per line: name = value",
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 
     def __init__(self, variables: Mapping[str, str], *, may_see: bool, data: Any = None) -> None:
-        """A secret that may not be seen stays what it is."""
+        """Secrets that the user may not see have no field, and keep their values."""
         super().__init__(data)
         self._kept = {n: v for n, v in variables.items() if v and not may_see and is_secret(n)}
         for name, value in variables.items():
             if name not in self._kept:
-                lines = min(4, value.count("\n") + 1 + len(value) // 60)
-                widget = forms.Textarea(attrs={"rows": lines})
-                self.fields[f"variable:{name}"] = forms.CharField(
-                    label=name, required=False, initial=value, widget=widget, strip=False
-                )
+                self.fields[f"variable:{name}"] = _variable_field(name, value)
         last = ("more", "reason", "hours")
         self.order_fields([*(name for name in self.fields if name not in last), *last])
 
@@ -54,6 +50,7 @@ class OverrideForm(forms.Form):
         return found
 
     def variables(self) -> dict[str, str]:
+        """Of a valid form."""
         own = {
             name.removeprefix("variable:"): text.replace("\r\n", "\n")
             for name, text in self.cleaned_data.items()
@@ -61,7 +58,12 @@ class OverrideForm(forms.Form):
         }
         return {**self._kept, **own, **self.cleaned_data["more"]}
 
-    def why(self) -> tuple[str, datetime]:
-        """The reason, and the end."""
-        ends_at = timezone.now() + timedelta(hours=int(self.cleaned_data["hours"]))
-        return self.cleaned_data["reason"], ends_at
+    def ends_at(self) -> datetime:
+        """Of a valid form."""
+        return timezone.now() + timedelta(hours=int(self.cleaned_data["hours"]))
+
+
+def _variable_field(name: str, value: str) -> forms.CharField:
+    lines = min(4, value.count("\n") + 1 + len(value) // 60)
+    widget = forms.Textarea(attrs={"rows": lines})
+    return forms.CharField(label=name, required=False, initial=value, widget=widget, strip=False)

@@ -1,9 +1,11 @@
-"""Who may do what. Whoever may see runs sees the page; each action has a permission of its own."""
+"""Permissions: view_run shows the pages, and each action needs its own permission. Each action is
+recorded in the admin's log."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
@@ -11,39 +13,48 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
 View = Callable[..., HttpResponse]
-ACTIONS = ("refresh", "roll_back", "reread", "drop", "pin", "see_secrets")
-SEE = "airtable_sync.view_run"
+ACTIONS = ("refresh", "roll_back", "reread", "drop", "override", "see_secrets")
+VIEW_PAGES = "airtable_sync.view_run"
 
 
-def needs(*permissions: str) -> Callable[[View], View]:
-    def decorated(view: View) -> View:
+def requires_permission(*actions: str) -> Callable[[View], View]:
+    """Of ACTIONS, beside the permission to view the pages."""
+    permissions = (VIEW_PAGES, *map(_permission, actions))
+
+    def decorate(view: View) -> View:
         @wraps(view)
         def checked(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
-            if not request.user.has_perms((SEE, *permissions)):
+            if not request.user.has_perms(permissions):
                 raise PermissionDenied
             return view(request, *arguments, **named)
 
         return checked
 
-    return decorated
+    return decorate
 
 
-def action(name: str) -> str:
-    return f"airtable_sync.can_{name}"
+def may_see_secrets(request: HttpRequest) -> bool:
+    return request.user.has_perm(_permission("see_secrets"))
 
 
-def allowed(request: HttpRequest) -> dict[str, bool]:
-    """What the user may do, by action, for templates."""
-    return {name: request.user.has_perm(action(name)) for name in ACTIONS}
+def page_context(request: HttpRequest, title: str) -> dict[str, Any]:
+    """What the template of every page gets. `may` says which actions the user may use."""
+    may = {action: request.user.has_perm(_permission(action)) for action in ACTIONS}
+    return {**admin.site.each_context(request), "title": title, "may": may}
 
 
-def log(request: HttpRequest, what: str, about: str, model: type[Model], key: Any = None) -> None:
-    """In the admin's log: `what` was done to `about`."""
+def log_action(
+    request: HttpRequest, message: str, about: str, model: type[Model], key: Any = None
+) -> None:
     LogEntry.objects.create(
         user_id=int(request.user.pk or 0),
         content_type=ContentType.objects.get_for_model(model),
         object_id=None if key is None else str(key),
         object_repr=about[:200],
         action_flag=CHANGE,
-        change_message=what,
+        change_message=message,
     )
+
+
+def _permission(action: str) -> str:
+    return f"airtable_sync.can_{action}"

@@ -1,33 +1,32 @@
-"""The answer as platforms would get it. Who knows the platforms registers here; this app does not
-know them."""
+"""Previews of an answer in the format of each platform. `webhooks`, which knows the platforms,
+provides them (`AirtableSyncConfig.platform_previews`)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The body of an answer in a platform's own format."""
+class PlatformPreview:
+    """The body of a response in a platform's format."""
 
     platform: str
     text: str
 
 
-class _Registered:
-    set_up: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
-    show: Callable[[Answer], list[Shown]] = staticmethod(lambda _: [])
+class PlatformPreviews(Protocol):
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that have a secret."""
+        ...
+
+    def preview(self, answer: Answer) -> list[PlatformPreview]: ...
 
 
-def register(set_up: Callable[[], tuple[str, ...]], show: Callable[[Answer], list[Shown]]) -> None:
-    """`set_up` names the platforms that have a secret, `show` phrases an answer for each."""
-    _Registered.set_up, _Registered.show = staticmethod(set_up), staticmethod(show)
+class NoPlatformPreviews:
+    def platforms(self) -> tuple[str, ...]:
+        return ()
 
-
-def set_up() -> tuple[str, ...]:
-    return _Registered.set_up()
-
-
-def show(answer: Answer) -> list[Shown]:
-    return _Registered.show(answer)
+    def preview(self, answer: Answer) -> list[PlatformPreview]:
+        del answer
+        return []

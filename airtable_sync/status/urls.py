@@ -1,10 +1,12 @@
+"""The addresses below /admin/cache/. All of them need a login of the admin."""
+
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, path
 
-from airtable_sync.status import actions, pages
+from airtable_sync.status import actions, answers, number, overrides, overview, runs
 
 app_name = "cache"
 
@@ -14,15 +16,15 @@ def _page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
 
 
 urlpatterns = [
-    _page("", pages.status, "status"),
-    _page("runs/<int:pk>/", pages.run, "run"),
+    _page("", overview.overview, "status"),
+    _page("runs/<int:pk>/", runs.run, "run"),
     _page("runs/<int:pk>/roll-back/", actions.roll_back, "roll_back"),
     _page("refresh/", actions.refresh, "refresh"),
     _page("release/", actions.release, "release"),
-    _page("number/", pages.number, "number"),
+    _page("number/", number.number, "number"),
     _page("number/reread/", actions.reread, "reread"),
     _page("number/drop/", actions.drop, "drop"),
-    _page("number/pin/", actions.pin, "pin"),
-    _page("number/end-pin/", actions.end_override, "end_override"),
-    _page("answers/", pages.answers, "answers"),
+    _page("number/override/", overrides.override, "override"),
+    _page("number/end-override/", overrides.end_override, "end_override"),
+    _page("answers/", answers.answers, "answers"),
 ]

@@ -1,4 +1,4 @@
-"""How the status page writes moments, durations and figures."""
+"""Template filters of the status page: moments, durations, sizes and counts as text."""
 
 import re
 from datetime import UTC, datetime
@@ -11,15 +11,16 @@ from airtable_sync.models import Run
 from airtable_sync.status.display import units
 
 register = template.Library()
-register.filter("lasting", units.lasting)
-register.filter("short", units.short)
+register.filter("long_duration", units.long_duration)
+register.filter("short_duration", units.short_duration)
 register.filter("size", units.size)
 register.filter("share", units.share)
 
 
 @register.filter
-def moment(value: datetime | int | float | None, now: datetime | None = None) -> SafeString | str:
-    """How long ago, with the moment itself for who points at it. Numbers are in seconds."""
+def moment(value: datetime | float | None, now: datetime | None = None) -> SafeString | str:
+    """The time since or until a moment, with the exact moment as a tooltip. A number is in seconds
+    since 1970."""
     if not value:
         return "never"
     when = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
@@ -32,11 +33,11 @@ def moment(value: datetime | int | float | None, now: datetime | None = None) ->
 
 
 @register.filter
-def commands(sentence: str) -> SafeString:
-    """What stands between backticks is to be typed."""
+def code(sentence: str) -> SafeString:
+    """Text between backticks becomes a <code> element."""
     parts = re.split(r"`([^`]+)`", sentence)
-    pieces = [("<code>{}</code>" if place % 2 else "{}", part) for place, part in enumerate(parts)]
-    return format_html("".join(piece for piece, _ in pieces), *(part for _, part in pieces))
+    formats = ["<code>{}</code>" if place % 2 else "{}" for place in range(len(parts))]
+    return format_html("".join(formats), *parts)
 
 
 @register.filter
@@ -45,17 +46,15 @@ def number(value: float | None) -> str:
 
 
 @register.filter
-def differences(run: Run) -> str:
-    """Of a run, in words."""
+def run_differences(run: Run) -> str:
     if run.status in (Run.Status.RUNNING, Run.Status.FAILED, Run.Status.REFUSED):
         return ""
-    counted = {"added": run.added, "changed": run.changed, "removed": run.removed}
-    return ", ".join(f"{count:,} {what}" for what, count in counted.items() if count) or "none"
+    counts = {"added": run.added, "changed": run.changed, "removed": run.removed}
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count) or "none"
 
 
 @register.filter
-def duration(run: Run) -> str:
-    """Of a run."""
-    return (
-        units.short((run.ended_at - run.started_at).total_seconds()) if run.ended_at else units.NONE
-    )
+def run_duration(run: Run) -> str:
+    if not run.ended_at:
+        return units.NONE
+    return units.short_duration((run.ended_at - run.started_at).total_seconds())

@@ -1,4 +1,4 @@
-"""Serves the sample base on this machine until it is told to stop.
+"""Serves the sample bases on this machine until Ctrl-C or SIGTERM.
 
 Example: python -m sandbox.airtable --port 9000 --latency 0.3
 """
@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Callable
 
-from sandbox.airtable.bases import Base
-from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.settings import WebhookSettings
 
@@ -33,7 +33,8 @@ def main() -> int:
         lockout_seconds=options.lockout,
         monthly_quota=options.quota,
         webhooks=WebhookSettings(
-            time_scale=options.webhook_time_scale, ping_delay=options.ping_delay
+            time_scale=options.webhook_time_scale,
+            notification_delay=options.notification_delay,
         ),
         port=options.port,
     )
@@ -57,26 +58,21 @@ def arguments() -> argparse.ArgumentParser:
         prog="python -m sandbox.airtable", description=__doc__, allow_abbrev=False
     )
     add = parser.add_argument
-    add("--port", type=int, default=9000, help="0 picks a free one (default: %(default)s)")
-    add("--token", default="sandbox-token", help="the token clients send (default: %(default)s)")
-    add("--layout", choices=LAYOUTS, default="linked", help="default: %(default)s")
-    add("--latency", type=not_negative, default=0.0, help="seconds every answer takes")
-    add("--latency-jitter", action="store_true", help="from a half to one and a half of that")
-    add(
-        "--requests-per-second",
-        type=not_negative,
-        default=5,
-        help="per base; 0 for no limit (default: %(default)s, as Airtable)",
-    )
-    add("--lockout", type=not_negative, default=30.0, help="seconds of 429 after one too many")
-    add("--quota", type=int, help="calls a month, after which data is refused (default: no end)")
-    add("--ping-delay", type=not_negative, default=0.2, help="seconds from a change to its ping")
-    add(
-        "--webhook-time-scale",
-        type=above_zero,
-        default=1.0,
-        help="webhooks expire and retry so many times faster (default: %(default)s)",
-    )
+    default = "default: %(default)s"
+    add("--port", type=int, default=9000, help=f"0 for a free port ({default})")
+    add("--token", default="sandbox-token", help=f"the token that clients send ({default})")
+    add("--layout", choices=LAYOUTS, default="linked", help=f"of the sample bases ({default})")
+    add("--latency", type=not_negative, default=0.0, help=f"seconds before a response ({default})")
+    add("--latency-jitter", action="store_true", help="vary the latency from 0.5 to 1.5 times")
+    limit = f"requests per second and base; 0 for no limit ({default})"
+    add("--requests-per-second", type=not_negative, default=5, help=limit)
+    lockout = f"seconds of 429 after too many requests ({default})"
+    add("--lockout", type=not_negative, default=30.0, help=lockout)
+    add("--quota", type=int, help="requests per month (default: no limit)")
+    delay = f"seconds from a change to its notification ({default})"
+    add("--notification-delay", type=not_negative, default=0.2, help=delay)
+    scale = f"how many times faster webhooks expire and retry ({default})"
+    add("--webhook-time-scale", type=above_zero, default=1.0, help=scale)
     return parser
 
 
@@ -94,12 +90,12 @@ def above_zero(text: str) -> float:
 
 
 def allow_many_connections() -> None:
-    """Ten thousand waiting requests need as many file descriptors."""
+    """Each waiting request needs a file descriptor."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def description(sandbox: Sandbox) -> str:

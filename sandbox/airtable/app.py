@@ -1,4 +1,4 @@
-"""The way of a request: log, authentication, limits, fault, latency, route."""
+"""How a request is handled: log, token, limits, fault, latency, route."""
 
 import asyncio
 import logging
@@ -8,114 +8,112 @@ from urllib.parse import parse_qs
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
-from sandbox.airtable import trouble
-from sandbox.airtable.access import authenticate
-from sandbox.airtable.answers import error_answer
-from sandbox.airtable.control import control_api
-from sandbox.airtable.errors import AirtableError, url_too_long
-from sandbox.airtable.faults import Asked, Fault
-from sandbox.airtable.incoming import Incoming
-from sandbox.airtable.request_log import LoggedRequest
-from sandbox.airtable.routes import api
-from sandbox.airtable.state import State
+from sandbox.airtable.api.request import ApiRequest
+from sandbox.airtable.api.request_log import LoggedRequest
+from sandbox.airtable.api.routes import api_router
+from sandbox.airtable.api.state import State
+from sandbox.airtable.common.access import authenticate
+from sandbox.airtable.common.errors import AirtableError, url_too_long
+from sandbox.airtable.common.responses import error_response
+from sandbox.airtable.control.routes import control_router
+from sandbox.airtable.faults import effects
+from sandbox.airtable.faults.fault import Fault, RequestInfo
 
-CONTROL = "/_sandbox/"
-LONGEST_URL = 16_000
+CONTROL_PATH = "/_sandbox/"
+MAX_URL_LENGTH = 16_000
 logger = logging.getLogger(__name__)
 
 
 class App:
-    """An ASGI application. Limits count a request when it arrives, whatever becomes of it."""
+    """An ASGI application. The limits count a request on arrival, before faults and latency."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.api = GZipMiddleware(api(state), minimum_size=200, compresslevel=1)
-        self.control = control_api(state)
+        self.api = GZipMiddleware(api_router(state), minimum_size=200, compresslevel=1)
+        self.control = control_router(state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(CONTROL):
+        if scope["path"].startswith(CONTROL_PATH):
             await self.control(scope, receive, send)
             return
-        entry = _logged(scope)
+        entry = _log_entry(scope)
         self.state.log.add(entry)
         try:
-            await self._serve(scope, receive, _recording(entry, send))
+            await self._respond(scope, receive, _recording(entry, send))
         except Exception:
-            logger.exception("The sandbox itself failed")
+            logger.exception("The sandbox failed to handle a request")
             raise
         finally:
             entry.finished_at = entry.finished_at or time.monotonic()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            incoming = await Incoming.read(scope, receive)
+            request = await ApiRequest.read(scope, receive)
         except AirtableError as error:
-            await error_answer(error)(scope, receive, send)
+            await error_response(error)(scope, receive, send)
             return
-        refusal = self._refusal(incoming)
-        fault = self.state.faults.due(self._asked(incoming))
+        rejection = self._rejection(request)
+        fault = self.state.faults.take(self._info(request))
         await asyncio.sleep(self.state.next_latency())
         if fault is not None:
-            await trouble.wait_before(fault)
-            if await self._befall(fault, incoming, scope, receive, send):
+            await effects.wait_before(fault)
+            if fault.lose_iterator:
+                self.state.iterators.delete(request.offset)
+            elif await self._apply(fault, _for_routes(scope, request), receive, send):
                 return
-        if refusal is not None:
-            await error_answer(refusal)(scope, receive, send)
+        if rejection is not None:
+            await error_response(rejection)(scope, receive, send)
             return
-        await self.api(_for_routes(scope, incoming), receive, send)
+        await self.api(_for_routes(scope, request), receive, send)
 
-    async def _befall(
-        self, fault: Fault, incoming: Incoming, scope: Scope, receive: Receive, send: Send
-    ) -> bool:
-        """Whether the fault has taken the place of the answer."""
-        if fault.lose_iterator:
-            self.state.iterators.forget(incoming.offset)
-            return False
+    async def _apply(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> bool:
+        """True if the fault replaced the response."""
         if fault.hang:
-            await trouble.hang(receive)
+            await effects.hang(receive)
         elif fault.reset:
-            await trouble.reset(scope, receive)
+            await effects.reset(scope, receive)
         elif fault.truncated:
-            await trouble.truncate(self.api, _for_routes(scope, incoming), receive, send)
-        elif fault.answers:
-            await trouble.own_answer(fault)(scope, receive, send)
+            await effects.truncate(self.api, scope, receive, send)
+        elif fault.has_response:
+            await effects.fault_response(fault)(scope, receive, send)
         else:
             return False
         return True
 
-    def _refusal(self, incoming: Incoming) -> AirtableError | None:
-        if incoming.url_length >= LONGEST_URL:
+    def _rejection(self, request: ApiRequest) -> AirtableError | None:
+        """The error for a long URL, a wrong token or an exceeded limit. Sets `request.token`."""
+        if request.url_length >= MAX_URL_LENGTH:
             return url_too_long()
         try:
-            incoming.token = authenticate(incoming.authorization, self.state.tokens)
+            request.token = authenticate(request.authorization, self.state.tokens)
         except AirtableError as error:
             return error
-        return self.state.limits.check(incoming.base_id, data=not incoming.is_meta)
+        return self.state.limits.check(request.base_id, data=not request.is_meta)
 
-    def _asked(self, incoming: Incoming) -> Asked:
+    def _info(self, request: ApiRequest) -> RequestInfo:
         page = None
-        if incoming.lists_records:
-            page = self.state.iterators.page_number(incoming.offset)
-        return Asked(incoming.method, incoming.path, self._table_names(incoming), page)
+        if request.lists_records:
+            page = self.state.iterators.page_number(request.offset)
+        return RequestInfo(request.method, request.path, self._table_names(request), page)
 
-    def _table_names(self, incoming: Incoming) -> tuple[str, ...]:
-        base = self.state.bases.get(incoming.base_id)
-        table = base.find_table(incoming.table) if base else None
-        return (table.id, table.name) if table else (incoming.table,)
+    def _table_names(self, request: ApiRequest) -> tuple[str, ...]:
+        base = self.state.bases.get(request.base_id)
+        table = base.find_table(request.table) if base else None
+        return (table.id, table.name) if table else (request.table,)
 
 
-def _for_routes(scope: Scope, incoming: Incoming) -> Scope:
+def _for_routes(scope: Scope, request: ApiRequest) -> Scope:
     path = scope["raw_path"].decode("latin-1").rstrip("/") or "/"
-    return {**scope, "path": path, "sandbox.incoming": incoming}
+    return {**scope, "path": path, "sandbox.request": request}
 
 
-def _logged(scope: Scope) -> LoggedRequest:
+def _log_entry(scope: Scope) -> LoggedRequest:
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return LoggedRequest(scope["method"], scope["path"], query, time.monotonic())
 
 
 def _recording(entry: LoggedRequest, send: Send) -> Send:
-    """The entry is complete before the client can know that the answer is."""
+    """Completes the log entry before the response ends, so that the client sees it complete."""
 
     async def record(message: Message) -> None:
         if message["type"] == "http.response.start":

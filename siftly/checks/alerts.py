@@ -1,49 +1,45 @@
-"""What would keep Siftly from telling anybody of trouble. No message holds a value."""
+"""Checks of the settings for alerts. No message holds an address: an address is a secret."""
 
-import os
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Info, Warning, register  # noqa: A004
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.contrib.humanize.templatetags.humanize import ordinal
+from django.core.checks import CheckMessage, Error, Info, register
+
+from airtable_sync.monitoring.alerts.recipient import Recipient
 
 
 @register()
-def mail_server(**_: Any) -> list[CheckMessage]:
-    if not settings.ALERT_EMAIL or os.environ.get("EMAIL_URL"):
-        return []
-    sentence = (
-        "ALERT_EMAIL is set, and EMAIL_URL is not: alerts are handed to this machine's port 25."
-    )
-    return [Warning(sentence, hint="submission://user:…@host", id="siftly.W014")]
-
-
-@register()
-def email_addresses(**_: Any) -> list[CheckMessage]:
-    if all(_is_address(each) for each in settings.ALERT_EMAIL):
-        return []
-    sentence = "ALERT_EMAIL holds what is no e-mail address: nobody would be told of trouble."
-    return [Error(sentence, hint="you@example.com, separated by commas.", id="siftly.E013")]
+def alert_urls(**_: Any) -> list[CheckMessage]:
+    hint = "https://appriseit.com/services/ describes the address of each service."
+    return [
+        Error(
+            f"ALERT_URLS: the {ordinal(position)} address is malformed, or of a service that "
+            "Apprise does not support.",
+            hint=hint,
+            id="siftly.E013",
+        )
+        for position, url in enumerate(settings.ALERT_URLS, start=1)
+        if not _is_usable(position, url)
+    ]
 
 
 @register()
 def plan(**_: Any) -> list[CheckMessage]:
-    """No fault: whoever has no plan in mind gets Airtable's smallest paid one for the feed's pace,
-    and no alert before the month's requests are used up."""
-    told = settings.ALERT_EMAIL or settings.ALERT_WEBHOOK_URL
-    if settings.AIRTABLE_PLAN or not (told or settings.AIRTABLE_CHANGES != "off"):
+    """Not an error: the change feed then uses the interval of the smallest paid plan, and an alert
+    is sent only after the monthly quota is exceeded."""
+    if settings.AIRTABLE_PLAN or not (settings.ALERT_URLS or settings.AIRTABLE_CHANGES != "off"):
         return []
     sentence = (
-        "AIRTABLE_PLAN is not set: nobody can tell when the month's requests will not last, and "
-        "the change feed is read as often as the team plan affords."
+        "AIRTABLE_PLAN is not set: no alert is sent before the monthly quota is exceeded, and the "
+        "change feed is read as often as the team plan allows."
     )
     return [Info(sentence, hint="free, team or business.", id="siftly.I001")]
 
 
-def _is_address(text: str) -> bool:
+def _is_usable(position: int, url: str) -> bool:
     try:
-        validate_email(text)
-    except ValidationError:
+        Recipient(position, url)
+    except ValueError:
         return False
     return True

@@ -1,24 +1,27 @@
-"""What is wrong with the settings, all at once: in `manage.py check`, and when the server starts
-(`server_log`). No message holds a value, for some values are secrets."""
+"""Checks of the settings. No message has a value, because some values are secrets."""
 
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+from django.core import checks
+from django.core.checks import CheckMessage, register
 
-from airtable_sync.mapping.phone_numbers import e164
-from airtable_sync.mapping.schema import MappingError, current
-from webhooks.platforms import PLATFORMS
+from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.schema import MappingError, load_mapping
+from webhooks.platforms import PLATFORM_CLASSES
 
-# Who sets these means to use that platform.
-OWN_TO_A_PLATFORM = {"VAPI_ASSISTANT_ID": "vapi", "TWILIO_CONNECT_URL": "twilio"}
+# Settings that only make sense with that platform.
+PLATFORM_SETTINGS = {"VAPI_ASSISTANT_ID": "vapi", "TWILIO_CONNECT_URL": "twilio"}
+SECRETS = {platform.name: platform.secrets_setting for platform in PLATFORM_CLASSES}
 
 
 @register()
 def malformed(**_: Any) -> list[CheckMessage]:
     return [
-        Error(f"{name}: {sentence}", hint="The README's table has the settings.", id="siftly.E001")
+        checks.Error(
+            f"{name}: {sentence}", hint="The README's table has the settings.", id="siftly.E001"
+        )
         for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()
     ]
 
@@ -26,15 +29,15 @@ def malformed(**_: Any) -> list[CheckMessage]:
 @register()
 def missing(**_: Any) -> list[CheckMessage]:
     consequences = {
-        "AIRTABLE_API_KEY": ("Airtable can't be asked.", "https://airtable.com/create/tokens"),
-        "AIRTABLE_BASE_ID": ("Airtable can't be asked.", "app… in the base's address."),
+        "AIRTABLE_API_KEY": ("Airtable can't be read.", "https://airtable.com/create/tokens"),
+        "AIRTABLE_BASE_ID": ("Airtable can't be read.", "app… in the base's address."),
         "REDIS_URL": (
-            "The database's last good set is the shared copy, re-read every 30 s.",
-            "render.yaml makes a Key Value store; any Redis from 6.2 on will do.",
+            "The database's newest snapshot is the shared copy, read again every 30 s.",
+            "render.yaml makes a Key Value store; any Redis from version 6.2 on works.",
         ),
     }
     return [
-        Warning(f"{name} is not set. {consequence}", hint=hint, id="siftly.W001")
+        checks.Warning(f"{name} is not set. {consequence}", hint=hint, id="siftly.W001")
         for name, (consequence, hint) in consequences.items()
         if not getattr(settings, name) and name not in settings.ENVIRONMENT_PROBLEMS
     ]
@@ -42,67 +45,71 @@ def missing(**_: Any) -> list[CheckMessage]:
 
 @register()
 def no_platform(**_: Any) -> list[CheckMessage]:
-    names = [platform.secrets_setting for platform in PLATFORMS.values()]
+    names = [platform.secrets_setting for platform in PLATFORM_CLASSES]
     if any(getattr(settings, name) for name in names):
         return []
     sentence = f"No platform's secret is set ({', '.join(names)}): every call gets a 404."
     hint = "docs/platforms.md says where each platform shows its secret."
-    return [Warning(sentence, hint=hint, id="siftly.W002")]
+    return [checks.Warning(sentence, hint=hint, id="siftly.W002")]
 
 
 @register()
 def platform_without_its_secret(**_: Any) -> list[CheckMessage]:
     hint = "docs/platforms.md says where the platform shows its secret."
     return [
-        Warning(
-            f"{name} is set, and {PLATFORMS[platform].secrets_setting} is not: "
-            f"every call of {platform} gets a 404.",
+        checks.Warning(
+            f"{name} is set, and {SECRETS[platform]} is not: every call of {platform} gets a 404.",
             hint=hint,
             id="siftly.W015",
         )
-        for name, platform in OWN_TO_A_PLATFORM.items()
-        if getattr(settings, name) and not PLATFORMS[platform].secrets()
+        for name, platform in PLATFORM_SETTINGS.items()
+        if getattr(settings, name) and not getattr(settings, SECRETS[platform])
     ]
 
 
 @register()
 def platform_secrets(**_: Any) -> list[CheckMessage]:
-    hint = "Copy it anew from the platform; several are separated by commas."
+    hint = "Copy it again from the platform. Separate several with commas."
     return [
-        Error(f"{platform.secrets_setting}: {problem}", hint=hint, id="siftly.E008")
-        for platform in PLATFORMS.values()
+        checks.Error(f"{platform.secrets_setting}: {problem}", hint=hint, id="siftly.E008")
+        for platform in PLATFORM_CLASSES
         for secret in getattr(settings, platform.secrets_setting)
-        if (problem := platform.problem_with(secret))
+        if (problem := platform.secret_problem(secret))
     ]
 
 
 @register()
 def mapping(**_: Any) -> list[CheckMessage]:
     try:
-        region = current().region
+        region = load_mapping(settings.AIRTABLE_MAPPING).region
     except MappingError as error:
         hint = "docs/mapping.md describes the file."
-        return [Error(f"AIRTABLE_MAPPING: {error}", hint=hint, id="siftly.E003")]
+        return [checks.Error(f"AIRTABLE_MAPPING: {error}", hint=hint, id="siftly.E003")]
     hint = "As +32460234291, separated by commas."
     return [
-        Error(f"TO_NUMBERS: {text[:40]!r} is no telephone number.", hint=hint, id="siftly.E004")
+        checks.Error(
+            f"TO_NUMBERS: {text[:40]!r} is not a telephone number.", hint=hint, id="siftly.E004"
+        )
         for text in settings.TO_NUMBERS
-        if not e164(text, region)
+        if not to_e164(text, region)
     ]
 
 
 @register()
 def changes(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    pinged = settings.AIRTABLE_CHANGES == "push" and not settings.IS_CRON_JOB
-    if pinged and not settings.PUBLIC_URL:
-        sentence = "AIRTABLE_CHANGES is push, and PUBLIC_URL is not set: Airtable can't ping."
+    is_notified = settings.AIRTABLE_CHANGES == "push" and not settings.IS_CRON_JOB
+    if is_notified and not settings.PUBLIC_URL:
+        sentence = (
+            "AIRTABLE_CHANGES is push, and PUBLIC_URL is not set: Airtable has no address for its "
+            "change notifications."
+        )
         hint = "Set it to https://<your service>, or AIRTABLE_CHANGES to poll."
-        found.append(Error(sentence, hint=hint, id="siftly.E009"))
+        found.append(checks.Error(sentence, hint=hint, id="siftly.E009"))
     if settings.AIRTABLE_CHANGES != "off" and not settings.REDIS_URL:
         sentence = "AIRTABLE_CHANGES needs REDIS_URL: changes are live after the next refresh only."
         hint = "Set REDIS_URL, or AIRTABLE_CHANGES to off."
-        found.append(Warning(sentence, hint=hint, id="siftly.W004"))
+        found.append(checks.Warning(sentence, hint=hint, id="siftly.W004"))
     return found
 
 
@@ -116,11 +123,13 @@ def upstash(**_: Any) -> list[CheckMessage]:
     if parts.scheme != "rediss":
         hint = "Copy the address from Upstash's console, with the s in rediss://."
         found.append(
-            Error("REDIS_URL: Upstash needs rediss:// (TLS).", hint=hint, id="siftly.E005")
+            checks.Error("REDIS_URL: Upstash needs rediss:// (TLS).", hint=hint, id="siftly.E005")
         )
     if parts.path.strip("/") not in ("", "0"):
-        hint = "Leave the number at the address's end out."
-        found.append(Error("REDIS_URL: Upstash has only database 0.", hint=hint, id="siftly.E006"))
+        hint = "Remove the number at the end of the address."
+        found.append(
+            checks.Error("REDIS_URL: Upstash has only database 0.", hint=hint, id="siftly.E006")
+        )
     return found
 
 
@@ -130,7 +139,7 @@ def cache_format(**_: Any) -> list[CheckMessage]:
     hint = "siftly/caches.py sets both."
     sentence = "must use the JSONSerializer and no compressor."
     return [
-        Error(f"CACHES[{alias!r}] {sentence}", hint=hint, id="siftly.E007")
+        checks.Error(f"CACHES[{alias!r}] {sentence}", hint=hint, id="siftly.E007")
         for alias, cache in settings.CACHES.items()
         if cache["BACKEND"] == "django_redis.cache.RedisCache"
         and (

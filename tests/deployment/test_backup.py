@@ -1,5 +1,5 @@
-"""A backup, as docs/operations.md tells it, restores all that Siftly keeps in its database, into
-another one whose own rows have other numbers."""
+"""The backup in docs/operations.md contains all that Siftly keeps in its database. It can be
+restored into another database whose permissions and content types have other ids."""
 
 import json
 import re
@@ -22,8 +22,8 @@ SECTION = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 BACKUP, RESTORE = re.findall(
     r"```sh\n(.*?)```", SECTION.partition("## Backup and restore")[2].partition("\n## ")[0], re.S
 )
-ALL_OF_OURS = ("airtable_sync", "auth.group", "auth.user")
-PEOPLE = """
+BACKED_UP = ("airtable_sync", "auth.group", "auth.user")
+ROWS = """
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 from airtable_sync.models import ChangeFeed, Override, Incident
@@ -33,19 +33,19 @@ operators.permissions.set(Permission.objects.filter(codename__in=["can_refresh",
 alice = User.objects.create_user("alice", password="a long one, for this", is_staff=True)
 alice.groups.add(operators)
 alice.user_permissions.add(Permission.objects.get(codename="can_override"))
-times = {"made_at": now, "ends_at": now}
-Override.objects.create(number="+32460234291", reason="a trial", made_by="alice", **times)
-ChangeFeed.objects.create(base="app1", hook="ach1", secret="c2VjcmV0", cursor=7)
-Incident.objects.create(kind="quota", sentence="80 %", began_at=now, seen_at=now)
+times = {"created_at": now, "ends_at": now}
+Override.objects.create(number="+32460234291", reason="a trial", created_by="alice", **times)
+ChangeFeed.objects.create(base="app1", webhook_id="ach1", mac_secret="c2VjcmV0", cursor=7)
+Incident.objects.create(kind="quota", message="80 %", started_at=now, last_seen_at=now)
 """
-# Permissions and kinds of content get other numbers than in the database that is backed up.
-RENUMBER = """
+# The new database creates its permissions and content types again, with other ids.
+CHANGE_IDS = """
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 Permission.objects.all().delete()
 ContentType.objects.all().delete()
 """
-AFTERWARDS = """
+CHECK_ROWS = """
 from django.contrib.auth.models import User
 alice = User.objects.get(username="alice")
 assert alice.check_password("a long one, for this")
@@ -61,15 +61,15 @@ def variables(tmp_path: Path, airtable: Sandbox) -> dict[str, str]:
 
 
 @pytest.fixture
-def another(postgres: Postgres) -> str:
+def new_database(postgres: Postgres) -> str:
     """The address of an empty database."""
-    with psycopg.connect(postgres.url, autocommit=True) as own:
-        own.execute("DROP DATABASE IF EXISTS restored")
-        own.execute("CREATE DATABASE restored")
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS restored")
+        connection.execute("CREATE DATABASE restored")
     return postgres.url.rpartition("/")[0] + "/restored"
 
 
-def done(*arguments: str, **variables: str) -> str:
+def run_command(*arguments: str, **variables: str) -> str:
     command = manage(*arguments, **variables)
     assert command.returncode == 0, command.stderr
     return command.stdout
@@ -77,12 +77,12 @@ def done(*arguments: str, **variables: str) -> str:
 
 def contents(variables: dict[str, str]) -> list[object]:
     dumped: list[object] = json.loads(
-        done("dumpdata", "--natural-foreign", *ALL_OF_OURS, **variables)
+        run_command("dumpdata", "--natural-foreign", *BACKED_UP, **variables)
     )
     return dumped
 
 
-def run(block: str, file: Path, variables: dict[str, str]) -> None:
+def run_block(block: str, file: Path, variables: dict[str, str]) -> None:
     here = block.replace(".venv/bin/python", sys.executable).replace(
         "siftly-backup.json", str(file)
     )
@@ -90,26 +90,26 @@ def run(block: str, file: Path, variables: dict[str, str]) -> None:
 
 
 def test_a_backup_is_restored_into_another_database(
-    tmp_path: Path, variables: dict[str, str], another: str
+    tmp_path: Path, variables: dict[str, str], new_database: str
 ) -> None:
-    done("migrate", **variables)
-    done("refresh_airtable_cache", **variables)
-    done("shell", "-c", PEOPLE, **variables)
+    run_command("migrate", **variables)
+    run_command("refresh_airtable_cache", **variables)
+    run_command("shell", "-c", ROWS, **variables)
     before = contents(variables)
     file = tmp_path / "backup.json"
-    run(BACKUP, file, variables)
+    run_block(BACKUP, file, variables)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    elsewhere = {**variables, "DATABASE_URL": another}
-    done("migrate", **elsewhere)
-    done("shell", "-c", RENUMBER, **elsewhere)
-    run(RESTORE, file, elsewhere)
+    elsewhere = {**variables, "DATABASE_URL": new_database}
+    run_command("migrate", **elsewhere)
+    run_command("shell", "-c", CHANGE_IDS, **elsewhere)
+    run_block(RESTORE, file, elsewhere)
     assert not file.exists()
     assert contents(elsewhere) == before
-    done("shell", "-c", AFTERWARDS, **elsewhere)
-    done("refresh_airtable_cache", **elsewhere)
+    run_command("shell", "-c", CHECK_ROWS, **elsewhere)
+    run_command("refresh_airtable_cache", **elsewhere)
 
 
-def test_what_is_backed_up_is_all_that_our_models_and_logins_are() -> None:
-    """Sessions, locked names and the admin's log of clicks are not worth taking along."""
+def test_the_backup_contains_our_models_and_logins() -> None:
+    """It does not need sessions, locked user names and the admin's log of actions."""
     named = set(BACKUP.split("dumpdata")[1].split("--output")[0].split()) - {"--natural-foreign"}
-    assert named == set(ALL_OF_OURS)
+    assert named == set(BACKED_UP)

@@ -1,4 +1,5 @@
-"""build.sh in an empty environment: what requirements.txt locks is all that production needs."""
+"""build.sh in an empty environment: production needs nothing but the packages of
+requirements.txt."""
 
 import os
 import re
@@ -12,26 +13,33 @@ import pytest
 from tests.support.render_yaml import CRON, WEB
 from tests.support.server import ROOT, environment, serving
 
-# How pip gets at packages here, if not directly.
-OF_PIP = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+# Variables that pip needs to download packages.
+PIP_VARIABLES = (
+    "PIP_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a new environment, after the build; from the package index, by hash."""
+    """The programs of a new environment after the build, which downloads packages."""
     folder = tmp_path_factory.mktemp("built") / "venv"
     venv.create(folder, with_pip=True)
-    from_here = {name: value for name, value in os.environ.items() if is_of_pip(name)}
+    for_pip = {name: value for name, value in os.environ.items() if is_for_pip(name)}
     done = run(
-        folder / "bin", WEB["buildCommand"], {**from_here, "HOME": os.environ.get("HOME", "/")}
+        folder / "bin", WEB["buildCommand"], {**for_pip, "HOME": os.environ.get("HOME", "/")}
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Successfully installed" in done.stdout
     return folder / "bin"
 
 
-def is_of_pip(name: str) -> bool:
-    return name.upper().startswith(OF_PIP)
+def is_for_pip(name: str) -> bool:
+    return name.upper().startswith(PIP_VARIABLES)
 
 
 def run(
@@ -51,8 +59,8 @@ def run(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_what_is_built_checks_migrates_serves_and_refreshes(built: Path, tmp_path: Path) -> None:
-    """Without a package that only development has; each command is the deployment's own."""
+def test_the_build_can_check_migrate_serve_and_refresh(built: Path, tmp_path: Path) -> None:
+    """Without the packages of development. The commands are those of render.yaml."""
     listed = run(built, "python -m pip list --format=freeze", {}).stdout.lower()
     assert "django==" in listed
     assert "pytest" not in listed
@@ -68,7 +76,7 @@ def test_what_is_built_checks_migrates_serves_and_refreshes(built: Path, tmp_pat
         answer = server.call("+32460234291")
         assert (answer.status_code, answer.headers["X-Siftly-Source"]) == (200, "default")
     refreshed = run(built, CRON["startCommand"], variables)
-    assert refreshed.returncode == 1  # there is no Airtable, and no module is missing either
+    assert refreshed.returncode == 1  # Airtable is unreachable; no module is missing
     assert "ImportError" not in refreshed.stderr
     assert "Traceback" not in refreshed.stderr
 
@@ -78,7 +86,7 @@ def locked(file: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==(\S+)", text, re.M))
 
 
-def test_production_has_what_it_is_tested_with() -> None:
+def test_production_has_the_tested_versions() -> None:
     tested, deployed = locked("requirements-dev.txt"), locked("requirements.txt")
     assert len(deployed) > 40
     assert {name: tested[name] for name in deployed} == deployed

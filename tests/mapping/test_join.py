@@ -1,16 +1,16 @@
-"""Records become configs."""
+"""The join of linked records to configs."""
 
 from typing import Any
 
 import pytest
 
-from airtable_sync.airtable.client import Record
 from airtable_sync.mapping.formatting import text_of
 from airtable_sync.mapping.join import Joined, join
-from airtable_sync.mapping.schema import load
+from airtable_sync.mapping.records import Record
+from airtable_sync.mapping.schema import load_mapping
 
-LINKED = load("airtable_sync/mapping/shipped/siftly.toml")
-FLAT = load("airtable_sync/mapping/shipped/flat.toml")
+LINKED = load_mapping("airtable_sync/mapping/shipped/siftly.toml")
+FLAT = load_mapping("airtable_sync/mapping/shipped/flat.toml")
 KNOWN = {"dynamic_variables": ["name", "client", "customer_name", "account_type"]}
 JOHN = {"customer_name": "John Doe", "account_type": "premium", "nl-be_agent_name": "Tom"}
 
@@ -19,8 +19,8 @@ def record(record_id: str, created: int = 1, **fields: Any) -> Record:
     return {"id": record_id, "createdTime": f"2026-01-{created:02}T00:00:00.000Z", "fields": fields}
 
 
-def base(**tables: list[Record]) -> dict[str, dict[str, Record]]:
-    everything = {
+def base_with(**tables: list[Record]) -> dict[str, dict[str, Record]]:
+    tables_by_name = {
         "twilio_number": [record("recN", twilio_number="0460 23 42 91", client=["recC"])],
         "client": [
             record("recC", dynamic_variables=["recV"], language_agent_names=["recA"]),
@@ -31,11 +31,11 @@ def base(**tables: list[Record]) -> dict[str, dict[str, Record]]:
         "language_agent_names": [record("recA", key_pair="nl-be_agent_name = Tom")],
         **tables,
     }
-    return {name: {each["id"]: each for each in rows} for name, rows in everything.items()}
+    return {name: {each["id"]: each for each in rows} for name, rows in tables_by_name.items()}
 
 
 def joined(**tables: list[Record]) -> Joined:
-    return join(LINKED, base(**tables), KNOWN)
+    return join(LINKED, base_with(**tables), KNOWN)
 
 
 def test_linked_records_make_one_config() -> None:
@@ -58,13 +58,13 @@ def test_an_empty_cell_of_a_known_field_is_an_empty_string() -> None:
     assert config.configs["+32460234291"].variables["account_type"] == ""
 
 
-def test_a_client_without_variables_has_them_empty() -> None:
+def test_the_variables_of_a_client_without_a_variables_record_are_empty() -> None:
     client = record("recC", language_agent_names=["recA"])
     config = joined(client=[client]).configs["+32460234291"]
     assert config.variables == {"customer_name": "", "account_type": "", "nl-be_agent_name": "Tom"}
 
 
-def test_settings_are_kept_apart_from_the_variables() -> None:
+def test_settings_are_separate_from_the_variables() -> None:
     row = record(
         "recV", customer_name="John", preferred_agent_id=" agent_1 ", twilio_connect_url=""
     )
@@ -73,20 +73,20 @@ def test_settings_are_kept_apart_from_the_variables() -> None:
     assert "preferred_agent_id" not in config.variables
 
 
-def test_a_pair_is_split_at_its_first_equals_sign() -> None:
+def test_a_pair_is_split_at_the_first_equals_sign() -> None:
     row = record("recA", key_pair=" greeting = 1 + 1 = 2 ")
     config = joined(language_agent_names=[row]).configs["+32460234291"]
     assert config.variables["greeting"] == "1 + 1 = 2"
 
 
 @pytest.mark.parametrize("text", ["Tom", "= Tom", "  = ", None])
-def test_a_pair_without_a_name_is_left_out_and_named(text: str | None) -> None:
+def test_a_pair_without_a_name_is_left_out_with_a_warning(text: str | None) -> None:
     config = joined(language_agent_names=[record("recA", key_pair=text)]).configs["+32460234291"]
     assert set(config.variables) == {"customer_name", "account_type"}
     assert "language_agent_names/recA" in config.warnings[0]
 
 
-def test_a_number_of_no_client_is_invalid_and_unknown() -> None:
+def test_a_number_without_a_client_is_invalid_and_has_no_config() -> None:
     result = joined(twilio_number=[record("recN", twilio_number="0460 23 42 91")])
     assert not result.configs
     assert (
@@ -94,7 +94,7 @@ def test_a_number_of_no_client_is_invalid_and_unknown() -> None:
     )
 
 
-def test_a_link_to_a_deleted_record_is_named() -> None:
+def test_a_link_to_a_deleted_record_gives_a_warning() -> None:
     client = record("recC", dynamic_variables=["recV"], language_agent_names=["recA", "recGone"])
     config = joined(client=[client]).configs["+32460234291"]
     assert config.variables == JOHN
@@ -103,18 +103,20 @@ def test_a_link_to_a_deleted_record_is_named() -> None:
     ]
 
 
-def test_of_two_records_with_one_number_the_older_is_served_and_both_are_named() -> None:
+def test_of_two_records_with_one_number_the_older_is_used_and_the_conflict_names_both() -> None:
     numbers = [
         record("recNew", created=2, twilio_number="+32460234291", client=["recOther"]),
         record("recOld", created=1, twilio_number="0460/23 42 91", client=["recC"]),
     ]
-    result = joined(twilio_number=numbers, client=[*base()["client"].values(), record("recOther")])
+    result = joined(
+        twilio_number=numbers, client=[*base_with()["client"].values(), record("recOther")]
+    )
     assert result.configs["+32460234291"].variables == JOHN
     assert result.conflicts[0].records == ("twilio_number/recOld", "twilio_number/recNew")
     assert "recOld, which is used" in str(result.conflicts[0])
 
 
-def test_an_unusable_record_does_not_stand_in_the_way_of_a_usable_one() -> None:
+def test_an_older_record_without_a_config_does_not_hide_a_newer_one_that_has_one() -> None:
     numbers = [
         record("recOld", created=1, twilio_number="+32460234291"),
         record("recNew", created=2, twilio_number="+32460234291", client=["recC"]),
@@ -126,25 +128,25 @@ def test_an_unusable_record_does_not_stand_in_the_way_of_a_usable_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["n/a", "12", "+32460234291 or +32460234292"])
-def test_a_number_that_is_none_is_named_by_its_record(text: str) -> None:
+def test_text_that_is_not_a_number_is_reported_with_its_record(text: str) -> None:
     result = joined(twilio_number=[record("recN", twilio_number=text, client=["recC"])])
     assert not result.configs
     assert str(result.invalid[0]).startswith("twilio_number/recN: ")
     assert repr(text) in str(result.invalid[0])
 
 
-def test_a_row_whose_number_is_not_filled_in_yet_is_no_mistake() -> None:
+def test_a_record_without_a_number_is_not_invalid() -> None:
     result = joined(twilio_number=[record("recN", client=["recC"])])
     assert not result.configs
     assert not result.invalid
 
 
-def test_a_number_field_of_type_number_is_understood() -> None:
+def test_a_number_field_of_the_type_number_works() -> None:
     result = joined(twilio_number=[record("recN", twilio_number=32460234291, client=["recC"])])
     assert result.configs["+32460234291"].variables == JOHN
 
 
-def test_a_name_set_twice_to_different_values_is_named() -> None:
+def test_a_variable_that_is_set_twice_to_different_values_gives_a_warning() -> None:
     row = record("recA", key_pair="customer_name = Someone Else")
     config = joined(language_agent_names=[row]).configs["+32460234291"]
     assert config.variables["customer_name"] == "Someone Else"
@@ -153,7 +155,7 @@ def test_a_name_set_twice_to_different_values_is_named() -> None:
     ]
 
 
-def test_the_flat_layout_takes_every_other_field() -> None:
+def test_in_the_flat_layout_every_other_field_is_a_variable() -> None:
     row = record("recR", to_number="+32 460 23 42 91", customer_name="John Doe", vip=True)
     tables = {"customers": {"recR": row}}
     config = join(FLAT, tables, {"customers": ["to_number", "customer_name", "notes"]})

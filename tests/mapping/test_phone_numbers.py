@@ -1,11 +1,11 @@
-"""Numbers as people type them and platforms send them."""
+"""Telephone numbers as people type them and platforms send them."""
 
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airtable_sync.mapping.phone_numbers import e164, last_digits
+from airtable_sync.mapping.phone_numbers import last_digits, to_e164
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ from airtable_sync.mapping.phone_numbers import e164, last_digits
     ],
 )
 def test_every_way_of_writing_a_number_gives_the_same_e164(text: str) -> None:
-    assert e164(text, "BE") == "+32460234291"
+    assert to_e164(text, "BE") == "+32460234291"
 
 
 @pytest.mark.parametrize(
@@ -70,35 +70,37 @@ def test_every_way_of_writing_a_number_gives_the_same_e164(text: str) -> None:
         "\ud800",
     ],
 )
-def test_text_that_is_no_number_is_none_and_never_guessed(text: str) -> None:
-    assert e164(text, "BE") is None
+def test_text_that_is_not_a_number_gives_none_and_no_guess(text: str) -> None:
+    assert to_e164(text, "BE") is None
 
 
-def test_a_number_without_country_code_is_of_the_mappings_region() -> None:
-    assert e164("06 12 34 56 78", "FR") == "+33612345678"
-    assert e164("06 12 34 56 78", "NL") == "+31612345678"
-    assert e164("(415) 555-9876", "US") == "+14155559876"
+def test_a_number_without_a_country_code_belongs_to_the_region() -> None:
+    assert to_e164("06 12 34 56 78", "FR") == "+33612345678"
+    assert to_e164("06 12 34 56 78", "NL") == "+31612345678"
+    assert to_e164("(415) 555-9876", "US") == "+14155559876"
 
 
-def test_without_a_region_only_international_numbers_are_understood() -> None:
-    assert e164("0460 23 42 91", "") is None
-    assert e164("+32 460 23 42 91", "") == "+32460234291"
+def test_without_a_region_only_international_numbers_are_recognised() -> None:
+    assert to_e164("0460 23 42 91", "") is None
+    assert to_e164("+32 460 23 42 91", "") == "+32460234291"
 
 
 @given(st.text(max_size=120))
-def test_no_text_crashes(text: str) -> None:
-    number = e164(text, "BE")
+def test_no_text_raises_an_error(text: str) -> None:
+    number = to_e164(text, "BE")
     assert number is None or (number[0] == "+" and number[1:].isdigit())
 
 
 @given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), st.data())
-def test_every_way_of_writing_ends_with_the_last_digits(region: str, data: st.DataObject) -> None:
+def test_every_way_of_writing_a_number_ends_with_its_last_digits(
+    region: str, data: st.DataObject
+) -> None:
     example = phonenumbers.example_number(region)
     if example is None:
         return
     number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
     style = data.draw(st.sampled_from(["INTERNATIONAL", "NATIONAL", "RFC3966", "E164"]))
     written = phonenumbers.format_number(example, getattr(phonenumbers.PhoneNumberFormat, style))
-    assert e164(written, region) == number
+    assert to_e164(written, region) == number
     digits = "".join(filter(str.isdigit, written))
     assert digits.endswith(last_digits(number))

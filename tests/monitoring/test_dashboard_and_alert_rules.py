@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard are made of metrics that exist, with labels that they have."""
+"""Tests that the alert rules and the dashboard use only existing metrics and labels."""
 
 import json
 import re
@@ -10,11 +10,10 @@ import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.monitoring.metrics import counters, refresh_results
-from airtable_sync.monitoring.metrics.flush import Flusher
-from airtable_sync.monitoring.metrics.prometheus import exposition
+from airtable_sync.refresh.report import Status
+from tests.monitoring.support import complete_publication, record_run, web_process_flusher
 from tests.support.server import ROOT
+from tests.support.services import services
 
 FOLDER = ROOT / "docs/monitoring"
 RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
@@ -28,22 +27,25 @@ SELECTORS = [
     for name, labels in re.findall(r"\b(siftly_\w+)(\{[^}]*\})?", expression)
 ]
 
+STATUSES: tuple[Status, ...] = ("published", "unchanged", "refused", "failed", "rolled-back")
+
 
 @pytest.fixture
 def families(valkey: Any, settings: Any) -> list[Metric]:
-    """Everything that /metrics can tell."""
+    """All metrics that /metrics can contain."""
     settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
+    counters = services().counters
     for source in ("memory", "redis", "airtable", "stale", "default"):
-        counters.answered("retell", source, 0.001, {"redis": 0.001, "airtable": 1.0})
-    counters.failed("redis")
-    CALLS.completed(int(time.time() * 1000), CALLS.begin(), "tests")
-    for status in ("published", "unchanged", "refused", "failed", "rolled-back"):
-        refresh_results.record(status, 3.5)
-    Flusher().flush()
-    return list(text_string_to_metric_families(exposition().decode()))
+        counters.call_answered("retell", source, 0.001, {"redis": 0.001, "airtable": 1.0})
+    counters.tier_failed("redis")
+    complete_publication(int(time.time() * 1000))
+    for status in STATUSES:
+        record_run(status, 3.5)
+    web_process_flusher().flush()
+    return list(text_string_to_metric_families(services().prometheus.text().decode()))
 
 
-def test_every_name_and_label_exists(families: list[Metric]) -> None:
+def test_every_metric_and_label_exists(families: list[Metric]) -> None:
     samples = [sample for family in families for sample in family.samples]
     for name, labels in SELECTORS:
         named = [sample for sample in samples if sample.name == name]
@@ -53,7 +55,7 @@ def test_every_name_and_label_exists(families: list[Metric]) -> None:
             assert set(pattern.split("|")) <= values, (name, label)
 
 
-def test_every_label_something_is_grouped_or_called_by_exists(families: list[Metric]) -> None:
+def test_every_label_in_a_grouping_or_a_legend_exists(families: list[Metric]) -> None:
     known = {label for family in families for sample in family.samples for label in sample.labels}
     grouped = [
         re.split(r"\s*,\s*", each) for e in EXPRESSIONS for each in re.findall(r"by \((.*?)\)", e)
@@ -69,18 +71,18 @@ def test_the_dashboard_shows_every_metric(families: list[Metric]) -> None:
     assert {family.name for family in families} == shown
 
 
-def test_a_cron_job_that_never_ran_a_dead_feed_and_a_refused_token_have_rules() -> None:
+def test_an_overdue_cron_job_an_unread_change_feed_and_a_denied_token_have_rules() -> None:
     rules = {rule["alert"]: rule for rule in RULES}
-    silent = rules["SiftlyCronSilent"]
-    assert "or (absent(siftly_refresh_ended_timestamp_seconds)" in silent["expr"]
-    assert silent["for"] == "15m"
-    assert "siftly_feed_read_timestamp_seconds" in rules["SiftlyFeedNotRead"]["expr"]
-    assert "siftly_airtable_access_refused" in rules["SiftlyTokenRefused"]["expr"]
-    assert "siftly_airtable_quota_used_up" in rules["SiftlyQuotaUsedUp"]["expr"]
+    overdue = rules["SiftlyCronOverdue"]
+    assert "or (absent(siftly_refresh_ended_timestamp_seconds)" in overdue["expr"]
+    assert overdue["for"] == "15m"
+    assert "siftly_change_feed_read_timestamp_seconds" in rules["SiftlyChangeFeedNotRead"]["expr"]
+    assert "siftly_airtable_access_denied" in rules["SiftlyAirtableAccessDenied"]["expr"]
+    assert "siftly_airtable_quota_exceeded" in rules["SiftlyQuotaExceeded"]["expr"]
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_brackets_are_closed(expression: str) -> None:
+def test_all_brackets_are_closed(expression: str) -> None:
     without = re.sub(r'"[^"]*"', "", expression)
     while (
         shorter := re.sub(r"\(\)|\[\]|\{\}", "", re.sub(r"[^()\[\]{}]", "", without))
@@ -89,15 +91,15 @@ def test_brackets_are_closed(expression: str) -> None:
     assert without == ""
 
 
-def test_every_rule_has_a_name_of_its_own_a_severity_and_a_summary() -> None:
+def test_every_rule_has_a_unique_name_a_severity_and_a_summary() -> None:
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
     for rule in RULES:
         assert rule["labels"]["severity"] in ("page", "warning")
         assert rule["annotations"]["summary"].endswith(".")
 
 
-def test_every_panel_has_a_place_of_its_own() -> None:
-    places = [tuple(panel["gridPos"].values()) for panel in PANELS]
-    assert len(set(places)) == len(places)
+def test_every_panel_has_a_unique_position_and_id() -> None:
+    positions = [tuple(panel["gridPos"].values()) for panel in PANELS]
+    assert len(set(positions)) == len(positions)
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in PANELS)

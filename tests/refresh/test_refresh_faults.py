@@ -1,5 +1,5 @@
-"""Whatever Airtable does while it is read: the exit status and sentence say it, the last good set
-stays, and no request is made in vain."""
+"""Faults of Airtable during a refresh: the exit status and the message report them, the last
+published set stays, and no request is wasted."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.client import RequestLimits
+from airtable_sync.airtable.request_limits import RequestLimits
 from airtable_sync.management.commands import refresh_airtable_cache
-from sandbox.airtable.bases import Base
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.large import large_base, number_of
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.large import large_base, number_of
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_airtable
 from tests.refresh.test_refresh import config
@@ -36,7 +36,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def airtable(settings: Any) -> Iterator[Sandbox]:
-    """An Airtable whose base was read once, and has changed since."""
+    """An Airtable whose base was read once, and was edited after that."""
     with Sandbox([large_base(NUMBERS)], requests_per_second=None) as sandbox:
         use_airtable(settings, sandbox)
         assert refresh()["added"] == NUMBERS
@@ -46,94 +46,94 @@ def airtable(settings: Any) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def name() -> str:
-    """What callers of the customer hear who was changed in Airtable since."""
+def cached_name() -> str:
+    """The cached name of the customer that was edited."""
     found = config(number_of(0))
     assert found
     return found["customer_name"]
 
 
-def in_the_middle(**trouble: Any) -> Fault:
-    return Fault(table="dynamic_variables", page=3, **trouble)
+def fault_on_page_3(**fault: Any) -> Fault:
+    return Fault(table="dynamic_variables", page=3, **fault)
 
 
 class TestFailed:
-    """What may pass: status 1, cron tries again."""
+    """Temporary faults: status 1. Cron tries again."""
 
     @pytest.mark.parametrize(
-        ("trouble", "sentence"),
+        ("fault", "message"),
         [
             ({"status": 500}, "Airtable answered 500 SERVER_ERROR"),
             ({"status": 503, "html": "<h1>Back soon</h1>"}, "Airtable answered 503"),
-            ({"html": "<h1>Hello</h1>"}, "Airtable's answer was cut off or is no JSON."),
-            ({"json": ["records"]}, "Airtable's answer is not a list of records."),
-            ({"truncated": True}, "Airtable's answer was cut off or is no JSON."),
+            ({"html": "<h1>Hello</h1>"}, "Airtable's response was cut off or is not JSON."),
+            ({"json": ["records"]}, "Airtable's response is not a list of records."),
+            ({"truncated": True}, "Airtable's response was cut off or is not JSON."),
             ({"reset": True}, "Airtable can't be reached."),
             ({"hang": True}, "Airtable did not answer in time."),
         ],
         ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
     )
-    def test_a_page_that_fails_is_tried_again_and_then_nothing_is_published(
-        self, airtable: Sandbox, trouble: dict[str, Any], sentence: str
+    def test_a_page_that_fails_repeatedly_ends_the_refresh(
+        self, airtable: Sandbox, fault: dict[str, Any], message: str
     ) -> None:
-        airtable.faults.add(in_the_middle(times=None, **trouble))
+        airtable.faults.add(fault_on_page_3(times=None, **fault))
         report = refresh()
         assert (report["exit"], report["status"]) == (1, "failed")
-        assert report["error"] == sentence
-        # A kept connection that ends without a word is replaced at once, by another request.
-        tries = TRIES + ("reset" in trouble)
+        assert report["error"] == message
+        # A kept connection that was reset is replaced immediately, with another request.
+        tries = TRIES + ("reset" in fault)
         assert report["airtable_requests"] == len(airtable.requests) == BEFORE_PAGE_3 + tries
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
-    @pytest.mark.parametrize("trouble", ["status", "hang", "reset", "truncated"])
-    def test_one_that_fails_once_costs_one_request(self, airtable: Sandbox, trouble: str) -> None:
-        value = 502 if trouble == "status" else True
-        airtable.faults.add(in_the_middle(**{trouble: value}))
+    @pytest.mark.parametrize("fault", ["status", "hang", "reset", "truncated"])
+    def test_a_page_that_fails_once_takes_one_more_request(
+        self, airtable: Sandbox, fault: str
+    ) -> None:
+        value = 502 if fault == "status" else True
+        airtable.faults.add(fault_on_page_3(**{fault: value}))
         report = refresh()
         assert (report["exit"], report["changed"], report["unchanged"]) == (0, 2, NUMBERS - 2)
         assert report["airtable_requests"] == ALL + 1
-        assert name() == "Changed"
+        assert cached_name() == "Changed"
 
-    def test_too_many_requests_are_waited_for(self, airtable: Sandbox) -> None:
-        airtable.faults.add(in_the_middle(status=429, shape="array"))
+    def test_it_waits_after_too_many_requests(self, airtable: Sandbox) -> None:
+        airtable.faults.add(fault_on_page_3(status=429, shape="array"))
         report = refresh()
         assert (report["exit"], report["changed"]) == (0, 2)
         assert report["airtable_requests"] == ALL + 1
 
-    def test_a_spent_quota_is_not_asked_again(self, airtable: Sandbox) -> None:
+    def test_it_does_not_ask_again_after_the_quota_is_exceeded(self, airtable: Sandbox) -> None:
         spent = {"error": "PUBLIC_API_BILLING_LIMIT_EXCEEDED", "message": "API limit exceeded."}
-        airtable.faults.add(in_the_middle(status=429, shape="array", times=None, **spent))
+        airtable.faults.add(fault_on_page_3(status=429, shape="array", times=None, **spent))
         first, second = refresh(), refresh()
         assert (first["exit"], second["exit"]) == (1, 1)
         assert first["error"].endswith("PUBLIC_API_BILLING_LIMIT_EXCEEDED: API limit exceeded.")
         assert first["airtable_requests"] == BEFORE_PAGE_3 + 1
         assert second["error"] == "The plan's requests to Airtable of this month are used up."
         assert second["airtable_requests"] == 0
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
-    def test_a_table_whose_place_is_lost_is_read_from_its_beginning(
-        self, airtable: Sandbox
-    ) -> None:
-        airtable.faults.add(in_the_middle(lose_iterator=True))
+    def test_a_table_is_read_again_if_airtable_loses_the_position(self, airtable: Sandbox) -> None:
+        airtable.faults.add(fault_on_page_3(lose_iterator=True))
         report = refresh()
         assert (report["exit"], report["changed"], report["unchanged"]) == (0, 2, NUMBERS - 2)
         assert (report["added"], report["removed"], report["conflicts"]) == (0, 0, 0)
         assert report["airtable_requests"] == ALL + 3
 
-    def test_a_place_that_is_always_lost_ends_it(self, airtable: Sandbox) -> None:
-        airtable.faults.add(in_the_middle(lose_iterator=True, times=None))
+    def test_it_fails_if_airtable_always_loses_the_position(self, airtable: Sandbox) -> None:
+        airtable.faults.add(fault_on_page_3(lose_iterator=True, times=None))
         report = refresh()
         assert (report["exit"], report["status"]) == (1, "failed")
         assert report["error"] == "Airtable answered 422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE"
         assert report["airtable_requests"] == 7 + 5 + 4 * 3
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
 
-class TestRefused:
-    """What a person has to look at: status 2."""
+class TestRejected:
+    """Someone has to correct the base or the mapping: status 2."""
 
     @pytest.mark.parametrize(
-        ("change", "sentence", "requests"),
+        ("change", "problem", "requests"),
         [
             (
                 lambda base: base.rename_table("client", "clients"),
@@ -163,18 +163,20 @@ class TestRefused:
         ],
         ids=["a table", "a link", "the pairs", "the numbers", "a deleted link"],
     )
-    def test_what_the_mapping_names_and_the_base_does_not_have(
-        self, airtable: Sandbox, change: Callable[[Base], None], sentence: str, requests: int
+    def test_the_base_lacks_something_that_the_mapping_names(
+        self, airtable: Sandbox, change: Callable[[Base], None], problem: str, requests: int
     ) -> None:
         change(airtable.base())
         report = refresh()
         assert (report["exit"], report["status"]) == (2, "refused")
-        said = f"the mapping does not fit the base: {sentence}. To publish all the same: --force."
-        assert report["error"] == said
+        message = f"the mapping does not fit the base: {problem}. Use --force to publish anyway."
+        assert report["error"] == message
         assert report["airtable_requests"] == requests
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
-    def test_a_named_field_where_all_fields_are_asked_for(self, flat_airtable: Sandbox) -> None:
+    def test_a_named_field_is_missing_where_all_fields_are_read(
+        self, flat_airtable: Sandbox
+    ) -> None:
         assert refresh()["added"] == 26
         flat_airtable.base().rename_field("customers", "to_number", "number")
         report = refresh()
@@ -183,7 +185,7 @@ class TestRefused:
         assert report["airtable_requests"] == 1 + 1
         assert config()
 
-    def test_a_link_that_is_renamed_in_the_middle(self, airtable: Sandbox) -> None:
+    def test_a_link_is_renamed_during_the_reading(self, airtable: Sandbox) -> None:
         base = airtable.base()
         rename = lambda: base.rename_field("client", "dynamic_variables", "vars")  # noqa: E731
         airtable.faults.add(Fault(table="client", page=3, before=rename))
@@ -191,9 +193,9 @@ class TestRefused:
         assert (report["exit"], report["status"]) == (2, "refused")
         assert "client has no field dynamic_variables." in report["error"]
         assert report["airtable_requests"] == 7 + 3 + 1
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
-    def test_a_listed_variable_that_is_renamed_in_the_middle(
+    def test_a_listed_variable_is_renamed_during_the_reading(
         self, airtable: Sandbox, settings: Any, tmp_path: Path
     ) -> None:
         settings.AIRTABLE_MAPPING = str(tmp_path / "listed.toml")
@@ -201,42 +203,42 @@ class TestRefused:
         lines = [line for line in shipped.splitlines() if not line.startswith(("except", "settin"))]
         listed = "\n".join(lines).replace('variables = "*"', 'variables = ["customer_name"]')
         Path(settings.AIRTABLE_MAPPING).write_text(listed, encoding="utf-8")
-        airtable.faults.add(in_the_middle(before=renaming(airtable.base())))
+        airtable.faults.add(fault_on_page_3(before=renaming_a_variable(airtable.base())))
         report = refresh()
         assert (report["exit"], report["status"]) == (2, "refused")
         assert "dynamic_variables has no field customer_name." in report["error"]
         assert report["airtable_requests"] == BEFORE_PAGE_3 + 1 + 1
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
-    def test_a_base_that_changes_its_shape_all_the_time(self, airtable: Sandbox) -> None:
-        airtable.faults.add(in_the_middle(before=renaming(airtable.base()), times=2))
+    def test_a_field_is_renamed_during_both_readings(self, airtable: Sandbox) -> None:
+        airtable.faults.add(fault_on_page_3(before=renaming_a_variable(airtable.base()), times=2))
         report = refresh()
         assert (report["exit"], report["status"]) == (2, "refused")
         assert "name 1 was renamed or removed while the base was read." in report["error"]
         assert report["airtable_requests"] == 2 * (ALL + 1)
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
-    def test_a_column_that_may_be_empty_or_gone_where_the_schema_cannot_be_read(
+    def test_a_column_is_empty_and_the_schema_cannot_be_read(
         self, airtable: Sandbox, settings: Any
     ) -> None:
         airtable.add_token("reader", scopes=["data.records:read"])
         settings.AIRTABLE_API_KEY = "reader"
-        empty(airtable, "client", "language_agent_names")
+        clear_column(airtable, "client", "language_agent_names")
         report = refresh()
         assert (report["exit"], report["status"]) == (2, "refused")
-        assert report["error"].startswith("no record has client.language_agent_names any more,")
+        assert report["error"].startswith("no record has client.language_agent_names any more.")
         assert "schema.bases:read" in report["error"]
         assert report["airtable_requests"] == ALL + 1
-        assert name() == "Customer 0"
+        assert cached_name() == "Customer 0"
 
 
 class TestPublished:
-    """What looks odd, and is all right."""
+    """Unusual, but correct: status 0."""
 
-    def test_a_variable_that_is_renamed_in_the_middle_makes_it_begin_again(
+    def test_a_variable_renamed_during_the_reading_causes_a_second_reading(
         self, airtable: Sandbox
     ) -> None:
-        airtable.faults.add(in_the_middle(before=renaming(airtable.base())))
+        airtable.faults.add(fault_on_page_3(before=renaming_a_variable(airtable.base())))
         report = refresh()
         assert (report["exit"], report["changed"]) == (0, NUMBERS)
         assert report["airtable_requests"] == ALL + 1 + ALL
@@ -245,14 +247,14 @@ class TestPublished:
             assert found
             assert found["name 1"]
 
-    def test_an_empty_column_that_exists(self, airtable: Sandbox) -> None:
-        empty(airtable, "client", "language_agent_names")
+    def test_an_existing_column_is_empty(self, airtable: Sandbox) -> None:
+        clear_column(airtable, "client", "language_agent_names")
         report = refresh()
         assert (report["exit"], report["changed"]) == (0, NUMBERS)
         assert report["airtable_requests"] == ALL + 1
-        assert name() == "Changed"
+        assert cached_name() == "Changed"
 
-    def test_a_table_that_grows_while_it_is_read(self, airtable: Sandbox) -> None:
+    def test_a_table_grows_during_the_reading(self, airtable: Sandbox) -> None:
         base = airtable.base()
         client = next(iter(base.table("client").records))
         row = {"twilio_number": "+32460234291", "client": [client]}
@@ -263,8 +265,8 @@ class TestPublished:
         assert report["airtable_requests"] == ALL
 
 
-def renaming(base: Base) -> Callable[[], None]:
-    """Each time it is called a field of the variables gets another name."""
+def renaming_a_variable(base: Base) -> Callable[[], None]:
+    """A function that renames a field of the variables each time it is called."""
     names = ["customer_name", "name 1", "name 2"]
 
     def rename() -> None:
@@ -273,7 +275,7 @@ def renaming(base: Base) -> Callable[[], None]:
     return rename
 
 
-def empty(airtable: Sandbox, table: str, field: str) -> None:
+def clear_column(airtable: Sandbox, table: str, field: str) -> None:
     rows = airtable.base().table(table)
     for record in rows.records:
         rows.update(record, {field: None})

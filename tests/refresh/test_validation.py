@@ -1,20 +1,21 @@
-"""The sanity gate: what makes no sense as a whole is refused, with a sentence that says why."""
+"""Validation: an implausible set is rejected, with a message that gives the reason."""
 
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 
-from airtable_sync.cache.redis_store import CALLS
-from sandbox.airtable.faults import Fault
+from airtable_sync.cache.entry import Entry
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import counts, refresh
+from tests.support.services import services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_redis")]
 
-REFUSED = (2, "refused", 0, 0, 0)
+REJECTED = (2, "refused", 0, 0, 0)
 
 
 def remove_numbers(airtable: Sandbox, count: int) -> None:
@@ -31,62 +32,62 @@ def duplicate_numbers(airtable: Sandbox, count: int) -> None:
         numbers.create(dict(numbers.values(each)))
 
 
-def john() -> dict[str, str] | None:
-    entry = CALLS.read(NUMBER)
+def config_of_john() -> dict[str, str] | None:
+    entry = services().call_store.read(NUMBER)
     return entry.config if entry else None
 
 
-def test_a_set_that_lost_half_its_numbers_is_refused(airtable: Sandbox) -> None:
+def test_a_set_that_lost_half_its_numbers_is_rejected(airtable: Sandbox) -> None:
     refresh()
     remove_numbers(airtable, 13)
     report = refresh()
-    assert counts(report) == REFUSED
-    assert "Airtable has 13 numbers, the last good set had 26" in report["error"]
-    assert report["error"].endswith("To publish all the same: --force.")
-    assert len(CALLS.numbers()) == 26
+    assert counts(report) == REJECTED
+    assert "Airtable has 13 numbers, the last published set had 26" in report["error"]
+    assert report["error"].endswith("Use --force to publish anyway.")
+    assert len(services().call_store.indexed_numbers()) == 26
     assert counts(refresh("--force")) == (0, "published", 0, 0, 13)
     assert counts(refresh()) == (0, "unchanged", 0, 0, 0)
 
 
-def test_a_few_numbers_less_are_published(airtable: Sandbox) -> None:
+def test_a_set_that_lost_a_few_numbers_is_published(airtable: Sandbox) -> None:
     refresh()
     remove_numbers(airtable, 5)
     assert counts(refresh()) == (0, "published", 0, 0, 5)
 
 
-def test_how_much_may_go_is_a_setting(airtable: Sandbox, settings: Any) -> None:
+def test_a_setting_limits_how_many_numbers_may_be_lost(airtable: Sandbox, settings: Any) -> None:
     refresh()
     remove_numbers(airtable, 5)
     settings.REFRESH_MIN_SHARE = 0.95
-    assert counts(refresh()) == REFUSED
+    assert counts(refresh()) == REJECTED
 
 
-def test_a_single_number_may_always_go(airtable: Sandbox, settings: Any) -> None:
+def test_a_single_number_may_always_be_removed(airtable: Sandbox, settings: Any) -> None:
     settings.REFRESH_MIN_SHARE = 1.0
     refresh()
     remove_numbers(airtable, 1)
     assert counts(refresh()) == (0, "published", 0, 0, 1)
 
 
-def test_numbers_left_out_on_purpose_are_not_missed(airtable: Sandbox, settings: Any) -> None:
+def test_numbers_outside_to_numbers_do_not_count_as_lost(airtable: Sandbox, settings: Any) -> None:
     refresh()
     settings.TO_NUMBERS = [NUMBER, "+12125550187", "+442079460021"]
     assert refresh()["exit"] == 0
 
 
-def test_an_emptied_redis_takes_whatever_airtable_has(fake_redis: str, airtable: Sandbox) -> None:
+def test_after_redis_was_emptied_any_set_is_published(fake_redis: str, airtable: Sandbox) -> None:
     refresh()
     remove_numbers(airtable, 20)
     caches["default"].clear()
     assert counts(refresh()) == (0, "published", 6, 0, 0)
 
 
-def test_numbers_that_calls_asked_for_do_not_count_as_the_last_set(airtable: Sandbox) -> None:
-    from airtable_sync.cache.entry import Entry
-
+def test_unknown_numbers_of_calls_do_not_count_as_published(airtable: Sandbox) -> None:
     refresh()
-    spam = [Entry(f"+3247000{i:04}", None, CALLS.now(), "lookup") for i in range(100)]
-    CALLS.write(spam, announce_unchanged=False)
+    unknown = [
+        Entry(f"+3247000{i:04}", None, services().call_store.now(), "lookup") for i in range(100)
+    ]
+    services().call_store.write(unknown, announce_unchanged=False)
     assert counts(refresh()) == (0, "unchanged", 0, 0, 0)
 
 
@@ -98,77 +99,77 @@ def test_numbers_that_calls_asked_for_do_not_count_as_the_last_set(airtable: San
         ("language_agent_names", "key_pair"),
     ],
 )
-def test_a_renamed_field_of_the_mapping_is_refused_by_name(
+def test_a_renamed_field_of_the_mapping_is_rejected_and_named(
     airtable: Sandbox, table: str, field: str
 ) -> None:
     refresh()
     airtable.base().rename_field(table, field, "renamed")
     report = refresh()
-    assert counts(report) == REFUSED
+    assert counts(report) == REJECTED
     assert f"{table} has no field {field}" in report["error"]
-    assert john() == JOHN
+    assert config_of_john() == JOHN
 
 
-def test_a_renamed_table_is_refused_by_name(airtable: Sandbox) -> None:
+def test_a_renamed_table_is_rejected_and_named(airtable: Sandbox) -> None:
     refresh()
     airtable.base().rename_table("client", "customer")
     report = refresh()
-    assert counts(report) == REFUSED
+    assert counts(report) == REJECTED
     assert "there is no table client" in report["error"]
 
 
-def test_an_empty_column_is_not_a_missing_one(airtable: Sandbox) -> None:
+def test_an_empty_column_is_not_a_missing_column(airtable: Sandbox) -> None:
     refresh()
     pairs = airtable.base().table("language_agent_names")
     for each in list(pairs.records):
         pairs.update(each, {"key_pair": None})
     report = refresh()
     assert report["exit"] == 0
-    assert report["airtable_requests"] == 5  # the schema, which tells the two apart
+    assert report["airtable_requests"] == 5  # one for the schema
     assert report["changed"] > 20
 
 
-def test_without_the_schema_airtables_own_word_is_enough(airtable: Sandbox) -> None:
+def test_without_the_schema_airtables_error_names_the_field(airtable: Sandbox) -> None:
     refresh()
     airtable.base().rename_field("language_agent_names", "key_pair", "renamed")
     airtable.faults.add(Fault(path="/meta/", status=403, times=None))
     report = refresh()
-    assert counts(report) == REFUSED
+    assert counts(report) == REJECTED
     assert 'Unknown field name: "key_pair"' in report["error"]
 
 
-def test_without_the_schema_a_column_that_lost_all_its_values_is_refused(
+def test_without_the_schema_a_column_without_any_value_is_rejected(
     flat_airtable: Sandbox,
 ) -> None:
     refresh()
     flat_airtable.base().rename_field("customers", "to_number", "renamed")
     flat_airtable.faults.add(Fault(path="/meta/", status=403, times=None))
     report = refresh()
-    assert counts(report) == REFUSED
+    assert counts(report) == REJECTED
     assert "no record has customers.to_number any more" in report["error"]
     assert "schema.bases:read" in report["error"]
 
 
-def test_many_conflicts_are_refused(airtable: Sandbox, settings: Any) -> None:
+def test_many_conflicts_are_rejected(airtable: Sandbox, settings: Any) -> None:
     refresh()
     duplicate_numbers(airtable, 6)
     report = refresh()
-    assert counts(report) == REFUSED
+    assert counts(report) == REJECTED
     assert "6 of 26 numbers are in several records" in report["error"]
     settings.REFRESH_MAX_CONFLICT_SHARE = 0.5
     assert refresh()["exit"] == 0
 
 
-def test_what_is_refused_is_published_with_force(airtable: Sandbox) -> None:
+def test_force_publishes_a_set_that_validation_rejects(airtable: Sandbox) -> None:
     refresh()
     duplicate_numbers(airtable, 6)
     assert refresh()["exit"] == 2
     assert refresh("--force")["exit"] == 0
 
 
-def test_a_dry_run_says_that_it_would_be_refused(airtable: Sandbox) -> None:
+def test_a_dry_run_reports_that_the_set_would_be_rejected(airtable: Sandbox) -> None:
     refresh()
     row = record_id(airtable, "client", "name", "John Doe")
     assert row
     remove_numbers(airtable, 20)
-    assert counts(refresh("--dry-run")) == REFUSED
+    assert counts(refresh("--dry-run")) == REJECTED

@@ -1,4 +1,4 @@
-"""A sandbox per test, with the sample base, and two ways to ask it."""
+"""A sandbox for each test, with the sample base and a base of three people, and clients for it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +9,26 @@ import requests
 from pyairtable import Api
 from pyairtable import Table as TableClient
 
-from sandbox.airtable.bases import Base, Field, Table
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.data.schema import Field
+from sandbox.airtable.data.tables import Table
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 
 PEOPLE = "appPeople00000000"
+NO_SUCH_MODEL = {
+    "error": {
+        "type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND",
+        "message": "Invalid permissions, or the requested model was not found. Check that both "
+        "your user and your token have the required permissions, and that the model names and/or "
+        "ids are correct.",
+    }
+}
 
 
 @dataclass
-class Asker:
-    """Plain requests, for what a client library would hide."""
+class HttpClient:
+    """Plain requests, for what a client library hides."""
 
     sandbox: Sandbox
     session: requests.Session
@@ -43,10 +53,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def ask(sandbox: Sandbox) -> Iterator[Asker]:
+def http(sandbox: Sandbox) -> Iterator[HttpClient]:
     with requests.Session() as session:
         session.trust_env = False
-        yield Asker(sandbox, session)
+        yield HttpClient(sandbox, session)
 
 
 @pytest.fixture
@@ -64,12 +74,12 @@ def people(sandbox: Sandbox) -> Table:
 
 @pytest.fixture
 def client(api: Api) -> TableClient:
-    """pyairtable's view of the people."""
+    """pyairtable's client for the people table."""
     return api.table(PEOPLE, "People")
 
 
 def people_base() -> Base:
-    """Alice, Bob and Charlie, who differ in what they left empty."""
+    """Alice, Bob and Charlie, who have different empty fields."""
     fields = [
         Field("Name"),
         Field("Phone", "phoneNumber"),
@@ -98,3 +108,10 @@ def people_base() -> Base:
 
 def names(records: Any) -> list[str]:
     return [record["fields"]["Name"] for record in records]
+
+
+def control(sandbox: Sandbox, method: str, path: str, **options: Any) -> requests.Response:
+    """A request to /_sandbox/, which needs no token."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, f"{sandbox.url}/_sandbox/{path}", timeout=5, **options)

@@ -1,4 +1,4 @@
-"""python -m sandbox.airtable"""
+"""The command python -m sandbox.airtable."""
 
 import re
 import signal
@@ -16,7 +16,7 @@ COMMAND = [sys.executable, "-m", "sandbox.airtable"]
 
 @contextmanager
 def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the address it printed."""
+    """The process, and the address that it printed."""
     command = [*COMMAND, "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -34,7 +34,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, check=False, text=True, timeout=9)
 
 
-def test_it_serves_both_layouts_until_it_is_told_to_stop() -> None:
+def test_it_serves_both_layouts_until_sigterm() -> None:
     with running("--layout", "both", "--token", "secret", "--quota", "3") as (process, url):
         headers = {"Authorization": "Bearer secret"}
         linked = requests.get(f"{url}/v0/appSiftlySandbox0/client", headers=headers, timeout=5)
@@ -44,7 +44,7 @@ def test_it_serves_both_layouts_until_it_is_told_to_stop() -> None:
         assert process.wait(5) == 0
 
 
-def test_control_c_ends_it_cleanly_with_a_request_waiting() -> None:
+def test_ctrl_c_stops_it_while_a_request_waits() -> None:
     with running("--latency", "20") as (process, url):
         with pytest.raises(requests.ReadTimeout):
             requests.get(f"{url}/v0/meta/whoami", timeout=0.1)
@@ -52,7 +52,7 @@ def test_control_c_ends_it_cleanly_with_a_request_waiting() -> None:
         assert process.wait(5) == 0
 
 
-def test_a_taken_port_is_told_in_a_sentence() -> None:
+def test_a_port_in_use_gives_an_error_message() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = run("--port", port)
@@ -70,7 +70,7 @@ def test_a_taken_port_is_told_in_a_sentence() -> None:
         ["--nonsense"],
     ],
 )
-def test_a_wrong_option_is_refused(options: list[str]) -> None:
+def test_a_wrong_option_is_rejected(options: list[str]) -> None:
     done = run(*options)
     assert done.returncode == 2
     assert "usage: python -m sandbox.airtable" in done.stderr
@@ -79,5 +79,5 @@ def test_a_wrong_option_is_refused(options: list[str]) -> None:
 def test_help_names_every_option() -> None:
     done = run("--help")
     names = ["port", "token", "layout", "latency", "latency-jitter", "lockout", "quota"]
-    for option in [*names, "requests-per-second", "ping-delay", "webhook-time-scale"]:
+    for option in [*names, "requests-per-second", "notification-delay", "webhook-time-scale"]:
         assert re.search(rf"^  --{option}\b", done.stdout, re.MULTILINE)

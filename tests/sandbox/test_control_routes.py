@@ -1,34 +1,26 @@
-"""Steering a sandbox over HTTP, as a person with curl or another process does."""
+"""The control routes, which show and change a running sandbox."""
 
 from typing import Any
 
 import pytest
-import requests
 
 from sandbox.airtable.server import Sandbox
-from tests.sandbox.conftest import PEOPLE, Asker
+from tests.sandbox.conftest import PEOPLE, HttpClient, control
 
 PATH = f"/v0/{PEOPLE}/People"
 
 
-def control(sandbox: Sandbox, method: str, path: str, **options: Any) -> requests.Response:
-    """Without a token."""
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.request(method, f"{sandbox.url}/_sandbox/{path}", timeout=5, **options)
-
-
-def test_the_state_is_shown(sandbox: Sandbox, ask: Asker) -> None:
-    ask.get(PATH)
-    ask.get("/nowhere")
+def test_the_state_is_shown(sandbox: Sandbox, http: HttpClient) -> None:
+    http.get(PATH)
+    http.get("/nowhere")
     state = control(sandbox, "GET", "").json()
     assert state["requests"] == {"total": 2, "waiting": 0, "by_status": {"200": 1, "404": 1}}
     assert state["bases"] == ["appSiftlySandbox0", PEOPLE]
     assert state["calls_this_month"] == 2
 
 
-def test_the_log_is_shown_and_cleared(sandbox: Sandbox, ask: Asker) -> None:
-    ask.get(PATH, params={"pageSize": "1"})
+def test_the_request_log_is_shown_and_cleared(sandbox: Sandbox, http: HttpClient) -> None:
+    http.get(PATH, params={"pageSize": "1"})
     [entry] = control(sandbox, "GET", "requests").json()["requests"]
     assert entry["path"] == PATH
     assert entry["query"] == {"pageSize": ["1"]}
@@ -43,37 +35,37 @@ def test_control_requests_are_neither_logged_nor_limited(sandbox: Sandbox) -> No
 
 
 def test_latency_is_set(sandbox: Sandbox) -> None:
-    answer = control(sandbox, "POST", "latency", json={"seconds": 0.25, "jitter": True})
-    assert answer.json() == {"latency": 0.25, "jitter": True}
+    response = control(sandbox, "POST", "latency", json={"seconds": 0.25, "jitter": True})
+    assert response.json() == {"latency": 0.25, "jitter": True}
     assert sandbox.latency == 0.25
 
 
-def test_a_fault_is_added_shown_and_removed(sandbox: Sandbox, ask: Asker) -> None:
+def test_a_fault_is_added_shown_and_removed(sandbox: Sandbox, http: HttpClient) -> None:
     fault = {"status": 503, "retry_after": 2, "table": "People", "times": None}
     number = control(sandbox, "POST", "faults", json=fault).json()["id"]
-    assert ask.get(PATH).status_code == 503
+    assert http.get(PATH).status_code == 503
     [shown] = control(sandbox, "GET", "faults").json()["faults"]
     assert shown == {"id": number, "seen": 1, "hits": 1, "fault": fault}
     assert control(sandbox, "DELETE", f"faults/{number}").status_code == 204
     assert control(sandbox, "DELETE", f"faults/{number}").status_code == 404
-    assert ask.get(PATH).ok
+    assert http.get(PATH).ok
 
 
-def test_all_faults_are_removed(sandbox: Sandbox, ask: Asker) -> None:
+def test_all_faults_are_removed(sandbox: Sandbox, http: HttpClient) -> None:
     for _ in range(2):
         control(sandbox, "POST", "faults", json={"hang": True})
     assert control(sandbox, "DELETE", "faults").status_code == 204
-    assert ask.get(PATH).ok
+    assert http.get(PATH).ok
 
 
-def test_limits_are_reset_and_time_is_skipped(sandbox: Sandbox, ask: Asker) -> None:
+def test_limits_are_reset_and_the_clock_is_advanced(sandbox: Sandbox, http: HttpClient) -> None:
     sandbox.limits.requests_per_second = 1
-    assert [ask.get(PATH).status_code for _ in range(2)] == [200, 429]
+    assert [http.get(PATH).status_code for _ in range(2)] == [200, 429]
     assert control(sandbox, "GET", "").json()["locked_out"] == [PEOPLE]
     assert control(sandbox, "POST", "reset").status_code == 204
-    assert [ask.get(PATH).status_code for _ in range(2)] == [200, 429]
+    assert [http.get(PATH).status_code for _ in range(2)] == [200, 429]
     assert control(sandbox, "POST", "clock", json={"seconds": 30}).status_code == 204
-    assert ask.get(PATH).status_code == 200
+    assert http.get(PATH).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -89,12 +81,12 @@ def test_limits_are_reset_and_time_is_skipped(sandbox: Sandbox, ask: Asker) -> N
         ("clock", {}),
     ],
 )
-def test_a_mistake_is_explained(path: str, body: Any, sandbox: Sandbox) -> None:
-    answer = control(sandbox, "POST", path, json=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+def test_a_wrong_request_gets_an_error_message(path: str, body: Any, sandbox: Sandbox) -> None:
+    response = control(sandbox, "POST", path, json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]
 
 
-def test_a_web_page_under_another_name_has_no_control(sandbox: Sandbox) -> None:
-    answer = control(sandbox, "GET", "", headers={"Host": "evil.example"})
-    assert answer.status_code == 403
+def test_a_request_with_another_host_name_is_rejected(sandbox: Sandbox) -> None:
+    response = control(sandbox, "GET", "", headers={"Host": "evil.example"})
+    assert response.status_code == 403

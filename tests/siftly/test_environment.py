@@ -1,15 +1,15 @@
-"""Settings from the environment: what is wrong is said by name, all at once, and no secret is."""
+"""Wrong environment variables are reported by name, all together, and without secrets."""
 
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.render_yaml import WEB, variables
-from tests.support.server import ROOT, environment, free_port, manage
-from webhooks.platforms import PLATFORMS
+from tests.support.server import ROOT, environment, manage
+from tests.support.services import platforms
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +17,7 @@ GOOD = {
     "REDIS_URL": "redis://127.0.0.1:6379",
     "AIRTABLE_API_KEY": "pat1",
     "AIRTABLE_BASE_ID": "app1",
+    "AIRTABLE_PLAN": "team",
 }
 BAD = {
     "DEBUG": "maybe",
@@ -39,15 +40,16 @@ BAD = {
     "AIRTABLE_BASE_ID": "app/../x y",
     "PORT": "abc",
     "WEB_CONCURRENCY": "0",
+    "ALERT_URLS": "jsons://hunter2.example.com, hunter2",
 }
 
 
-def test_good_values_pass_without_a_word() -> None:
+def test_good_values_pass_without_output() -> None:
     done = manage("check", **GOOD)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_bad_value_is_named_at_once_without_a_traceback_or_a_secret() -> None:
+def test_all_bad_values_are_reported_together_without_a_traceback_or_a_secret() -> None:
     done = manage("check", **{**GOOD, **BAD})
     assert done.returncode == 1
     named = set(re.findall(r"^\?: \(siftly\.\w+\) (\w+)[: ]", done.stderr, re.MULTILINE))
@@ -56,11 +58,11 @@ def test_every_bad_value_is_named_at_once_without_a_traceback_or_a_secret() -> N
     assert "hunter2" not in done.stderr
 
 
-def test_missing_values_are_named_at_once() -> None:
+def test_missing_values_are_reported_together() -> None:
     done = manage("check", SECRET_KEY="", RETELL_API_KEY="")
     for name in ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID", "REDIS_URL", "SECRET_KEY"):
         assert f"{name} is not set" in done.stderr
-    for platform in PLATFORMS.values():
+    for platform in platforms().values():
         assert platform.secrets_setting in done.stderr
 
 
@@ -70,11 +72,11 @@ def test_on_render_a_secret_key_is_required() -> None:
     assert "SECRET_KEY is not set" in done.stderr
 
 
-def test_the_cron_job_has_no_address_and_needs_none() -> None:
-    pushed = {**GOOD, "AIRTABLE_CHANGES": "push", "AIRTABLE_PLAN": "team"}
-    assert manage("check", **pushed).returncode == 1
+def test_the_cron_job_needs_no_public_url() -> None:
+    push = {**GOOD, "AIRTABLE_CHANGES": "push", "AIRTABLE_PLAN": "team"}
+    assert manage("check", **push).returncode == 1
     on_render = {"RENDER": "true", "RENDER_SERVICE_TYPE": "cron"}
-    done = manage("check", **pushed, **on_render, DATABASE_URL="postgres://u:p@h/d")
+    done = manage("check", **push, **on_render, DATABASE_URL="postgres://u:p@h/d")
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -83,7 +85,7 @@ def test_an_empty_value_means_not_set() -> None:
 
 
 def settings_with(**variables: str) -> dict[str, str]:
-    """All settings, as `diffsettings` shows them, but for objects in memory."""
+    """All settings that `diffsettings` shows, except those whose text contains a memory address."""
     shown = manage("diffsettings", "--all", **variables)
     assert shown.returncode == 0, shown.stderr
     return dict(
@@ -92,11 +94,11 @@ def settings_with(**variables: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("value", ["", " "], ids=["empty", "blank"])
-def test_what_render_asks_for_and_nobody_fills_in_is_as_if_it_were_not_there(value: str) -> None:
-    asked = {key for key, each in variables(WEB).items() if each.get("sync") is False}
-    with_its_own = {"RETELL_API_KEY"}  # which these tests set
+def test_an_empty_variable_on_render_equals_a_missing_one(value: str) -> None:
+    prompted = {key for key, each in variables(WEB).items() if each.get("sync") is False}
+    set_by_tests = {"RETELL_API_KEY"}
     unset = settings_with(RETELL_API_KEY="")
-    assert settings_with(**dict.fromkeys(asked | with_its_own, value)) == unset
+    assert settings_with(**dict.fromkeys(prompted | set_by_tests, value)) == unset
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_what_render_asks_for_and_nobody_fills_in_is_as_if_it_were_not_there(val
         "http://h",
     ],
 )
-def test_a_redis_address_that_cannot_work_is_said(url: str) -> None:
+def test_a_malformed_redis_url_is_reported(url: str) -> None:
     done = manage("check", **{**GOOD, "REDIS_URL": url})
     assert done.returncode == 1
     assert "REDIS_URL" in done.stderr
@@ -122,25 +124,25 @@ def test_a_redis_address_that_cannot_work_is_said(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "sentence"),
+    ("url", "message"),
     [
         ("redis://x.upstash.io:6379", "rediss://"),
         ("rediss://x.upstash.io:6379/1", "only database 0"),
     ],
 )
-def test_what_upstash_does_not_have_is_said(url: str, sentence: str) -> None:
+def test_an_option_that_upstash_does_not_offer_is_reported(url: str, message: str) -> None:
     done = manage("check", **{**GOOD, "REDIS_URL": url})
     assert done.returncode == 1
-    assert sentence in done.stderr
+    assert message in done.stderr
 
 
-def test_a_wrong_number_in_to_numbers_is_said() -> None:
+def test_a_wrong_number_in_to_numbers_is_reported() -> None:
     done = manage("check", TO_NUMBERS="0460 23 42 91, nobody", **GOOD)
     assert done.returncode == 1
-    assert "TO_NUMBERS: 'nobody' is no telephone number" in done.stderr
+    assert "TO_NUMBERS: 'nobody' is not a telephone number" in done.stderr
 
 
-def test_the_server_does_not_start_with_bad_values_and_says_them_all(tmp_path: Path) -> None:
+def test_the_server_does_not_start_with_bad_values_and_reports_them_all() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "siftly.asgi"],
         cwd=ROOT,
@@ -156,17 +158,16 @@ def test_the_server_does_not_start_with_bad_values_and_says_them_all(tmp_path: P
 
 
 @pytest.mark.parametrize("processes", ["abc", "0"])
-def test_a_number_of_processes_that_gunicorn_cannot_read_ends_the_migration_before_it(
-    processes: str,
-) -> None:
-    """gunicorn itself reads it when it is imported, before any line of ours."""
+def test_the_migration_fails_if_gunicorn_cannot_read_web_concurrency(processes: str) -> None:
+    """gunicorn reads WEB_CONCURRENCY when it is imported, before our checks run. The migration runs
+    earlier in a deployment."""
     done = manage("migrate", "--no-input", **GOOD, WEB_CONCURRENCY=processes)
     assert done.returncode == 1
     assert "WEB_CONCURRENCY" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_command_with_bad_values_says_them(tmp_path: Path) -> None:
+def test_a_command_reports_bad_values() -> None:
     done = manage("refresh_airtable_cache", CACHE_TTL_SECONDS="x", **GOOD)
     assert done.returncode == 1
     assert "CACHE_TTL_SECONDS" in done.stderr

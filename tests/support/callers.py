@@ -1,4 +1,4 @@
-"""Callers: some who go on calling, or many at once."""
+"""Callers: many calls at once, or callers that call continuously."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ import requests
 from benchmarks.load import request_bytes
 from tests.support.cast import NUMBER
 from tests.support.server import KEY, Server, manage
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Answered:
 
 
 def call_all(server: Server, numbers: Sequence[str], pause: float = 0.0) -> list[Answered]:
-    """Call these numbers, whatever becomes of the earlier calls; `pause` seconds between two."""
+    """Call these numbers, `pause` seconds apart, without waiting for earlier answers."""
     return asyncio.run(_call_all(server.port, numbers, pause))
 
 
@@ -45,7 +45,7 @@ async def _call_all(port: int, numbers: Sequence[str], pause: float) -> list[Ans
 
 
 async def _call(port: int, number: str) -> Answered:
-    sent = PLATFORMS["retell"].place(number, KEY, "")
+    sent = platforms()["retell"].outgoing_call(number, KEY, "")
     started = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request_bytes("/webhooks/retell/", dict(sent.headers), sent.body))
@@ -64,7 +64,8 @@ async def _call(port: int, number: str) -> Answered:
 
 
 class Calls:
-    """Callers who go on calling; every answer is kept. Connections are, too, if `kept_open`."""
+    """Callers that call continuously and record every answer. With `kept_open` each keeps its
+    connection."""
 
     def __init__(
         self, server: Server, number: str = NUMBER, callers: int = 4, *, kept_open: bool = False
@@ -108,7 +109,7 @@ class Calls:
 
 
 def warm(variables: dict[str, str], server: Server) -> None:
-    """Refresh, and wait until every process has heard of it."""
+    """Refresh, and wait until every process answers from memory."""
     assert manage("refresh_airtable_cache", **variables).returncode == 0
     until = time.monotonic() + 10
     hits = 0

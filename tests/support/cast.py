@@ -1,4 +1,4 @@
-"""Who plays in the tests: John Doe, whom the sandbox's sample holds in both layouts."""
+"""John Doe, a customer in the sandbox's sample base, in both layouts."""
 
 NUMBER = "+32460234291"
 JOHN = {

@@ -1,4 +1,4 @@
-"""Management commands, called in this process."""
+"""Runs management commands in this process."""
 
 import io
 import json
@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    """The exit status and all that was printed."""
+    """Returns the exit status and the whole output."""
     output = io.StringIO()
     try:
         call_command(*arguments, stdout=output)
@@ -20,7 +20,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def refresh(*arguments: str) -> dict[str, Any]:
-    """The command's own JSON, with its exit status."""
+    """Run refresh_airtable_cache. Returns its JSON, and its exit status as `exit`."""
     output = io.StringIO()
     status = 0
     try:

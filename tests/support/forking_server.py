@@ -1,6 +1,8 @@
-"""A program that forks others, whose libraries are imported there already: they take two of three
-seconds of a start. For each line that it reads, it forks one; it writes a line when one began, and
-when one ended. Nothing that is ours, and no setting, has been read before the fork."""
+"""A program that starts other Python programs by forking itself.
+
+It has already imported the libraries, which take two of the three seconds of a start. It reads the
+options of a program as a line of JSON, and writes a line when the program has started and when it
+has ended. It imports no module of Siftly and no settings before the fork."""
 
 import gc
 import importlib
@@ -13,10 +15,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-# Not gunicorn, which reads the environment when it is imported.
+# Without gunicorn, which reads the environment when it is imported.
 LIBRARIES = (
     "dj_database_url",
-    "dj_email_url",
     "django.core.handlers.asgi",
     "django.core.management.commands.shell",
     "django.db.migrations.executor",
@@ -42,64 +43,63 @@ LIBRARIES = (
 def main() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
-    gc.freeze()  # or else each would look through all of it again when it ends
-    become(wanted())
+    gc.freeze()  # otherwise each forked process examines these objects when it ends
+    run(wait_for_fork())
 
 
-def wanted() -> Mapping[str, Any]:
-    """Forks for as long as it is told to. Returns in a forked process only, with what that one
-    shall be."""
-    hear, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # it only wakes
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(sys.stdin, selectors.EVENT_READ)
-        waiting.register(hear, selectors.EVENT_READ)
+def wait_for_fork() -> Mapping[str, Any]:
+    """Fork for each line of standard input. Return only in a forked process, with its options."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # its signal only ends `select`
+    with selectors.DefaultSelector() as selector:
+        selector.register(sys.stdin, selectors.EVENT_READ)
+        selector.register(read_end, selectors.EVENT_READ)
         while True:
-            for key, _ in waiting.select():
-                if key.fileobj == hear:
-                    os.read(hear, 1000)
-                    tell_who_ended()
+            for key, _ in selector.select():
+                if key.fileobj == read_end:
+                    os.read(read_end, 1000)
+                    report_ended_processes()
                 elif not (line := sys.stdin.readline()):
                     os._exit(0)
                 elif pid := os.fork():
-                    tell(began=pid)
+                    report(started=pid)
                 else:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    os.close(hear)
-                    os.close(wake)
+                    os.close(read_end)
+                    os.close(write_end)
                     return dict(json.loads(line))
 
 
-def tell_who_ended() -> None:
+def report_ended_processes() -> None:
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            tell(ended=ended[0], status=os.waitstatus_to_exitcode(ended[1]))
-    except ChildProcessError:  # there are none
+            report(ended=ended[0], status=os.waitstatus_to_exitcode(ended[1]))
+    except ChildProcessError:  # there are no processes
         return
 
 
-def tell(**what: int) -> None:
-    sys.stdout.write(f"{json.dumps(what)}\n")
+def report(**event: int) -> None:
+    sys.stdout.write(f"{json.dumps(event)}\n")
     sys.stdout.flush()
 
 
-def become(it: Mapping[str, Any]) -> None:
-    """What `python` with these arguments would, started in this environment."""
+def run(options: Mapping[str, Any]) -> None:
+    """Do what `python` does with these arguments, in this environment."""
     os.environ.clear()
-    os.environ.update(it["env"])
-    for descriptor, path in enumerate((os.devnull, it["stdout"], it["stderr"])):
+    os.environ.update(options["env"])
+    for descriptor, path in enumerate((os.devnull, options["stdout"], options["stderr"])):
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
-    first, *others = it["arguments"]
+    first, *others = options["arguments"]
     if first == "-m":
         sys.argv = others
         runpy.run_module(others[0], run_name="__main__", alter_sys=True)
     else:
-        sys.argv = it["arguments"]
+        sys.argv = options["arguments"]
         runpy.run_path(first, run_name="__main__")
 
 

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that takes whatever it is sent: a chat's webhook, or Sentry."""
+"""An HTTP server on loopback that records POST bodies, instead of a chat's webhook or of Sentry."""
 
 import gzip
 import json
@@ -14,17 +14,26 @@ from typing import Any
 class Listener:
     url: str = ""
     status: int = 200
+    location: str = ""
     bodies: list[bytes] = field(default_factory=list)
 
     @property
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
 
+    @property
+    def alert_url(self) -> str:
+        """As an address for ALERT_URLS."""
+        return f"json://127.0.0.1:{self.port}/hook"
+
     def texts(self) -> list[str]:
-        return [json.loads(body)["text"] for body in self.bodies]
+        """The alerts that Apprise's `json://` sent."""
+        alerts = [json.loads(body) for body in self.bodies]
+        return [f"{alert['title']}: {alert['message']}" for alert in alerts]
 
     def envelopes(self) -> list[Any]:
-        """What Sentry was sent: https://develop.sentry.dev/sdk/data-model/envelopes/"""
+        """The lines of the envelopes for Sentry, decoded.
+        https://develop.sentry.dev/sdk/data-model/envelopes/"""
         lines = [line for body in self.bodies for line in body.decode().split("\n") if line]
         return [json.loads(line) for line in lines]
 
@@ -41,6 +50,8 @@ def listening() -> Iterator[Listener]:
             listener.bodies.append(body)
             self.send_response(listener.status)
             self.send_header("Content-Length", "0")
+            if listener.location:
+                self.send_header("Location", listener.location)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None: ...

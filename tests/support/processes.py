@@ -1,4 +1,4 @@
-"""Processes that are started by the forker: as `subprocess` would start and know them."""
+"""Starts Python processes faster than `subprocess`, through `forking_server`."""
 
 import json
 import os
@@ -16,7 +16,7 @@ START_SECONDS = 60
 
 
 class Process:
-    """As much of subprocess.Popen as is needed."""
+    """The methods of subprocess.Popen that tests need."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -34,7 +34,7 @@ class Process:
 
     def send_signal(self, number: int) -> None:
         if self.returncode is None:
-            with suppress(ProcessLookupError):  # it ended, and that was not heard of yet
+            with suppress(ProcessLookupError):  # it has ended, and `end` was not called yet
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
@@ -48,7 +48,7 @@ class Process:
         self._ended.set()
 
 
-class _Forker:
+class _ForkingServer:
     def __init__(self) -> None:
         self._program = subprocess.Popen(
             [sys.executable, "-m", "tests.support.forking_server"],
@@ -57,37 +57,38 @@ class _Forker:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
         self._processes: dict[int, Process] = {}
-        self._began = threading.Semaphore(0)
-        self._newest: Process
-        threading.Thread(target=self._listen, name="forker", daemon=True).start()
+        self._started = threading.Semaphore(0)
+        self._newest_process: Process
+        threading.Thread(target=self._listen, name="forking-server", daemon=True).start()
 
-    def fork(self, **wanted: object) -> Process:
+    def fork(self, **options: object) -> Process:
         assert self._program.stdin
-        with self._one_at_a_time:
-            print(json.dumps(wanted), file=self._program.stdin, flush=True)
-            assert self._began.acquire(timeout=START_SECONDS), "The forker does not answer."
-            return self._newest
+        with self._lock:
+            print(json.dumps(options), file=self._program.stdin, flush=True)
+            assert self._started.acquire(timeout=START_SECONDS), "The forking server is silent."
+            return self._newest_process
 
     def _listen(self) -> None:
         assert self._program.stdout
         for line in self._program.stdout:
-            told = json.loads(line)
-            if "began" in told:
-                self._newest = self._processes[told["began"]] = Process(told["began"])
-                self._began.release()
+            event = json.loads(line)
+            if "started" in event:
+                pid = event["started"]
+                self._newest_process = self._processes[pid] = Process(pid)
+                self._started.release()
             else:
-                self._processes.pop(told["ended"]).end(told["status"])
+                self._processes.pop(event["ended"]).end(event["status"])
 
 
-_forker = cache(_Forker)
+_forking_server = cache(_ForkingServer)
 
 
 def start(
     arguments: Sequence[str], env: Mapping[str, str], stdout: Path, stderr: Path | None = None
 ) -> Process:
-    """`python` with these arguments, in the project's folder; what it writes is appended to files.
-    It need not be told apart from one that was started from nothing, but by its quickness."""
+    """Start `python` with these arguments in the project's folder. Its output is appended to the
+    files. The process behaves like one that `subprocess` starts."""
     paths = {"stdout": str(stdout), "stderr": str(stderr or stdout)}
-    return _forker().fork(arguments=arguments, env=dict(env), **paths)
+    return _forking_server().fork(arguments=arguments, env=dict(env), **paths)

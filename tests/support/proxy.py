@@ -1,4 +1,4 @@
-"""A network between two programs that a test can spoil."""
+"""A TCP proxy that makes a network slow or silent."""
 
 import contextlib
 import queue
@@ -8,8 +8,8 @@ import time
 
 
 class Proxy:
-    """Passes bytes on: late by `delay` seconds, or, while `swallowing`, not at all, like a network
-    that died without a word."""
+    """Forwards bytes after `delay` seconds. While `swallowing` is true, it drops them and keeps the
+    connections open, like a broken network."""
 
     def __init__(self, port: int) -> None:
         self.target = port
@@ -22,37 +22,39 @@ class Proxy:
     def _accept(self) -> None:
         while True:
             try:
-                near, _ = self._listener.accept()
+                client, _ = self._listener.accept()
             except OSError:
                 return
-            far = socket.create_connection(("127.0.0.1", self.target))
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for source, destination in ((client, server), (server, client)):
+                arguments = (source, destination)
+                threading.Thread(target=self._receive, args=arguments, daemon=True).start()
 
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
-        """What is on its way does not keep what follows from setting out."""
-        under_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
-        threading.Thread(target=self._arrive, args=(under_way, one, other), daemon=True).start()
+    def _receive(self, source: socket.socket, destination: socket.socket) -> None:
+        """Receive without a delay: data that waits must not delay the data after it."""
+        waiting: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        arguments = (waiting, source, destination)
+        threading.Thread(target=self._send, args=arguments, daemon=True).start()
         with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                under_way.put((time.monotonic() + self.delay, data))
-        under_way.put((time.monotonic() + self.delay, b""))
+            while data := source.recv(65536):
+                waiting.put((time.monotonic() + self.delay, data))
+        waiting.put((time.monotonic() + self.delay, b""))
 
-    def _arrive(
+    def _send(
         self,
-        under_way: "queue.SimpleQueue[tuple[float, bytes]]",
-        one: socket.socket,
-        other: socket.socket,
+        waiting: "queue.SimpleQueue[tuple[float, bytes]]",
+        source: socket.socket,
+        destination: socket.socket,
     ) -> None:
         with contextlib.suppress(OSError):
             while True:
-                due, data = under_way.get()
-                time.sleep(max(0.0, due - time.monotonic()))
+                send_at, data = waiting.get()
+                time.sleep(max(0.0, send_at - time.monotonic()))
                 if not data:
                     break
                 if not self.swallowing:
-                    other.sendall(data)
-        for each in (one, other):
+                    destination.sendall(data)
+        for each in (source, destination):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()

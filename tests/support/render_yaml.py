@@ -1,4 +1,4 @@
-"""Render, as far as render.yaml needs it: gives each service its variables, and runs its commands.
+"""A stand-in for Render: gives each service of render.yaml its variables, and runs its commands.
 https://render.com/docs/blueprint-spec, https://render.com/docs/environment-variables"""
 
 import base64
@@ -20,8 +20,8 @@ SERVICES = {service["name"]: service for service in BLUEPRINT["services"]}
 DATABASES = {database["name"]: database for database in BLUEPRINT["databases"]}
 GROUPS = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
 WEB, CRON = SERVICES["siftly"], SERVICES["siftly-refresh"]
-# What render.yaml asks for, and anybody may see.
-NO_SECRETS = {
+# Render prompts for these, and they are not secret.
+NOT_SECRET = {
     "AIRTABLE_BASE_ID",
     "AIRTABLE_PLAN",
     "AIRTABLE_POLL_SECONDS",
@@ -33,7 +33,7 @@ NO_SECRETS = {
 
 
 def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What render.yaml says of each variable of a service."""
+    """The entry of each variable of a service in render.yaml."""
     groups = [each["fromGroup"] for each in service["envVars"] if "fromGroup" in each]
     shared = [each for group in groups for each in GROUPS[group]["envVars"]]
     own = [each for each in service["envVars"] if "key" in each]
@@ -43,14 +43,14 @@ def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @dataclass
 class Render:
     port: int
-    connections: Mapping[str, str]  # the address of each database and cache
-    asked: Mapping[str, str]  # what a person types in when the Blueprint is made
-    airtable_url: str  # the only thing that is different from there
+    connections: Mapping[str, str]  # name of each database and cache -> its address
+    prompted: Mapping[str, str]  # the values that a person enters
+    airtable_url: str  # the sandbox; the only difference from Render
     generated: dict[str, str] = field(default_factory=dict)
 
     def environment(self, service: dict[str, Any]) -> dict[str, str]:
-        given = {key: self._value(each) for key, each in variables(service).items()}
-        return {**self._of_the_platform(service), **given}
+        values = {key: self._value(each) for key, each in variables(service).items()}
+        return {**self._set_by_render(service), **values}
 
     def run(self, service: dict[str, Any], command: str) -> "subprocess.CompletedProcess[str]":
         words = ["bash", "-c", service[command]]
@@ -74,14 +74,14 @@ class Render:
             new = base64.b64encode(secrets.token_bytes(32)).decode()
             return self.generated.setdefault(key, new)
         if "sync" in variable:
-            return self.asked.get(key, "")
+            return self.prompted.get(key, "")
         source = variable.get("fromService") or variable["fromDatabase"]
         if other := source.get("envVarKey"):
             return self._value(variables(SERVICES[source["name"]])[other])
         return self.connections[source["name"]]
 
-    def _of_the_platform(self, service: dict[str, Any]) -> dict[str, str]:
-        known = {
+    def _set_by_render(self, service: dict[str, Any]) -> dict[str, str]:
+        common = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": os.environ.get("HOME", "/"),
             "ENV_FILE": os.devnull,
@@ -92,10 +92,10 @@ class Render:
             "RENDER_GIT_COMMIT": "0123456789abcdef0123456789abcdef01234567",
         }
         if service["type"] == "cron":
-            return known
+            return common
         host = f"{service['name']}.onrender.com"
         return {
-            **known,
+            **common,
             "RENDER_EXTERNAL_HOSTNAME": host,
             "RENDER_EXTERNAL_URL": f"https://{host}",
             "PORT": str(self.port),

@@ -1,10 +1,9 @@
-"""Siftly as it is deployed: gunicorn on a socket, in processes of its own."""
+"""Siftly as it is deployed: gunicorn on a socket, in its own processes."""
 
 import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,8 @@ import requests
 
 from sandbox.processes import stop
 from tests.support import processes as child_processes
-from webhooks.platforms import PLATFORMS
+from tests.support.ports import free_port
+from tests.support.services import platforms
 
 ROOT = child_processes.ROOT
 KEY = "key_tests"
@@ -36,14 +36,14 @@ class Server:
     def call(
         self, number: str, timeout: float = 15, session: requests.Session | None = None
     ) -> requests.Response:
-        """What Retell sends when this number rings; on a session's connection, if one is given."""
-        sent = PLATFORMS["retell"].place(number, KEY, "")
+        """Send what Retell sends when this number is called."""
+        sent = platforms()["retell"].outgoing_call(number, KEY, "")
         url = f"{self.url}/webhooks/retell/"
         post = session.post if session else requests.post
         return post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
 
     def messages(self) -> list[str]:
-        time.sleep(0.2)  # lines are written in the background
+        time.sleep(0.2)  # the server writes them in the background
         lines = self.log.read_text().splitlines()
         return [json.loads(line)["message"] for line in lines if line.startswith("{")]
 
@@ -67,21 +67,15 @@ class Server:
         return max(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in self.workers())
 
     def kill_workers(self) -> None:
-        """As if the machine had lost them; the arbiter goes first, or it would start others."""
+        """Kill all processes. The arbiter is first: it would start new workers."""
         workers = self.workers()
         self.process.kill()
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def environment(**variables: str) -> dict[str, str]:
-    """What a process of ours is started with: nothing of the developer's own."""
+    """The environment of a new process, without the developer's own variables."""
     return {
         "PATH": os.environ["PATH"],
         "ENV_FILE": os.devnull,
@@ -105,7 +99,7 @@ def serving(
     root: Path = ROOT,
     command: Sequence[str | Path] = (),
 ) -> Iterator[Server]:
-    """With a command, that is what starts it, in that folder."""
+    """Start a server. `command`, if there is one, starts it in the folder `root`."""
     port = port or free_port()
     env = environment(PORT=str(port), WEB_CONCURRENCY=str(processes), **variables)
     log = folder / "gunicorn.log"
@@ -128,16 +122,16 @@ def _wait_until_ready(server: Server, answers: int, seconds: float = 30) -> None
     until, ready = time.monotonic() + seconds, 0
     while time.monotonic() < until and server.process.poll() is None:
         with contextlib.suppress(requests.RequestException):
-            # Each process answers for itself: all of them have to be ready.
+            # Each answer is from one process, and all of them have to be ready.
             ready = ready + 1 if requests.get(f"{server.url}/readyz", timeout=2).ok else 0
             if ready == answers:
                 return
         time.sleep(0.01)
-    raise AssertionError(f"Siftly did not get ready:\n{server.log.read_text()}")
+    raise AssertionError(f"Siftly did not become ready:\n{server.log.read_text()}")
 
 
 def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run a management command in a process of its own."""
+    """Run a management command in its own process."""
     words = ["manage.py", *arguments]
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "output"), Path(folder, "errors")

@@ -1,4 +1,4 @@
-"""Certificates made at test time, and a door that speaks TLS in front of a server that does not."""
+"""A certificate authority for tests, and a proxy that adds TLS to a server without it."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import trustme
 
 
 class Authority:
-    """Signs certificates of 127.0.0.1. `file` is what a client has to trust."""
+    """Issues certificates for 127.0.0.1. A client must trust the certificate in `file`."""
 
     def __init__(self, folder: Path) -> None:
         self._ca = trustme.CA()
@@ -25,7 +25,7 @@ class Authority:
 
 
 class TlsProxy:
-    """Takes TLS off and passes the bytes on."""
+    """Accepts TLS connections and forwards their bytes without TLS."""
 
     def __init__(self, target: int, authority: Authority) -> None:
         self.port = 0
@@ -55,13 +55,15 @@ class TlsProxy:
             writer.transport.abort()
         await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
-    async def _connect(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        far, forth = await asyncio.open_connection("127.0.0.1", self._target)
-        self._writers |= {back, forth}
-        await asyncio.gather(_pass(near, forth), _pass(far, back))
+    async def _connect(
+        self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter
+    ) -> None:
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers |= {to_client, to_server}
+        await asyncio.gather(_forward(from_client, to_server), _forward(from_server, to_client))
 
 
-async def _pass(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _forward(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         while data := await source.read(65536):
             target.write(data)

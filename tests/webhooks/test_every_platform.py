@@ -1,4 +1,4 @@
-"""What every platform's adapter has to hold: whoever is registered is tested here."""
+"""Tests for the adapter of every registered platform."""
 
 import asyncio
 import hmac
@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from sandbox.airtable.faults import Fault
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 from tests.support.asgi_client import send
@@ -25,26 +24,25 @@ from tests.support.platforms import (
     secret_of,
     set_up,
 )
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms, services
 from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import Platform
 
-# A replay to these tells its sender what it was told before: docs/threats.md.
-WITHOUT_TIME = {"elevenlabs", "twilio", "synthflow"}
+# A replayed request gets the same answer again: docs/threats.md.
+WITHOUT_TIMESTAMP = {"elevenlabs", "twilio", "synthflow"}
 
 
-@pytest.fixture(params=list(PLATFORMS))
+@pytest.fixture(params=list(platforms()))
 def platform(request: pytest.FixtureRequest, settings: Any) -> Platform:
-    platform = PLATFORMS[request.param]
-    set_up(platform, settings)
-    return platform
+    set_up(platforms()[request.param], settings)
+    return platforms()[request.param]
 
 
 @pytest.fixture
 def cached(fake_redis: str) -> None:
     now = int(time.time() * 1000)
     entries = [Entry(NUMBER, JOHN, now, "refresh"), Entry(UNKNOWN, None, now, "lookup")]
-    CALLS.write(entries, announce_unchanged=False)
+    services().call_store.write(entries, announce_unchanged=False)
 
 
 @pytest.mark.usefixtures("cached")
@@ -64,25 +62,25 @@ class TestAuthentic:
         assert "New Customer" in response.body.decode()
 
     @pytest.mark.parametrize("written", ["client:alice", "sip:alice@example.com", "anonymous", ""])
-    def test_what_is_no_telephone_number_is_an_unknown_one(
+    def test_text_that_is_not_a_telephone_number_gets_the_defaults(
         self, platform: Platform, settings: Any, written: str
     ) -> None:
         response = call(platform, written, settings)
         assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
 
-    def test_the_final_slash_is_optional_and_pieces_are_put_together(
+    def test_the_final_slash_is_optional_and_a_body_in_pieces_is_joined(
         self, platform: Platform, settings: Any
     ) -> None:
         path = path_of(platform).rstrip("/")
-        body = platform.body(NUMBER)
+        body = platform.sample_body(NUMBER)
         signed = platform.sign(body, secret_of(platform, settings), f"http://testserver{path}")
         assert send(path, [body[:9], b"", body[9:]], signed).status == 200
 
     def test_each_of_several_secrets_is_accepted(self, platform: Platform, settings: Any) -> None:
-        body = platform.body(NUMBER)
+        body = platform.sample_body(NUMBER)
         headers = headers_for(platform, body, settings)
         ours = getattr(settings, platform.secrets_setting)
-        other = [platform.stand_in()[platform.secrets_setting]]
+        other = [platform.sandbox_variables()[platform.secrets_setting]]
         for accepted, status in ((other + ours, 200), (ours + other, 200), (other, 401)):
             setattr(settings, platform.secrets_setting, accepted)
             assert send(path_of(platform), body, headers).status == status
@@ -91,11 +89,11 @@ class TestAuthentic:
         self, platform: Platform, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        body = platform.body(NUMBER).replace(b"anonymous", b"00470000001")
+        body = platform.sample_body(NUMBER).replace(b"anonymous", b"00470000001")
         assert call_with(platform, body, settings).status == 200
         assert "470000001" not in caplog.text
 
-    def test_a_reserved_name_is_left_out_and_its_record_named_once(
+    def test_reserved_names_are_left_out_and_logged_once_with_their_record(
         self, platform: Platform, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         names = ["system__time", "customer", "telnyx_end_user_target", "nl-be_agent_name"]
@@ -104,7 +102,7 @@ class TestAuthentic:
         config = {name: f"value of {name}!" for name in names}
         record = f"dynamic_variables/rec{platform.name}"
         entry = Entry(number, config, int(time.time() * 1000), "refresh", records=(record,))
-        CALLS.write([entry], announce_unchanged=False)
+        services().call_store.write([entry], announce_unchanged=False)
         for _ in range(2):
             text = call(platform, number, settings).body.decode()
         assert [name for name in names if f"value of {name}!" in text] == [
@@ -116,23 +114,25 @@ class TestAuthentic:
 
 
 @pytest.mark.usefixtures("cached")
-class TestRefused:
-    def test_no_proof(self, platform: Platform) -> None:
+class TestRejected:
+    def test_a_call_without_a_signature_is_401(self, platform: Platform) -> None:
         headers = {"Content-Type": platform.content_type}
-        response = send(path_of(platform), platform.body(NUMBER), headers)
+        response = send(path_of(platform), platform.sample_body(NUMBER), headers)
         assert response.status == 401
         assert set(response.json()) == {"error"}
 
-    def test_a_proof_by_somebody_elses_secret(self, platform: Platform, settings: Any) -> None:
-        body, address = platform.body(NUMBER), f"http://testserver{path_of(platform)}"
-        other = platform.stand_in()[platform.signing_setting]
+    def test_a_signature_with_another_secret_is_401(
+        self, platform: Platform, settings: Any
+    ) -> None:
+        body, address = platform.sample_body(NUMBER), f"http://testserver{path_of(platform)}"
+        other = platform.sandbox_variables()[platform.signing_setting]
         forged = platform.sign(body, other, address)
         assert send(path_of(platform), body, forged).status == 401
 
-    def test_every_header_of_the_proof_is_needed_and_exact(
+    def test_a_missing_or_changed_signature_header_is_401(
         self, platform: Platform, settings: Any
     ) -> None:
-        body = platform.body(NUMBER)
+        body = platform.sample_body(NUMBER)
         proof = platform.sign(
             body, secret_of(platform, settings), f"http://testserver{path_of(platform)}"
         )
@@ -146,20 +146,20 @@ class TestRefused:
                 assert send(path_of(platform), body, changed).status == 401
 
     @pytest.mark.parametrize("seconds", [-3600, 3600])
-    def test_an_expired_or_future_proof(
+    def test_an_expired_or_future_signature_is_401(
         self, platform: Platform, settings: Any, seconds: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        body, now = platform.body(NUMBER), time.time()
+        body, now = platform.sample_body(NUMBER), time.time()
         with monkeypatch.context() as patch:
             patch.setattr(time, "time", lambda: now + seconds)
             headers = headers_for(platform, body, settings)
         status = send(path_of(platform), body, headers).status
-        assert status == (200 if platform.name in WITHOUT_TIME else 401)
+        assert status == (200 if platform.name in WITHOUT_TIMESTAMP else 401)
 
-    def test_without_a_secret_it_is_404(self, platform: Platform, settings: Any) -> None:
-        headers = headers_for(platform, platform.body(NUMBER), settings)
+    def test_a_platform_without_a_secret_is_404(self, platform: Platform, settings: Any) -> None:
+        headers = headers_for(platform, platform.sample_body(NUMBER), settings)
         setattr(settings, platform.secrets_setting, [])
-        assert send(path_of(platform), platform.body(NUMBER), headers).status == 404
+        assert send(path_of(platform), platform.sample_body(NUMBER), headers).status == 404
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
     def test_another_method_is_405(self, platform: Platform, method: str) -> None:
@@ -168,7 +168,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         "body", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 60_000, b"9" * 5000]
     )
-    def test_a_malformed_body_is_400_with_one_sentence(
+    def test_a_malformed_body_is_400_with_a_message(
         self, platform: Platform, settings: Any, body: bytes
     ) -> None:
         headers = {**headers_for(platform, body, settings)}
@@ -177,22 +177,22 @@ class TestRefused:
         assert response.json()["error"].endswith(".")
 
     @pytest.mark.parametrize("written", [b"5", b"null", b"true", b"[]", b'{"a": 1}', None])
-    def test_a_called_number_that_is_missing_or_no_text_is_400(
+    def test_a_called_number_that_is_missing_or_not_text_is_400(
         self, platform: Platform, settings: Any, written: bytes | None
     ) -> None:
-        response = call_with(platform, _spoiled(platform, written), settings)
+        response = call_with(platform, _with_called_number(platform, written), settings)
         assert response.status == 400
         assert response.json()["error"].endswith(".")
 
     def test_a_body_over_64_kib_is_413(self, platform: Platform, settings: Any) -> None:
-        body = platform.body(NUMBER) + b" " * 65_536
+        body = platform.sample_body(NUMBER) + b" " * 65_536
         assert send(path_of(platform), body, headers_for(platform, body, settings)).status == 413
 
 
-def _spoiled(platform: Platform, written: bytes | None) -> bytes:
-    """A call whose called number is something else than text, or not there."""
-    body = platform.body(NUMBER)
-    if platform.content_type != "application/json":  # a form's fields are text: it can only lack
+def _with_called_number(platform: Platform, written: bytes | None) -> bytes:
+    """A call with this JSON instead of its called number. None: without the called number."""
+    body = platform.sample_body(NUMBER)
+    if platform.content_type != "application/json":  # fields of a form are always text: remove it
         return body.replace(b"%2B32460234291", b"").replace(b"To=", b"")
     value = json.dumps(NUMBER).encode()
     assert body.count(value) == 1
@@ -202,8 +202,8 @@ def _spoiled(platform: Platform, written: bytes | None) -> bytes:
     return body.replace(b'"' + name + b'"', b'"another_name"')
 
 
-class TestTrouble:
-    def test_with_everything_down_it_is_200_with_the_defaults(
+class TestOutages:
+    def test_with_redis_and_airtable_down_a_call_gets_the_defaults(
         self, platform: Platform, settings: Any
     ) -> None:
         use_redis(settings, "redis://127.0.0.1:1")
@@ -214,7 +214,7 @@ class TestTrouble:
         assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
         assert "New Customer" in response.body.decode()
 
-    def test_the_platforms_deadline_holds(
+    def test_a_call_is_answered_within_the_platforms_deadline(
         self,
         platform: Platform,
         settings: Any,
@@ -223,35 +223,35 @@ class TestTrouble:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         airtable.faults.add(Fault(delay=3.0, times=None))
-        monkeypatch.setattr(platform, "deadline_seconds", 0.2)
+        monkeypatch.setattr(type(platform), "deadline_seconds", 0.2)
         started = time.monotonic()
         response = call(platform, NUMBER, settings)
         assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
         assert 0.1 < time.monotonic() - started < 2.5
 
-    def test_it_is_shorter_than_any_of_theirs_that_is_known(self) -> None:
+    def test_each_deadline_is_shorter_than_the_platforms_documented_limit(self) -> None:
         theirs = {"retell": 10, "vapi": 7.5, "twilio": 15, "telnyx": 1.5, "standard": 2}
         for name, seconds in theirs.items():
-            assert 0.5 * seconds < PLATFORMS[name].deadline_seconds < 0.95 * seconds
+            assert 0.5 * seconds < platforms()[name].deadline_seconds < 0.95 * seconds
 
 
-def test_calls_of_all_platforms_at_once_get_each_its_own_answer(
+def test_simultaneous_calls_of_all_platforms_get_their_own_answers(
     cached: None, settings: Any
 ) -> None:
     from tests.support.asgi_client import asend
 
     async def all_at_once() -> list[Any]:
         calls = []
-        for platform in PLATFORMS.values():
-            body = platform.body(NUMBER)
+        for platform in platforms().values():
+            body = platform.sample_body(NUMBER)
             calls.append(asend(path_of(platform), body, headers_for(platform, body, settings)))
         return await asyncio.gather(*calls)
 
-    for platform in PLATFORMS.values():
+    for platform in platforms().values():
         set_up(platform, settings)
     answers = asyncio.run(all_at_once())
     assert {answer.status for answer in answers} == {200}
-    assert len({answer.body for answer in answers}) == len(PLATFORMS)
+    assert len({answer.body for answer in answers}) == len(platforms())
 
 
 def test_all_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
-"""A hit is answered at once, before ASGI's way is begun, and with the very answer of that way; what
-is not quite plain goes the long way. On a socket, by the server's own protocol."""
+"""The fast path answers a cache hit with the same bytes as the ASGI path. All other requests take
+the ASGI path. The tests use the server's own protocol on a socket."""
 
 import asyncio
 import contextlib
@@ -17,39 +17,38 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.monitoring.metrics import counters
 from siftly import asgi
-from siftly.server import protocol
 from siftly.server.http import Request, Response
-from siftly.server.protocol import GuardedProtocol, Protocol
+from siftly.server.protocol import MAX_FAST_PATH_BODY_BYTES, Protocol
+from siftly.server.request_limits import MAX_BODY_BYTES, LimitedProtocol
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import OWN_SETTINGS, VARIABLES, headers_for, path_of, set_up
-from webhooks import views
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms, services, web_services
+from webhooks import call_handler
+from webhooks.call_handler import CallHandler
 from webhooks.platforms.base import Platform
 
-RETELL = PLATFORMS["retell"]
+RETELL = platforms()["retell"]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def keep(variables: dict[str, str] = JOHN, number: str = NUMBER, **more: Any) -> None:
-    """In this process's memory, as of now."""
+def cache_in_memory(variables: dict[str, str] = JOHN, number: str = NUMBER, **more: Any) -> None:
+    """Add an entry that was read now to the replica."""
     now = int(time.time() * 1000)
     entry = Entry(number, variables, now, "refresh", **{"settings": OWN_SETTINGS, **more})
-    of_this_process().keep(entry, saved=True)
+    services().replica.keep(entry, saved=True)
 
 
 @pytest.fixture(autouse=True)
-def all_set_up(settings: Any) -> None:
-    for each in PLATFORMS.values():
+def set_up_all_platforms(settings: Any) -> None:
+    for each in platforms().values():
         set_up(each, settings)
 
 
 def request(
     platform: Platform, settings: Any, *more: str, number: str = NUMBER, body: bytes = b""
 ) -> bytes:
-    body = body or platform.body(number)
+    body = body or platform.sample_body(number)
     headers = {**headers_for(platform, body, settings), "Host": "testserver"}
     lines = [f"{name}: {value}" for name, value in headers.items()]
     first = f"POST {path_of(platform)} HTTP/1.1"
@@ -58,9 +57,9 @@ def request(
 
 
 class Server:
-    """One that listens on this machine, with a protocol."""
+    """A server on loopback with one of our protocols."""
 
-    def __init__(self, kind: type[GuardedProtocol]) -> None:
+    def __init__(self, kind: type[LimitedProtocol]) -> None:
         self.kind, self.state = kind, ServerState()
         self.state.default_headers = [(b"date", b"today")]
         self.config = Config(
@@ -85,64 +84,66 @@ class Server:
                 await writer.wait_closed()
 
 
-async def one_answer(reader: asyncio.StreamReader) -> bytes:
+async def read_response(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head)
     return head + (await reader.readexactly(int(length[1])) if length else b"")
 
 
-def ask(*requests: bytes, kind: type[GuardedProtocol] = Protocol) -> list[bytes]:
-    """The answers to requests that are sent in one piece."""
+def responses_to(*requests: bytes, kind: type[LimitedProtocol] = Protocol) -> list[bytes]:
+    """The responses to requests that are sent in one piece."""
 
     async def run() -> list[bytes]:
         async with Server(kind).connection() as (reader, writer):
             writer.write(b"".join(requests))
-            return [await one_answer(reader) for _ in requests]
+            return [await read_response(reader) for _ in requests]
 
     return asyncio.run(run())
 
 
-def without_time(answer: bytes) -> bytes:
+def without_duration(answer: bytes) -> bytes:
     return re.sub(rb"total;dur=[0-9.]+", b"total;dur=?", answer)
 
 
 @pytest.fixture
-def no_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_asgi_path(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: Any, **__: Any) -> Response:
-        raise AssertionError("this call went the long way")
+        raise AssertionError("this call took the ASGI path")
 
-    monkeypatch.setattr(asgi, "webhook", refuse)
+    monkeypatch.setattr(CallHandler, "handle", refuse)
 
 
 @pytest.fixture
-def long_way(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which calls went the long way."""
-    went: list[str] = []
-    webhook = views.webhook
+def asgi_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The platforms of the calls that took the ASGI path."""
+    calls: list[str] = []
+    handle = CallHandler.handle
 
-    async def noted(request: Request, body: bytes, platform: str) -> Response:
-        went.append(platform)
-        return await webhook(request, body, platform)
+    async def recorded(
+        handler: CallHandler, request: Request, body: bytes, platform: str
+    ) -> Response:
+        calls.append(platform)
+        return await handle(handler, request, body, platform)
 
-    monkeypatch.setattr(asgi, "webhook", noted)
-    return went
-
-
-@pytest.mark.parametrize("name", PLATFORMS)
-def test_every_platform_gets_at_once_what_it_gets_the_long_way(name: str, settings: Any) -> None:
-    keep()
-    sent = request(PLATFORMS[name], settings)
-    [short], [long] = ask(sent), ask(sent, kind=GuardedProtocol)
-    assert b"x-siftly-source: memory" in short
-    assert without_time(short) == without_time(long)
+    monkeypatch.setattr(CallHandler, "handle", recorded)
+    return calls
 
 
-@pytest.mark.usefixtures("no_long_way")
-@pytest.mark.parametrize("name", PLATFORMS)
-def test_a_hit_of_every_platform_does_without_the_long_way(name: str, settings: Any) -> None:
-    keep()
-    sent = request(PLATFORMS[name], settings)
-    for answer in ask(sent, sent, sent):
+@pytest.mark.parametrize("name", platforms())
+def test_both_paths_give_every_platform_the_same_response(name: str, settings: Any) -> None:
+    cache_in_memory()
+    sent = request(platforms()[name], settings)
+    [fast], [asgi_response] = responses_to(sent), responses_to(sent, kind=LimitedProtocol)
+    assert b"x-siftly-source: memory" in fast
+    assert without_duration(fast) == without_duration(asgi_response)
+
+
+@pytest.mark.usefixtures("no_asgi_path")
+@pytest.mark.parametrize("name", platforms())
+def test_a_hit_of_every_platform_takes_the_fast_path(name: str, settings: Any) -> None:
+    cache_in_memory()
+    sent = request(platforms()[name], settings)
+    for answer in responses_to(sent, sent, sent):
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
@@ -150,48 +151,46 @@ def test_a_hit_of_every_platform_does_without_the_long_way(name: str, settings: 
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    name=st.sampled_from(list(PLATFORMS)),
+    name=st.sampled_from(list(platforms())),
     variables=VARIABLES,
     written=st.sampled_from([NUMBER, "0032460234291", "tel:+32460234291", "+32 460 23 42 91"]),
 )
-def test_whatever_the_variables_and_the_way_of_writing_the_number(
+def test_both_paths_give_the_same_response_for_any_variables_and_number_format(
     name: str, variables: dict[str, str], written: str, settings: Any
 ) -> None:
-    keep(variables)
-    sent = request(PLATFORMS[name], settings, number=written)
-    [short], [long] = ask(sent), ask(sent, kind=GuardedProtocol)
-    assert without_time(short) == without_time(long)
+    cache_in_memory(variables)
+    sent = request(platforms()[name], settings, number=written)
+    [fast], [asgi_response] = responses_to(sent), responses_to(sent, kind=LimitedProtocol)
+    assert without_duration(fast) == without_duration(asgi_response)
 
 
-def test_an_edit_is_told_with_the_next_call(settings: Any) -> None:
+def test_the_next_call_after_an_edit_gets_the_new_variables(settings: Any) -> None:
     sent = request(RETELL, settings)
     for name in ("John", "Jane"):
-        keep({"customer_name": name})
-        assert name.encode() in ask(sent)[0]
-        time.sleep(0.002)  # of two readings in one millisecond neither is newer
+        cache_in_memory({"customer_name": name})
+        assert name.encode() in responses_to(sent)[0]
+        time.sleep(0.002)  # readings in the same millisecond are equally new
 
 
-def test_a_changed_setting_is_told_with_the_next_call(settings: Any) -> None:
-    keep(settings={})
+def test_a_call_after_a_changed_setting_gets_the_new_value(settings: Any) -> None:
     for assistant in ("one", "another"):
         settings.VAPI_ASSISTANT_ID = assistant
-        assert f'"{assistant}"'.encode() in ask(request(PLATFORMS["vapi"], settings))[0]
+        cache_in_memory(settings={})
+        assert f'"{assistant}"'.encode() in responses_to(request(platforms()["vapi"], settings))[0]
 
 
-def test_it_is_logged_and_counted_like_any_other(
-    settings: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    keep()
+def test_a_hit_is_logged_and_counted(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    cache_in_memory()
     caplog.set_level(logging.INFO)
-    ask(request(RETELL, settings))
+    responses_to(request(RETELL, settings))
     [record] = [each for each in caplog.records if "cache hit" in each.getMessage()]
     assert record.getMessage() == f"Redis cache hit for {NUMBER}"
     assert record.__dict__["tier"] == "memory"
-    assert counters.counts.answers["retell", "memory"] == 1
+    assert services().counters.counts.calls["retell", "memory"] == 1
 
 
 @pytest.mark.parametrize(
-    ("spoil", "status", "goes"),
+    ("change", "status", "takes_asgi_path"),
     [
         (lambda sent: sent.replace(b"POST /", b"GET /"), b"405", True),
         (lambda sent: sent.replace(b",d=", b",d=0"), b"401", True),
@@ -201,74 +200,72 @@ def test_it_is_logged_and_counted_like_any_other(
         (lambda sent: sent.replace(b"/retell/ ", b"/retell "), b"200", False),
     ],
 )
-def test_what_is_not_plain_is_answered_the_long_way(
+def test_requests_that_are_not_plain_hits_take_the_asgi_path(
     settings: Any,
-    long_way: list[str],
-    spoil: Callable[[bytes], bytes],
+    asgi_calls: list[str],
+    change: Callable[[bytes], bytes],
     status: bytes,
-    goes: bool,
+    takes_asgi_path: bool,
 ) -> None:
-    keep()
-    [answer] = ask(spoil(request(RETELL, settings)))
+    cache_in_memory()
+    [answer] = responses_to(change(request(RETELL, settings)))
     assert answer.startswith(b"HTTP/1.1 " + status)
-    assert bool(long_way) is goes
+    assert bool(asgi_calls) is takes_asgi_path
 
 
-def test_what_memory_does_not_hold_fresh_is_asked_for_the_long_way(
-    settings: Any, fake_redis: str, long_way: list[str]
+def test_a_number_without_a_fresh_entry_in_memory_takes_the_asgi_path(
+    settings: Any, fake_redis: str, asgi_calls: list[str]
 ) -> None:
-    [answer] = ask(request(RETELL, settings))
-    assert (b"x-siftly-source: default" in answer, long_way) == (True, ["retell"])
+    [answer] = responses_to(request(RETELL, settings))
+    assert (b"x-siftly-source: default" in answer, asgi_calls) == (True, ["retell"])
     old = Entry(NUMBER, JOHN, int(time.time() * 1000) - 20_000_000, "refresh")
-    of_this_process().keep(old, saved=True)
-    [answer] = ask(request(RETELL, settings))
-    assert (b"x-siftly-source: stale" in answer, len(long_way)) == (True, 2)
+    services().replica.keep(old, saved=True)
+    [answer] = responses_to(request(RETELL, settings))
+    assert (b"x-siftly-source: stale" in answer, len(asgi_calls)) == (True, 2)
 
 
-def test_a_body_that_is_too_large_is_refused_the_long_way(settings: Any) -> None:
-    [answer] = ask(request(RETELL, settings, body=b" " * (protocol.LARGEST_BODY + 1)))
+def test_a_body_that_is_too_large_is_413(settings: Any) -> None:
+    [answer] = responses_to(request(RETELL, settings, body=b" " * (MAX_BODY_BYTES + 1)))
     assert answer.startswith(b"HTTP/1.1 413")
 
 
-def test_a_call_larger_than_any_real_one_is_answered_the_long_way(
-    settings: Any, long_way: list[str]
+def test_a_call_larger_than_any_real_one_takes_the_asgi_path(
+    settings: Any, asgi_calls: list[str]
 ) -> None:
-    """What is refused is looked at twice, so that must not be much."""
-    keep()
-    body = RETELL.body(NUMBER) + b" " * protocol.LARGEST_AT_ONCE
-    [answer] = ask(request(RETELL, settings, body=body))
-    assert (b"x-siftly-source: memory" in answer, long_way) == (True, ["retell"])
+    """The fast path rejects it: a rejected request is read twice, so it has to be short."""
+    cache_in_memory()
+    body = RETELL.sample_body(NUMBER) + b" " * MAX_FAST_PATH_BODY_BYTES
+    [answer] = responses_to(request(RETELL, settings, body=body))
+    assert (b"x-siftly-source: memory" in answer, asgi_calls) == (True, ["retell"])
 
 
-def test_what_a_trailer_expects_after_the_whole_call_is_not_promised(
-    settings: Any, fake_redis: str
-) -> None:
+def test_an_expect_header_in_a_trailer_gets_no_100_response(settings: Any, fake_redis: str) -> None:
     head, _, body = request(RETELL, settings).partition(b"\r\n\r\n")
     head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
     chunked = b"%x\r\n%b\r\n0\r\nExpect: 100-continue\r\n\r\n" % (len(body), body)
-    [answer] = ask(head + b"\r\n\r\n" + chunked)
+    [answer] = responses_to(head + b"\r\n\r\n" + chunked)
     assert answer.startswith(b"HTTP/1.1 200")
 
 
-def test_who_waits_for_100_continue_gets_it(settings: Any) -> None:
-    keep()
+def test_a_client_that_expects_100_continue_gets_it(settings: Any) -> None:
+    cache_in_memory()
     head, _, body = request(RETELL, settings, "Expect: 100-continue").partition(b"\r\n\r\n")
 
     async def run() -> tuple[bytes, bytes]:
         async with Server(Protocol).connection() as (reader, writer):
             writer.write(head + b"\r\n\r\n")
-            goes_on = await reader.readuntil(b"\r\n\r\n")
+            continued = await reader.readuntil(b"\r\n\r\n")
             writer.write(body)
-            return goes_on, await one_answer(reader)
+            return continued, await read_response(reader)
 
-    goes_on, answer = asyncio.run(run())
-    assert goes_on.startswith(b"HTTP/1.1 100")
+    continued, answer = asyncio.run(run())
+    assert continued.startswith(b"HTTP/1.1 100")
     assert b"x-siftly-source: memory" in answer
 
 
-@pytest.mark.usefixtures("no_long_way")
-def test_a_body_in_pieces_is_put_together(settings: Any) -> None:
-    keep()
+@pytest.mark.usefixtures("no_asgi_path")
+def test_a_body_in_pieces_is_joined(settings: Any) -> None:
+    cache_in_memory()
     head, _, body = request(RETELL, settings).partition(b"\r\n\r\n")
     head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
     chunks = b"".join(b"1\r\n%b\r\n" % bytes([each]) for each in body)
@@ -278,23 +275,23 @@ def test_a_body_in_pieces_is_put_together(settings: Any) -> None:
             for piece in (head[:9], head[9:], b"\r\n\r\n", chunks[:50], chunks[50:], b"0\r\n\r\n"):
                 writer.write(piece)
                 await asyncio.sleep(0.01)
-            return await one_answer(reader)
+            return await read_response(reader)
 
     assert b"x-siftly-source: memory" in asyncio.run(run())
 
 
-def test_answers_come_in_the_order_of_the_requests(settings: Any, fake_redis: str) -> None:
-    """Also where a hit was asked for while one that takes long is under way."""
-    keep()
+def test_pipelined_requests_are_answered_in_order(settings: Any, fake_redis: str) -> None:
+    """Even if a hit arrives while a slow call is being answered."""
+    cache_in_memory()
     hit, miss = request(RETELL, settings), request(RETELL, settings, number="+32460234277")
     sources = [b"memory", b"default", b"memory", b"default", b"memory"]
-    answers = ask(hit, miss, hit, miss, hit)
+    answers = responses_to(hit, miss, hit, miss, hit)
     assert [re.search(rb"source: (\w+)", each)[1] for each in answers] == sources  # type: ignore[index]
 
 
-@pytest.mark.usefixtures("no_long_way")
-def test_who_wants_the_connection_closed_is_obeyed(settings: Any) -> None:
-    keep()
+@pytest.mark.usefixtures("no_asgi_path")
+def test_a_connection_is_closed_if_the_client_asks_for_it(settings: Any) -> None:
+    cache_in_memory()
 
     async def run() -> bytes:
         async with Server(Protocol).connection() as (reader, writer):
@@ -305,8 +302,8 @@ def test_who_wants_the_connection_closed_is_obeyed(settings: Any) -> None:
     assert b"\r\nconnection: close\r\n\r\n{" in answer
 
 
-def test_a_server_that_ends_says_so_and_closes(settings: Any) -> None:
-    keep()
+def test_a_server_that_shuts_down_closes_the_connection(settings: Any) -> None:
+    cache_in_memory()
     server = Server(Protocol)
     server.state.default_headers = [(b"date", b"today"), (b"connection", b"close")]
 
@@ -318,8 +315,8 @@ def test_a_server_that_ends_says_so_and_closes(settings: Any) -> None:
     assert b"connection: close\r\n" in asyncio.run(run())
 
 
-def test_a_call_that_is_coming_in_while_the_server_ends_is_answered(settings: Any) -> None:
-    keep()
+def test_a_call_that_arrives_while_the_server_shuts_down_is_answered(settings: Any) -> None:
+    cache_in_memory()
     sent, server = request(RETELL, settings), Server(Protocol)
 
     async def run() -> bytes:
@@ -336,100 +333,100 @@ def test_a_call_that_is_coming_in_while_the_server_ends_is_answered(settings: An
     assert b"connection: close\r\n" in answer
 
 
-def test_they_count_for_the_recycling_of_workers(settings: Any) -> None:
-    keep()
+def test_fast_answers_count_for_the_recycling_of_workers(settings: Any) -> None:
+    cache_in_memory()
     server, sent = Server(Protocol), request(RETELL, settings)
 
     async def run() -> None:
         async with server.connection() as (reader, writer):
             for _ in range(3):
                 writer.write(sent)
-                await one_answer(reader)
+                await read_response(reader)
 
     asyncio.run(run())
     assert server.state.total_requests == 3
 
 
-def test_an_idle_connection_is_closed_after_a_while(settings: Any) -> None:
-    keep()
+def test_an_idle_connection_is_closed(settings: Any) -> None:
+    cache_in_memory()
 
-    class Impatient(Protocol):
-        LOOK_SECONDS = 0.02
+    class ShortTimeout(Protocol):
+        CHECK_SECONDS = 0.02
 
-    server = Server(Impatient)
+    server = Server(ShortTimeout)
     server.config.timeout_keep_alive = 0.1  # type: ignore[assignment]
 
     async def run() -> bytes:
         async with server.connection() as (reader, writer):
             writer.write(request(RETELL, settings))
-            await one_answer(reader)
+            await read_response(reader)
             return await reader.read()
 
     assert asyncio.run(run()) == b""
 
 
-class InAHurry(Protocol):
-    LOOK_SECONDS, BODY_SECONDS, HEAD_SECONDS = 0.02, 0.1, 5.0
+class ShortTimeouts(Protocol):
+    CHECK_SECONDS, BODY_SECONDS, HEAD_SECONDS = 0.02, 0.1, 5.0
 
 
 @pytest.mark.parametrize("after", [b"\r\n", b"12345"])
-def test_what_comes_after_an_answer_keeps_no_connection_for_ever(after: bytes) -> None:
-    server = Server(InAHurry)
+def test_bytes_after_a_response_do_not_keep_the_connection_open(after: bytes) -> None:
+    server = Server(ShortTimeouts)
     server.config.timeout_keep_alive = 0.1  # type: ignore[assignment]
     length = b"Content-Length: %d\r\n" % (0 if after == b"\r\n" else len(after))
 
     async def run() -> bytes:
         async with server.connection() as (reader, writer):
             writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n")
-            await one_answer(reader)
+            await read_response(reader)
             writer.write(after)
             return await reader.read()
 
     assert asyncio.run(run()) == b""
 
 
-def test_an_answer_that_nobody_reads_yet_makes_no_timer_fail(
+def test_a_response_that_is_read_late_causes_no_error(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "LARGEST_KEPT", 10**7)
-    keep({"text": "x" * 3_000_000})
-    failed: list[dict[str, Any]] = []
+    monkeypatch.setattr(call_handler, "MAX_CACHED_BYTES", 10**7)
+    cache_in_memory({"text": "x" * 3_000_000})
+    errors: list[dict[str, Any]] = []
 
     async def run() -> bytes:
-        asyncio.get_running_loop().set_exception_handler(lambda _, said: failed.append(said))
-        async with Server(InAHurry).connection() as (reader, writer):
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        async with Server(ShortTimeouts).connection() as (reader, writer):
             writer.write(request(RETELL, settings, "Connection: close"))
             await asyncio.sleep(0.5)
             return await reader.read()
 
     assert asyncio.run(run()).endswith(b"}}")
-    assert failed == []
+    assert errors == []
 
 
-@pytest.mark.parametrize("sent_of_it", [0, 5])
-def test_a_call_whose_body_does_not_arrive_is_408(settings: Any, sent_of_it: int) -> None:
-    class Impatient(Protocol):
-        LOOK_SECONDS, BODY_SECONDS = 0.02, 0.1
+@pytest.mark.parametrize("bytes_sent", [0, 5])
+def test_a_call_whose_body_does_not_arrive_is_408(settings: Any, bytes_sent: int) -> None:
+    class ShortTimeout(Protocol):
+        CHECK_SECONDS, BODY_SECONDS = 0.02, 0.1
 
     head, _, body = request(RETELL, settings).partition(b"\r\n\r\n")
 
     async def run() -> bytes:
-        async with Server(Impatient).connection() as (reader, writer):
-            writer.write(head + b"\r\n\r\n" + body[:sent_of_it])
+        async with Server(ShortTimeout).connection() as (reader, writer):
+            writer.write(head + b"\r\n\r\n" + body[:bytes_sent])
             return await reader.read()
 
     assert asyncio.run(run()).startswith(b"HTTP/1.1 408 ")
 
 
-def test_an_unforeseen_error_costs_no_call_its_answer(
+def test_after_an_unexpected_error_the_asgi_path_answers(
     settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keep()
+    cache_in_memory()
 
     def broken(*_: Any) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(views, "_hit", broken)
-    [answer] = ask(request(RETELL, settings))
+    monkeypatch.setattr(web_services().call_handler, "_hit_response", broken)
+    [answer] = responses_to(request(RETELL, settings))
     assert answer.startswith(b"HTTP/1.1 200")
-    assert "A call takes the long way" in caplog.text
+    assert "The fast path failed; the call takes the ASGI path" in caplog.text

@@ -1,4 +1,4 @@
-"""What each platform is sent back, by its documentation and its SDK's own types."""
+"""The responses to each platform, compared with its documentation and its SDK's types."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms
 from webhooks.platforms.base import Call
 
 
@@ -19,20 +19,20 @@ def cached(fake_redis: str, settings: Any) -> None:
 
 
 class TestElevenLabs:
-    def test_the_answer(self, settings: Any) -> None:
-        assert call(PLATFORMS["elevenlabs"], NUMBER, settings).json() == {
+    def test_the_response(self, settings: Any) -> None:
+        assert call(platforms()["elevenlabs"], NUMBER, settings).json() == {
             "type": "conversation_initiation_client_data",
             "dynamic_variables": JOHN,
         }
 
     @hypothesis_settings(deadline=None)
     @given(VARIABLES)
-    def test_it_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
+    def test_the_response_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from elevenlabs.types.conversation_initiation_client_data_request_input import (
             ConversationInitiationClientDataRequestInput,
         )
 
-        response = PLATFORMS["elevenlabs"].response(Call(NUMBER), known(variables))
+        response = platforms()["elevenlabs"].response(Call(NUMBER), known(variables))
         answer = json.loads(response.body)
         answer.pop("type")
         parsed = ConversationInitiationClientDataRequestInput.model_validate(answer)
@@ -48,9 +48,9 @@ class TestElevenLabs:
 
 
 class TestVapi:
-    def test_the_answer_names_the_assistant(self, settings: Any) -> None:
+    def test_the_response_names_the_assistant(self, settings: Any) -> None:
         settings.VAPI_ASSISTANT_ID = "assistant_1"
-        vapi, overrides = PLATFORMS["vapi"], {"variableValues": JOHN}
+        vapi, overrides = platforms()["vapi"], {"variableValues": JOHN}
         for number, assistant in ((NUMBER, "assistant_1"), (OWN, "agent_7")):
             answer = call(vapi, number, settings).json()
             assert answer == {"assistantId": assistant, "assistantOverrides": overrides}
@@ -60,24 +60,24 @@ class TestVapi:
             "assistantOverrides": {"variableValues": {}},
         }
 
-    def test_without_any_assistant_vapi_is_left_to_its_fallback(
+    def test_without_an_assistant_the_response_names_none(
         self, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.VAPI_ASSISTANT_ID = None
-        answer = call(PLATFORMS["vapi"], NUMBER, settings).json()
+        answer = call(platforms()["vapi"], NUMBER, settings).json()
         assert answer == {"assistantOverrides": {"variableValues": JOHN}}
         assert f"No assistant for {NUMBER}: VAPI_ASSISTANT_ID is not set" in caplog.messages
 
     @pytest.mark.slow  # importing the SDK takes ten seconds
     @hypothesis_settings(deadline=None)
     @given(VARIABLES)
-    def test_it_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
+    def test_the_response_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from vapi.types.server_message_response_assistant_request import (
             ServerMessageResponseAssistantRequest,
         )
 
         answer = known(variables, preferred_agent_id="agent_7")
-        response = PLATFORMS["vapi"].response(Call(NUMBER), answer)
+        response = platforms()["vapi"].response(Call(NUMBER), answer)
         parsed = ServerMessageResponseAssistantRequest.model_validate_json(response.body)
         assert parsed.assistant_id == "agent_7"
         assert parsed.assistant_overrides
@@ -96,13 +96,13 @@ class TestVapi:
             {"phoneNumber": {"provider": "vapi", "sipUri": f"sip:{NUMBER}@sip.vapi.ai"}},
         ],
     )
-    def test_the_called_number_is_found_wherever_it_is(
+    def test_the_called_number_is_found_in_every_documented_place(
         self, settings: Any, message: dict[str, Any]
     ) -> None:
         response = sent("vapi", {"message": {"type": "assistant-request", **message}}, settings)
         assert response.json()["assistantOverrides"]["variableValues"] == JOHN
 
-    def test_a_number_with_a_sip_name_is_unknown(self, settings: Any) -> None:
+    def test_a_sip_address_without_a_number_is_unknown(self, settings: Any) -> None:
         phone = {"provider": "vapi", "sipUri": "sip:sales@sip.vapi.ai"}
         message = {"type": "assistant-request", "phoneNumber": phone}
         response = sent("vapi", {"message": message}, settings)
@@ -115,8 +115,8 @@ class TestVapi:
 
 
 class TestTelnyx:
-    def test_the_answer_is_not_flat(self, settings: Any) -> None:
-        answer = call(PLATFORMS["telnyx"], NUMBER, settings).json()
+    def test_the_response_nests_the_variables(self, settings: Any) -> None:
+        answer = call(platforms()["telnyx"], NUMBER, settings).json()
         assert answer == {"dynamic_variables": JOHN}
 
     def test_another_event_is_acknowledged(self, settings: Any) -> None:
@@ -127,10 +127,10 @@ class TestTelnyx:
 
 class TestSynthflow:
     @pytest.mark.parametrize(("number", "variables"), [(NUMBER, JOHN), (UNKNOWN, {})])
-    def test_the_answer_is_never_empty_for_that_would_hang_up(
+    def test_the_response_is_never_empty(
         self, settings: Any, number: str, variables: dict[str, str]
     ) -> None:
-        assert call(PLATFORMS["synthflow"], number, settings).json() == {
+        assert call(platforms()["synthflow"], number, settings).json() == {
             "call_inbound": {
                 "override_model_id": "",
                 "custom_variables": variables,
@@ -148,8 +148,8 @@ class TestSynthflow:
 
 
 class TestStandard:
-    def test_the_answer(self, settings: Any) -> None:
-        standard = PLATFORMS["standard"]
+    def test_the_response(self, settings: Any) -> None:
+        standard = platforms()["standard"]
         assert call(standard, "0032 460 23 42 91", settings).json() == {
             "to_number": NUMBER,
             "known": True,
@@ -163,11 +163,11 @@ class TestStandard:
 class TestRetell:
     @hypothesis_settings(deadline=None)
     @given(VARIABLES)
-    def test_its_variables_are_of_the_sdks_type(self, variables: dict[str, str]) -> None:
+    def test_the_variables_are_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from pydantic import TypeAdapter
         from retell.types.call_create_phone_call_params import CallCreatePhoneCallParams
 
-        response = PLATFORMS["retell"].response(Call(NUMBER, "call_inbound"), known(variables))
+        response = platforms()["retell"].response(Call(NUMBER, "call_inbound"), known(variables))
         kept = json.loads(response.body)["call_inbound"]["dynamic_variables"]
         kind = CallCreatePhoneCallParams.__annotations__["retell_llm_dynamic_variables"]
         assert "Dict[str, str]" in str(kind)

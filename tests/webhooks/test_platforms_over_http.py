@@ -1,4 +1,4 @@
-"""Every platform's call on a real socket, as a proxy hands it on."""
+"""A call of every platform on a real socket, as a proxy forwards it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import requests
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import stand_ins
 from tests.support.server import serving
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms
 
 pytestmark = pytest.mark.slow
 
@@ -16,14 +16,18 @@ PUBLIC = "https://calls.example.com"
 FORWARDED = {"Host": "calls.example.com", "X-Forwarded-Proto": "https"}
 
 
-def test_it_is_answered_in_chunks_without_a_slash_and_never_redirected(tmp_path: Path) -> None:
-    made_up = stand_ins()
+def test_a_chunked_call_without_the_final_slash_is_answered_without_a_redirect(
+    tmp_path: Path,
+) -> None:
+    variables = stand_ins()
     with serving(
-        tmp_path, {**made_up, "DEFAULT_VARIABLES": '{"customer_name": "John Doe"}'}
+        tmp_path, {**variables, "DEFAULT_VARIABLES": '{"customer_name": "John Doe"}'}
     ) as server:
-        for platform in PLATFORMS.values():
+        for platform in platforms().values():
             path = f"/webhooks/{platform.name}"
-            sent = platform.place(NUMBER, made_up[platform.signing_setting], PUBLIC + path)
+            sent = platform.outgoing_call(
+                NUMBER, variables[platform.signing_setting], PUBLIC + path
+            )
             response = requests.post(
                 server.url + path,
                 data=iter([sent.body[:20], sent.body[20:]]),
@@ -37,4 +41,4 @@ def test_it_is_answered_in_chunks_without_a_slash_and_never_redirected(tmp_path:
             assert "total;dur=" in response.headers["Server-Timing"]
         log = server.log.read_text()
     assert "Traceback" not in log
-    assert not [name for name, secret in made_up.items() if "ID" not in name and secret in log]
+    assert not [name for name, secret in variables.items() if "ID" not in name and secret in log]

@@ -1,4 +1,4 @@
-"""Synthflow's signature of the call's id, and the secret itself."""
+"""Synthflow signs the call's id, or sends the secret itself."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ class TestSynthflow:
         return {"Synthflow-Signature": base64.b64encode(digest).decode()}
 
     @given(TEXT.filter(bool), SECRET, st.sampled_from(["call_inbound", "call", ""]))
-    def test_the_calls_id_is_signed_wherever_it_is(
+    def test_the_signature_covers_the_calls_id_in_each_place(
         self, call_id: str, secret: str, where: str
     ) -> None:
         event = {where: {"call_id": call_id}} if where else {"call_id": call_id}
@@ -28,13 +28,13 @@ class TestSynthflow:
         assert not is_authentic("synthflow", other, headers, secret)
 
     @pytest.mark.parametrize("call_id", ['""', "null", "5", "[]", r'"\ud800"'])
-    def test_what_is_no_id_is_not_signed(self, call_id: str) -> None:
+    def test_an_invalid_call_id_is_never_authentic(self, call_id: str) -> None:
         body = f'{{"call_id": {call_id}}}'
         assert not is_authentic("synthflow", body, self.signed(""), "s3cret")
         assert not is_authentic("synthflow", body, self.signed("None"), "s3cret")
 
     @pytest.mark.parametrize("body", ["", "[]", "{}", "\ud800"])
-    def test_without_an_id_only_the_secret_itself_counts(self, body: str) -> None:
+    def test_without_a_call_id_only_the_secret_itself_is_accepted(self, body: str) -> None:
         raw = body.encode("utf-8", "surrogatepass")
         assert not is_authentic("synthflow", raw, self.signed(""), "s3cret")
         assert is_authentic("synthflow", raw, {"Authorization": "Bearer s3cret"}, "s3cret")

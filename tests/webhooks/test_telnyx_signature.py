@@ -1,4 +1,4 @@
-"""Telnyx' signature, against its SDK."""
+"""Telnyx' signature, compared with its SDK."""
 
 import base64
 import importlib.util
@@ -13,12 +13,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.platforms import TEXT, is_authentic
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms
 
 
 @lru_cache
 def telnyx_sdk() -> Any:
-    """Its verifier, one file of it: all of the SDK takes five seconds to import."""
+    """Only the file that verifies signatures: the whole SDK takes five seconds to import."""
     package = importlib.util.find_spec("telnyx")
     assert package
     assert package.submodule_search_locations
@@ -42,12 +42,12 @@ def telnyx_accepts(body: bytes, headers: dict[str, str], key: str) -> bool:
 
 class TestTelnyx:
     def test_the_sdk_accepts_what_place_call_signs(self) -> None:
-        pair = PLATFORMS["telnyx"].stand_in()
-        sent = PLATFORMS["telnyx"].place("+32460234291", pair["TELNYX_SIGNING_KEY"], "")
+        pair = platforms()["telnyx"].sandbox_variables()
+        sent = platforms()["telnyx"].outgoing_call("+32460234291", pair["TELNYX_SIGNING_KEY"], "")
         assert telnyx_accepts(sent.body, dict(sent.headers), pair["TELNYX_PUBLIC_KEY"])
 
     @hypothesis_settings(deadline=None)
-    @given(TEXT, st.integers(-400, 400), st.booleans())  # of bytes, the SDK takes UTF-8 only
+    @given(TEXT, st.integers(-400, 400), st.booleans())  # text, because the SDK accepts only UTF-8
     def test_it_accepts_what_the_sdk_accepts(self, text: str, seconds: int, forged: bool) -> None:
         from nacl.signing import SigningKey
 
@@ -55,22 +55,22 @@ class TestTelnyx:
         public = base64.b64encode(bytes(key.verify_key)).decode()
         body, timestamp = text.encode(), str(int(time.time()) + seconds)
         if abs(abs(seconds) - 300) < 2:
-            return  # the clock moves between the two
+            return  # the clock advances between the two checks
         signed = key.sign(f"{timestamp}|".encode() + body).signature
         headers = {
             "Telnyx-Timestamp": timestamp,
             "Telnyx-Signature-Ed25519": base64.b64encode(signed).decode(),
         }
         sent = body + b"x" if forged else body
-        other = PLATFORMS["telnyx"].stand_in()["TELNYX_PUBLIC_KEY"]
+        other = platforms()["telnyx"].sandbox_variables()["TELNYX_PUBLIC_KEY"]
         ours = is_authentic("telnyx", sent, headers, other, public)
         assert ours == telnyx_accepts(sent, headers, public)
         assert ours == (not forged and abs(seconds) < 300)
 
     @pytest.mark.parametrize("key", ["", "x", "é", "AAAA", "A" * 44, "whsec_x", "=" * 44])
-    def test_a_key_that_is_none_verifies_nothing(self, key: str) -> None:
-        pair = PLATFORMS["telnyx"].stand_in()
-        sent = PLATFORMS["telnyx"].place("1", pair["TELNYX_SIGNING_KEY"], "")
+    def test_a_malformed_key_accepts_no_signature(self, key: str) -> None:
+        pair = platforms()["telnyx"].sandbox_variables()
+        sent = platforms()["telnyx"].outgoing_call("1", pair["TELNYX_SIGNING_KEY"], "")
         assert not is_authentic("telnyx", sent.body, dict(sent.headers), key)
         assert is_authentic("telnyx", sent.body, dict(sent.headers), key, pair["TELNYX_PUBLIC_KEY"])
-        assert key == "A" * 44 or PLATFORMS["telnyx"].problem_with(key)
+        assert key == "A" * 44 or platforms()["telnyx"].secret_problem(key)

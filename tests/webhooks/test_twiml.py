@@ -1,4 +1,4 @@
-"""What Twilio is sent back: TwiML, as its SDK writes it."""
+"""The TwiML that Twilio gets, compared with its SDK's."""
 
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
-from webhooks.platforms import PLATFORMS
+from tests.support.services import platforms
 from webhooks.platforms.base import Call
 
 
@@ -29,43 +29,48 @@ class TestTwilio:
             ("wss://agent.example/ws#stream", "stream", "wss://agent.example/ws"),
         ],
     )
-    def test_the_twiml_is_the_sdks(self, settings: Any, address: str, kind: str, url: str) -> None:
+    def test_the_twiml_equals_the_sdks(
+        self, settings: Any, address: str, kind: str, url: str
+    ) -> None:
         settings.TWILIO_CONNECT_URL = address
-        response = call(PLATFORMS["twilio"], NUMBER, settings)
+        response = call(platforms()["twilio"], NUMBER, settings)
         assert response.headers["content-type"].startswith("text/xml")
         assert canonical(response.body) == canonical(twiml(kind, url, JOHN))
 
     @given(VARIABLES)
     @hypothesis_settings(deadline=None)
-    def test_any_text_becomes_xml(self, variables: dict[str, str]) -> None:
+    def test_any_variables_give_valid_xml(self, variables: dict[str, str]) -> None:
         answer = known(variables, twilio_connect_url="wss://own.example/<\"&'>")
-        response = PLATFORMS["twilio"].response(Call(NUMBER), answer)
+        response = platforms()["twilio"].response(Call(NUMBER), answer)
         root = ET.fromstring(response.body)
         assert root[0][0].get("url") == "wss://own.example/<\"&'>"
         found = [(each.get("name"), each.get("value")) for each in root[0][0]]
-        assert found == [(in_xml(name), in_xml(value)) for name, value in variables.items()]
+        assert found == [
+            (without_invalid_xml_characters(name), without_invalid_xml_characters(value))
+            for name, value in variables.items()
+        ]
 
-    def test_a_numbers_own_address_goes_first(self, settings: Any) -> None:
+    def test_the_numbers_own_address_has_priority(self, settings: Any) -> None:
         settings.TWILIO_CONNECT_URL = "wss://all.example/ws"
         for number, host in ((OWN, "own"), (NUMBER, "all"), (UNKNOWN, "all")):
-            body = call(PLATFORMS["twilio"], number, settings).body
+            body = call(platforms()["twilio"], number, settings).body
             assert ET.fromstring(body)[0][0].get("url") == f"wss://{host}.example/ws"
 
     @pytest.mark.parametrize("own", ["https://x.example", "to be filled in", "wss:"])
-    def test_an_address_that_is_none_is_said_and_passed_over(
+    def test_an_invalid_address_is_logged_and_ignored(
         self, settings: Any, own: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.TWILIO_CONNECT_URL = "wss://all.example/ws"
         answer = known(JOHN, twilio_connect_url=own)
-        response = PLATFORMS["twilio"].response(Call(NUMBER), answer)
+        response = platforms()["twilio"].response(Call(NUMBER), answer)
         assert ET.fromstring(response.body)[0][0].get("url") == "wss://all.example/ws"
         assert f"The twilio_connect_url of {NUMBER} does not start with wss://" in caplog.messages
 
-    def test_without_any_address_there_is_nothing_to_do(
+    def test_without_an_address_the_twiml_is_empty(
         self, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.TWILIO_CONNECT_URL = None
-        response = call(PLATFORMS["twilio"], NUMBER, settings)
+        response = call(platforms()["twilio"], NUMBER, settings)
         assert response.status == 200
         assert canonical(response.body) == canonical(b"<Response/>")
         assert f"No agent for {NUMBER}: TWILIO_CONNECT_URL is not set" in caplog.messages
@@ -78,14 +83,14 @@ class TestTwilio:
             {**CALL, "CallStatus": "no-answer"},
         ],
     )
-    def test_a_message_or_a_call_that_is_over_gets_empty_twiml(
+    def test_a_message_or_an_ended_call_gets_empty_twiml(
         self, settings: Any, event: dict[str, str]
     ) -> None:
         response = sent("twilio", event, settings)
         assert response.status == 200
         assert canonical(response.body) == canonical(b"<Response/>")
 
-    def test_fields_by_the_thousand_are_refused_unread(self, settings: Any) -> None:
+    def test_a_form_with_thousands_of_fields_is_rejected(self, settings: Any) -> None:
         from tests.support.asgi_client import send
 
         headers = {"X-Twilio-Signature": "x"}
@@ -107,8 +112,8 @@ def canonical(xml: bytes) -> str:
     return ET.canonicalize(xml.decode())
 
 
-def in_xml(text: str) -> str:
-    """The text without the characters that XML has no way to write."""
+def without_invalid_xml_characters(text: str) -> str:
+    """The text without the characters that XML cannot have."""
     return "".join(
         each
         for each in text

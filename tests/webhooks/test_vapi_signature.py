@@ -1,4 +1,4 @@
-"""Vapi's three ways of proving a call."""
+"""Vapi's three methods to authenticate a call."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 class TestVapi:
-    def test_any_one_of_its_three_ways_is_enough(self) -> None:
+    def test_any_one_of_the_three_methods_is_enough(self) -> None:
         assert is_authentic("vapi", b"", {"Authorization": "Bearer s3cret"}, "s3cret")
         assert is_authentic("vapi", b"", {"X-Vapi-Secret": "s3cret"}, "old", "s3cret")
         wrong = {"Authorization": "Bearer x", "X-Vapi-Secret": "x", "X-Signature": "x"}
@@ -26,7 +26,7 @@ class TestVapi:
         assert is_authentic("vapi", b"", wrong | {"X-Vapi-Secret": "s3cret"}, "s3cret")
 
     @given(TEXT, SECRET, st.sampled_from([1, 1000]))
-    def test_a_signature_may_tell_seconds_or_milliseconds(
+    def test_a_timestamp_may_be_in_seconds_or_milliseconds(
         self, body: str, secret: str, unit: int
     ) -> None:
         timestamp = str(int(time.time() * unit))
@@ -38,7 +38,7 @@ class TestVapi:
 
     @pytest.mark.parametrize("away", [-301, 301])
     @pytest.mark.parametrize("unit", [1, 1000])
-    def test_five_minutes_are_its_life(self, frozen: int, away: int, unit: int) -> None:
+    def test_a_signature_is_valid_for_five_minutes(self, frozen: int, away: int, unit: int) -> None:
         for seconds, accepted in ((away, False), (away - away // abs(away), True)):
             timestamp = str((frozen + seconds) * unit)
             signed = hmac.new(b"s", f"{timestamp}.".encode(), "sha256").hexdigest()

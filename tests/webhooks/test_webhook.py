@@ -1,4 +1,4 @@
-"""The webhook's contract: what comes back for what is sent."""
+"""The webhook's contract, with Retell's calls: requests and their responses."""
 
 import asyncio
 import json
@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from retell.lib.webhook_auth import symmetric
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.redis_store import CALLS
-from airtable_sync.lookup.answerer import Answer, answer
+from airtable_sync.lookup.answer import Answer
 from tests.support.asgi_client import Response, asend, send
-from webhooks import views
+from tests.support.services import services
 
 NUMBER = "+32460234291"
 JOHN = {"customer_name": "John Doe", "nl-be_agent_name": "Tom"}
@@ -56,7 +55,9 @@ def inbound(to_number: Any = NUMBER, event: str = "call_inbound", **more: Any) -
 def cached(fake_redis: str) -> None:
     now = int(time.time() * 1000)
     john = Entry(NUMBER, JOHN, now, "refresh", settings={"preferred_agent_id": "agent_7"})
-    CALLS.write([john, Entry("+32460234299", None, now, "lookup")], announce_unchanged=False)
+    services().call_store.write(
+        [john, Entry("+32460234299", None, now, "lookup")], announce_unchanged=False
+    )
 
 
 class TestAnswers:
@@ -74,7 +75,7 @@ class TestAnswers:
         }
 
     @pytest.mark.parametrize(("setting", "deadline"), [(None, 9.0), (0.3, 0.3)])
-    def test_a_call_has_its_platforms_deadline_or_the_one_that_is_set(
+    def test_the_deadline_is_the_settings_or_else_the_platforms(
         self,
         settings: Any,
         monkeypatch: pytest.MonkeyPatch,
@@ -82,20 +83,22 @@ class TestAnswers:
         deadline: float,
     ) -> None:
         settings.LOOKUP_DEADLINE_SECONDS = setting
-        heard: list[float] = []
+        deadlines: list[float] = []
+        answerer = services().answerer
+        answer = answerer.answer
 
-        async def listening(number: str | None, deadline_seconds: float) -> Answer:
-            heard.append(deadline_seconds)
+        async def recorded(number: str | None, deadline_seconds: float) -> Answer:
+            deadlines.append(deadline_seconds)
             return await answer(number, deadline_seconds)
 
-        monkeypatch.setattr(views, "answer", listening)
+        monkeypatch.setattr(answerer, "answer", recorded)
         assert call(inbound()).status == 200
-        assert heard == [deadline]
+        assert deadlines == [deadline]
 
     @pytest.mark.parametrize(
         "written", ["0032460234291", "tel:+32460234291", "sip:+32460234291@x", "+32 460 23 42 91"]
     )
-    def test_every_way_of_writing_it_is_the_same_number(self, written: str) -> None:
+    def test_every_number_format_gives_the_same_number(self, written: str) -> None:
         metadata = call(inbound(written)).json()["call_inbound"]["metadata"]
         assert metadata == {"source": "siftly", "to_number": NUMBER, "customer_known": True}
 
@@ -111,22 +114,22 @@ class TestAnswers:
         }
 
     @pytest.mark.parametrize("written", ["client:alice", "sip:alice@example.com", "", "\ud800"])
-    def test_what_is_no_telephone_number_gets_an_unknown_numbers_answer(self, written: str) -> None:
+    def test_text_that_is_not_a_telephone_number_is_unknown(self, written: str) -> None:
         response = call(inbound(written))
         assert response.status == 200
         assert response.headers["x-siftly-source"] == "default"
         assert response.json()["call_inbound"]["metadata"]["customer_known"] is False
 
-    def test_a_chat_is_answered_in_its_own_envelope(self) -> None:
+    def test_a_chat_is_answered_as_a_chat(self) -> None:
         answer = call(inbound(event="chat_inbound")).json()
         assert answer["chat_inbound"]["dynamic_variables"] == JOHN
         assert set(answer) == {"chat_inbound"}
 
-    def test_an_event_that_is_no_call_is_acknowledged(self) -> None:
+    def test_an_event_that_is_not_a_call_is_acknowledged(self) -> None:
         response = call({"event": "call_ended", "call": {"call_id": "1"}})
         assert (response.status, response.body) == (204, b"")
 
-    def test_unknown_members_and_a_withheld_caller_are_no_errors(self) -> None:
+    def test_unknown_members_and_a_withheld_caller_are_accepted(self) -> None:
         body = inbound(event_timestamp="?", later=[1])
         body["call_inbound"] |= {"from_number": None, "agent_version": "x", "call_id": 5}
         assert call(body).status == 200
@@ -134,15 +137,15 @@ class TestAnswers:
     def test_the_final_slash_is_optional(self) -> None:
         assert call(inbound(), "/webhooks/retell").status == 200
 
-    def test_a_body_in_pieces_is_read_whole(self) -> None:
+    def test_a_body_in_pieces_is_joined(self) -> None:
         raw = json.dumps(inbound()).encode()
         signature = {"X-Retell-Signature": sign(raw)}
         assert send(PATH, [raw[:10], b"", raw[10:], b""], signature).status == 200
 
 
-class TestRefusals:
+class TestRejections:
     @pytest.mark.parametrize("header", [None, "", "v=1,d=0", "nonsense"])
-    def test_without_a_good_signature_it_is_401(self, header: str | None) -> None:
+    def test_a_missing_or_wrong_signature_is_401(self, header: str | None) -> None:
         headers = {} if header is None else {"X-Retell-Signature": header}
         response = send(PATH, json.dumps(inbound()).encode(), headers)
         assert response.status == 401
@@ -159,7 +162,7 @@ class TestRefusals:
         assert send(PATH, raw.encode(), {"X-Retell-Signature": signature}).status == 401
 
     @pytest.mark.parametrize(
-        ("body", "sentence"),
+        ("body", "message"),
         [
             (b"", "The body is not JSON."),
             (b'{"event": "call_inb', "The body is not JSON."),
@@ -184,10 +187,10 @@ class TestRefusals:
             (inbound(True, "chat_inbound"), "chat_inbound.to_number must be a string."),
         ],
     )
-    def test_a_malformed_body_is_400_with_one_sentence(self, body: Any, sentence: str) -> None:
+    def test_a_malformed_body_is_400_with_a_message(self, body: Any, message: str) -> None:
         response = call(body)
         assert response.status == 400
-        assert response.json() == {"error": sentence}
+        assert response.json() == {"error": message}
 
     def test_a_body_over_64_kib_is_413(self) -> None:
         largest = json.dumps(inbound(pad="x" * 65_000)).encode()
@@ -214,12 +217,14 @@ class TestRefusals:
 
 
 class TestLogs:
-    def test_a_hit_is_logged_word_for_word(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_hit_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         call(inbound())
         assert "Redis cache hit for +32460234291" in caplog.messages
 
-    def test_a_remembered_unknown_is_logged_as_one(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_cached_unknown_number_is_logged_as_unknown(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level(logging.INFO)
         call(inbound("+32460234299"))
         assert "Unknown number +32460234299" in caplog.messages
@@ -233,10 +238,10 @@ class TestLogs:
         assert "470000001" not in caplog.text
 
 
-class TestNothingMakesA500:
+class TestNoServerErrors:
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(st.binary(max_size=300))
-    def test_no_authentic_bytes(self, raw: bytes) -> None:
+    def test_any_signed_bytes(self, raw: bytes) -> None:
         assert call(raw).status in (200, 204, 400)
 
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -253,7 +258,7 @@ class TestNothingMakesA500:
         ),
         st.sampled_from(["call_inbound", "chat_inbound", "other"]),
     )
-    def test_no_authentic_json(self, value: Any, event: str) -> None:
+    def test_any_signed_json(self, value: Any, event: str) -> None:
         assert call({"event": event, event: value}).status in (200, 204, 400)
 
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -267,7 +272,7 @@ class TestNothingMakesA500:
         ),
         st.binary(max_size=40),
     )
-    def test_no_header_and_no_address(self, headers: list[Any], query: bytes) -> None:
+    def test_any_header_and_query(self, headers: list[Any], query: bytes) -> None:
         raw = json.dumps(inbound()).encode()
         status = asyncio.run(asend(PATH, raw, headers, query=query)).status
         assert status in (400, 401)

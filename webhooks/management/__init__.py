@@ -1,0 +1,1 @@
+"""The `manage.py` commands: `commands/` has one module per command."""

@@ -1,4 +1,8 @@
-"""The platforms that can call. A new one is one file beside this one, and one line here."""
+"""The voice platforms. A new one is one file beside this one, and one line here.
+
+Start reading at `base.py`."""
+
+from typing import Any
 
 from webhooks.platforms.base import Platform
 from webhooks.platforms.elevenlabs import ElevenLabs
@@ -9,6 +13,17 @@ from webhooks.platforms.telnyx import Telnyx
 from webhooks.platforms.twilio import Twilio
 from webhooks.platforms.vapi import Vapi
 
-_ALL = (Retell(), ElevenLabs(), Vapi(), Twilio(), Telnyx(), Synthflow(), Standard())
+PLATFORM_CLASSES: tuple[type[Platform], ...] = (
+    Retell,
+    ElevenLabs,
+    Vapi,
+    Twilio,
+    Telnyx,
+    Synthflow,
+    Standard,
+)
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in _ALL}
+
+def build_platforms(settings: Any) -> dict[str, Platform]:
+    """All platforms by name. One whose secret is not set does not accept calls."""
+    return {each.name: each(settings) for each in PLATFORM_CLASSES}

@@ -1,4 +1,4 @@
-"""What proofs of authenticity have in common."""
+"""What the proofs of authenticity of several platforms have in common."""
 
 import hmac
 import time
@@ -12,30 +12,32 @@ TOLERANCE_SECONDS = 5 * 60
 
 def is_one_of(given: str, expected: Iterable[str]) -> bool:
     """Compares with all of them, each in constant time."""
-    raw = given.encode()
-    return any([hmac.compare_digest(raw, each.encode()) for each in expected])  # noqa: C419
+    raw, matches = given.encode(), False
+    for each in expected:
+        matches |= hmac.compare_digest(raw, each.encode())
+    return matches
 
 
 def sha256_hmac(secret: str, signed: bytes) -> str:
     """In hexadecimal digits."""
-    mac = _keyed(secret).copy()
+    mac = _with_key(secret).copy()
     mac.update(signed)
     return mac.hexdigest()
 
 
 @lru_cache(maxsize=64)
-def _keyed(secret: str) -> hmac.HMAC:
-    """To be copied: half of a signature is to take in the key."""
+def _with_key(secret: str) -> hmac.HMAC:
+    """Cached, because preparing the key is half of the work. Copy it before use."""
     return hmac.new(secret.encode(), digestmod="sha256")
 
 
-def bearer(request: Request) -> str:
-    """The token of `Authorization: Bearer <token>`; empty without one."""
+def bearer_token(request: Request) -> str:
+    """The token of `Authorization: Bearer <token>`; "" without one."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def is_recent(sent_at: float, tolerance: float = TOLERANCE_SECONDS) -> bool:
-    """Whether a moment, in seconds since 1970, is no further away than the tolerance: neither way,
-    for a signature from the future would live until then."""
+    """Whether a moment (seconds since 1970) is within the tolerance, in the past or in the future:
+    a signature from the future would stay valid until then."""
     return abs(time.time() - sent_at) <= tolerance

@@ -1,39 +1,33 @@
-"""What a platform is: how it proves a call authentic, where it puts the called number, and how it
-wants the answer. One file each; a platform that is not registered in `__init__` does not exist."""
+"""A voice platform: how it proves that a call is authentic, where the called number is, and how it
+wants the answer."""
 
-import json
 import logging
 import re
-import secrets
+import secrets as random_secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from django.conf import settings
-
-from airtable_sync.lookup.answerer import Answer
-from siftly.constant import constant
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 
 logger = logging.getLogger(__name__)
 
-LONGEST_CALL_ID = 100
-
 
 class MalformedCall(ValueError):
-    """The body is not what the platform sends. The message says what is wrong, in one sentence."""
+    """The body is not what the platform sends. The message says what is wrong."""
 
 
 class NotACall(Exception):
-    """An event of another kind, which is acknowledged and does nothing."""
+    """An event of another kind. It is acknowledged and otherwise ignored."""
 
 
 class Call(NamedTuple):
-    """`to_number` is the called number as the platform wrote it; `kind` is what the platform calls
-    the event, for platforms that answer different ones in different envelopes; `call_id` the
-    platform's own name for the call, where it tells one."""
+    """`to_number` is the called number as the platform wrote it. `kind` is the platform's name of
+    the event, if it has several. `call_id` is the platform's id of the call, "" if there is
+    none."""
 
     to_number: str
     kind: str = ""
@@ -41,133 +35,94 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SentCall:
+class OutgoingCall:
     """A request as the platform would send it."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
+class Secrets(tuple[str, ...]):
+    """Not shown in logs and error pages."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secrets>"
+
+
 class Platform(ABC):
     name: ClassVar[str]
-    secrets_setting: ClassVar[str]  # the setting with the secrets that are accepted; none: 404
-    deadline_seconds: ClassVar[
-        float
-    ]  # the platform's own, with a margin for the way there and back
+    secrets_setting: ClassVar[str]  # the setting with the accepted secrets
+    signing_setting: ClassVar[str]  # the setting with what `outgoing_call` signs with
+    # The platform's own time limit, minus a margin for the network.
+    deadline_seconds: ClassVar[float]
     content_type: ClassVar[str] = "application/json"
-    reserved: ClassVar[re.Pattern[str] | None] = None  # names of variables that are its own
+    reserved: ClassVar[re.Pattern[str] | None] = None  # variable names that the platform reserves
 
-    def __init__(self) -> None:
-        self.secrets = constant(self._secrets)
-
-    def _secrets(self) -> Sequence[str]:
-        """What is accepted as proof; empty where the platform is not set up."""
-        return tuple(getattr(settings, self.secrets_setting))
-
-    @property
-    def signing_setting(self) -> str:
-        """The setting with what `place` signs with."""
-        return self.secrets_setting
+    def __init__(self, settings: Any) -> None:
+        self.secrets = Secrets(getattr(settings, self.secrets_setting))
 
     @abstractmethod
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
-        """Whether one of the secrets proves the raw body to be the platform's. Never raises."""
+    def is_authentic(self, request: Request, body: bytes) -> bool:
+        """Whether one of the secrets proves that the body is the platform's. Never raises."""
 
     @abstractmethod
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         """Raises MalformedCall and NotACall."""
 
     @abstractmethod
     def response(self, call: Call, answer: Answer) -> Response: ...
 
     @abstractmethod
-    def body(self, to_number: str) -> bytes:
-        """What the platform sends when this number rings: for trying things out."""
+    def sample_body(self, to_number: str) -> bytes:
+        """What the platform sends when this number is called."""
 
     @abstractmethod
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
-        """The headers that prove a body to be the platform's. `address` is where it is sent to."""
+        """The headers that prove that a body is the platform's. `address` is where it is sent."""
 
-    def place(self, to_number: str, secret: str, address: str) -> SentCall:
-        """A call from the platform's side."""
-        body = self.body(to_number)
+    def outgoing_call(self, to_number: str, secret: str, address: str) -> OutgoingCall:
+        """A call as the platform sends it to `address`."""
+        body = self.sample_body(to_number)
         headers = {"Content-Type": self.content_type, **self.sign(body, secret, address)}
-        return SentCall(headers, body)
+        return OutgoingCall(headers, body)
 
     def acknowledgement(self) -> Response:
-        """What the platform gets for an event that is no call."""
+        """The response to an event that is not a call."""
         return json_response({})
 
-    def problem_with(self, secret: str) -> str:
-        """What makes a secret useless, in one sentence; empty if nothing does."""
+    @staticmethod
+    def secret_problem(secret: str) -> str:
+        """What is wrong with a secret; "" if nothing is."""
         usable = secret.isascii() and secret.isprintable() and " " not in secret
-        return "" if usable else "Not a secret: it holds a space or a letter that no secret has."
+        return "" if usable else "It has a space or a character that no secret has."
 
-    def stand_in(self) -> dict[str, str]:
-        """Variables that set the platform up with a made-up secret, for `make run` and tests."""
-        return {self.secrets_setting: secrets.token_hex(16)}
+    @classmethod
+    def sandbox_variables(cls) -> dict[str, str]:
+        """Environment variables with a random secret, for `make run` and tests."""
+        return {cls.secrets_setting: random_secrets.token_hex(16)}
 
-    def permitted(self, answer: Answer) -> Answer:
-        """The answer without the variables whose names are the platform's own."""
+    def without_reserved(self, answer: Answer) -> Answer:
+        """The answer without variables whose names the platform reserves."""
         if not self.reserved:
             return answer
-        taken = tuple(name for name in answer.variables if self.reserved.match(name))
-        if not taken:
+        reserved = tuple(name for name in answer.variables if self.reserved.match(name))
+        if not reserved:
             return answer
-        records = answer.entry.records if answer.known and answer.entry else ("DEFAULT_VARIABLES",)
-        _warn_of_reserved(self.name, taken, records)
-        kept = {name: value for name, value in answer.variables.items() if name not in taken}
+        records = (
+            answer.entry.records if answer.is_known and answer.entry else ("DEFAULT_VARIABLES",)
+        )
+        _warn_about_reserved(self.name, reserved, records)
+        kept = {name: value for name, value in answer.variables.items() if name not in reserved}
         return replace(answer, variables=kept)
 
 
-@lru_cache(maxsize=1000)  # once a process is enough: the next call of the number says the same
-def _warn_of_reserved(platform: str, names: tuple[str, ...], records: tuple[str, ...]) -> None:
+@lru_cache(maxsize=1000)  # once per process: every call of the number has the same names
+def _warn_about_reserved(platform: str, names: tuple[str, ...], records: tuple[str, ...]) -> None:
     logger.warning(
-        "Not sent to %s, which keeps these names to itself: %s (from %s)",
+        "Not sent to %s, which reserves these names: %s (from %s)",
         platform,
         ", ".join(names),
         ", ".join(records),
     )
-
-
-_JSON = json.JSONDecoder()
-
-
-def _loaded(text: str) -> Any:
-    """As `json.loads`, which takes twice as long to look for white space around it."""
-    if text.startswith("{"):
-        value, end = _JSON.raw_decode(text)
-        if end == len(text):
-            return value
-    return json.loads(text)
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body. Raises MalformedCall."""
-    try:
-        value = _loaded(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise MalformedCall("The body is not UTF-8.") from None
-    except RecursionError:
-        raise MalformedCall("The body is nested too deeply.") from None
-    except ValueError:
-        raise MalformedCall("The body is not JSON.") from None
-    if not isinstance(value, dict):
-        raise MalformedCall("The body is not a JSON object.")
-    return value
-
-
-def member(container: dict[str, Any], name: str, kind: type, path: str) -> Any:
-    """A member that has to be there, of a type. Raises MalformedCall."""
-    if name not in container:
-        raise MalformedCall(f"{path} is missing.")
-    if not isinstance(container[name], kind):
-        raise MalformedCall(f"{path} must be {'a string' if kind is str else 'an object'}.")
-    return container[name]
-
-
-def call_id_in(container: dict[str, Any], name: str) -> str:
-    """The platform's name for the call; empty where there is none that makes sense. A call is never
-    refused for it."""
-    value = container.get(name)
-    return value if isinstance(value, str) and len(value) <= LONGEST_CALL_ID else ""

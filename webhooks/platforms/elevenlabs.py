@@ -5,10 +5,11 @@ import json
 import re
 from collections.abc import Sequence
 
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms.authentication import bearer, is_one_of, is_recent, sha256_hmac
-from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
+from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
+from webhooks.platforms.base import Call, NotACall, Platform
+from webhooks.platforms.parsing import json_object, member, optional_call_id
 
 TOLERANCE_SECONDS = 30 * 60
 _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
@@ -17,31 +18,32 @@ _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
 class ElevenLabs(Platform):
     name = "elevenlabs"
     secrets_setting = "ELEVENLABS_WEBHOOK_SECRET"
-    deadline_seconds = 5.0  # "a reasonable timeout"; Twilio waits for ElevenLabs meanwhile
+    signing_setting = secrets_setting
+    deadline_seconds = 5.0  # "a reasonable timeout", while Twilio waits for ElevenLabs
     reserved = re.compile("system__")
 
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
-        """The initiation carries the secret itself, in a header that is set up at ElevenLabs; only
-        events after a call are signed."""
+    def is_authentic(self, request: Request, body: bytes) -> bool:
+        """The request before a call has the secret itself, in a header that is set up at
+        ElevenLabs. Only events after a call are signed."""
         return (
-            is_one_of(request.headers.get("X-Webhook-Secret", ""), secrets)
-            or is_one_of(bearer(request), secrets)
-            or _is_signed(request, body, secrets)
+            is_one_of(request.headers.get("X-Webhook-Secret", ""), self.secrets)
+            or is_one_of(bearer_token(request), self.secrets)
+            or _is_signed(request, body, self.secrets)
         )
 
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         event = json_object(body)
         if "type" in event and "called_number" not in event:
             raise NotACall(event["type"])
         to_number = member(event, "called_number", str, "called_number")
-        return Call(to_number, call_id=call_id_in(event, "call_sid"))
+        return Call(to_number, call_id=optional_call_id(event, "call_sid"))
 
     def response(self, call: Call, answer: Answer) -> Response:
-        # Without the type the conversation fails to start, silently.
+        # Without the type the conversation does not start, and nobody sees an error.
         kind = "conversation_initiation_client_data"
         return json_response({"type": kind, "dynamic_variables": answer.variables})
 
-    def body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str) -> bytes:
         call = {
             "caller_id": "anonymous",
             "agent_id": "agent_sandbox",

@@ -3,15 +3,14 @@
 import json
 import re
 import time
-from collections.abc import Sequence
 from typing import Any
 
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms.authentication import is_one_of, sha256_hmac
-from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
+from webhooks.platforms.authentication import is_one_of, is_recent, sha256_hmac
+from webhooks.platforms.base import Call, NotACall, Platform
+from webhooks.platforms.parsing import json_object, member, optional_call_id
 
-TOLERANCE_MS = 5 * 60 * 1000
 _SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")
 _KINDS = ("call_inbound", "chat_inbound")
 
@@ -19,28 +18,30 @@ _KINDS = ("call_inbound", "chat_inbound")
 class Retell(Platform):
     name = "retell"
     secrets_setting = "RETELL_API_KEY"
-    deadline_seconds = 9.0  # Retell gives up after ten, and asks again up to three times
+    signing_setting = secrets_setting
+    deadline_seconds = 9.0  # Retell's limit is 10, with up to three tries
 
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes) -> bool:
         """`X-Retell-Signature: v=<ms>,d=<hex>`, over the raw body and the time, with the API key.
         https://docs.retellai.com/features/secure-webhook"""
         signature = _SIGNATURE.fullmatch(request.headers.get("X-Retell-Signature", ""))
         if not signature:
             return False
         sent_at, digest = signature.groups()
-        if abs(time.time() * 1000 - int(sent_at)) > TOLERANCE_MS:
+        if not is_recent(int(sent_at) / 1000):
             return False
         signed = body + sent_at.encode()
-        return is_one_of(digest, [sha256_hmac(secret, signed) for secret in secrets])
+        return is_one_of(digest, [sha256_hmac(secret, signed) for secret in self.secrets])
 
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         event = json_object(body)
         kind = member(event, "event", str, "event")
         if kind not in _KINDS:
             raise NotACall(kind)
         inbound = member(event, kind, dict, kind)
         to_number = member(inbound, "to_number", str, f"{kind}.to_number")
-        return Call(to_number, kind, call_id_in(inbound, "call_id"))  # not in every version
+        # Not every version of the API sends a call id.
+        return Call(to_number, kind, optional_call_id(inbound, "call_id"))
 
     def response(self, call: Call, answer: Answer) -> Response:
         inbound: dict[str, Any] = {
@@ -48,7 +49,7 @@ class Retell(Platform):
             "metadata": {
                 "source": "siftly",
                 "to_number": answer.number or call.to_number,
-                "customer_known": answer.known,
+                "customer_known": answer.is_known,
             },
         }
         if agent := answer.settings.get("preferred_agent_id"):
@@ -58,7 +59,7 @@ class Retell(Platform):
     def acknowledgement(self) -> Response:
         return Response(status=204)
 
-    def body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str) -> bytes:
         inbound = {"agent_id": "agent_sandbox", "from_number": "anonymous", "to_number": to_number}
         return json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
 

@@ -6,47 +6,41 @@ import json
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms.authentication import bearer, is_one_of
-from webhooks.platforms.base import (
-    Call,
-    MalformedCall,
-    NotACall,
-    Platform,
-    call_id_in,
-    json_object,
-    member,
-)
+from webhooks.platforms.authentication import bearer_token, is_one_of
+from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.parsing import json_object, member, optional_call_id
 
 
 class Synthflow(Platform):
     name = "synthflow"
     secrets_setting = "SYNTHFLOW_WEBHOOK_SECRET"
-    deadline_seconds = 5.0  # Synthflow does not say when it asks again
+    signing_setting = secrets_setting
+    deadline_seconds = 5.0  # Synthflow does not document its limit
 
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
-        """Its signature covers the call's id and nothing else, and its inbound event may lack that
-        id: so the secret itself is accepted too. docs/threats.md says what follows."""
+    def is_authentic(self, request: Request, body: bytes) -> bool:
+        """Synthflow signs only the call's id, which its inbound event may lack. So the secret
+        itself is accepted too. docs/threats.md describes the consequences."""
         token = parse_qs(request.query).get("token", [""])[0]
         return (
-            is_one_of(bearer(request), secrets)
-            or is_one_of(token, secrets)
-            or _is_signed(request, body, secrets)
+            is_one_of(bearer_token(request), self.secrets)
+            or is_one_of(token, self.secrets)
+            or _is_signed(request, body, self.secrets)
         )
 
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         event = json_object(body)
-        if "call" in event and "event" not in event:  # what comes after a call has no name
+        if "call" in event and "event" not in event:  # the event after a call has no name
             raise NotACall
         if (kind := member(event, "event", str, "event")) != "call_inbound":
             raise NotACall(kind)
         inbound = member(event, "call_inbound", dict, "call_inbound")
         to_number = member(inbound, "to_number", str, "call_inbound.to_number")
-        return Call(to_number, call_id=call_id_in(inbound, "call_id"))
+        return Call(to_number, call_id=optional_call_id(inbound, "call_id"))
 
     def response(self, call: Call, answer: Answer) -> Response:
-        # An empty `call_inbound` hangs up; an empty agent id keeps the agent that was called.
+        # An empty `call_inbound` ends the call. An empty agent id keeps the agent that was called.
         inbound = {
             "override_model_id": "",
             "custom_variables": answer.variables,
@@ -54,7 +48,7 @@ class Synthflow(Platform):
         }
         return json_response({"call_inbound": inbound})
 
-    def body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str) -> bytes:
         inbound = {"call_id": "call_sandbox", "from_number": "anonymous", "to_number": to_number}
         return json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
 
@@ -78,7 +72,7 @@ def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
 
 
 def _call_id(body: bytes) -> bytes:
-    """Raises ValueError if there is none. Synthflow does not say where in the event it is."""
+    """Raises ValueError if there is none. Synthflow does not document its place in the event."""
     event = json_object(body)
     for holder in (event, event.get("call_inbound"), event.get("call")):
         call_id = holder.get("call_id") if isinstance(holder, dict) else None

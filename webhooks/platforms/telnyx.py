@@ -5,15 +5,15 @@ import base64
 import json
 import re
 import time
-from collections.abc import Sequence
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_recent
-from webhooks.platforms.base import Call, NotACall, Platform, call_id_in, json_object, member
+from webhooks.platforms.base import Call, NotACall, Platform
+from webhooks.platforms.parsing import json_object, member, optional_call_id
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
 
@@ -22,10 +22,10 @@ class Telnyx(Platform):
     name = "telnyx"
     secrets_setting = "TELNYX_PUBLIC_KEY"
     signing_setting = "TELNYX_SIGNING_KEY"
-    deadline_seconds = 1.2  # Telnyx gives up after 1.5, unless told otherwise
+    deadline_seconds = 1.2  # Telnyx' default limit is 1.5
     reserved = re.compile("telnyx_")
 
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
+    def is_authentic(self, request: Request, body: bytes) -> bool:
         """`Telnyx-Signature-Ed25519`, base64, over the time and the raw body.
         https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks"""
         timestamp = request.headers.get("Telnyx-Timestamp", "")
@@ -33,9 +33,11 @@ class Telnyx(Platform):
             return False
         signature = request.headers.get("Telnyx-Signature-Ed25519", "")
         signed = f"{timestamp}|".encode() + body
-        return any(_is_signature(signature, signed, key) for key in secrets)  # keys are public
+        return any(
+            _is_signature(signature, signed, key) for key in self.secrets
+        )  # public: no constant time needed
 
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         data = member(json_object(body), "data", dict, "data")
         kind = member(data, "event_type", str, "data.event_type")
         if kind != "assistant.initialization":
@@ -43,12 +45,14 @@ class Telnyx(Platform):
         payload = member(data, "payload", dict, "data.payload")
         path = "data.payload.telnyx_agent_target"
         to_number = member(payload, "telnyx_agent_target", str, path)
-        return Call(to_number, call_id=call_id_in(payload, "call_control_id"))
+        return Call(to_number, call_id=optional_call_id(payload, "call_control_id"))
 
     def response(self, call: Call, answer: Answer) -> Response:
-        return json_response({"dynamic_variables": answer.variables})  # flat, it would be ignored
+        return json_response(
+            {"dynamic_variables": answer.variables}
+        )  # Telnyx ignores flat variables
 
-    def body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str) -> bytes:
         payload = {
             "telnyx_conversation_channel": "phone_call",
             "telnyx_agent_target": to_number,
@@ -63,23 +67,25 @@ class Telnyx(Platform):
         signed = base64.b64encode(signature).decode()
         return {"Telnyx-Timestamp": now, "Telnyx-Signature-Ed25519": signed}
 
-    def problem_with(self, secret: str) -> str:
+    @staticmethod
+    def secret_problem(secret: str) -> str:
         try:
             VerifyKey(base64.b64decode(secret, validate=True))
         except ValueError:
-            return "Not a public key: 32 bytes in base64, from Telnyx' Mission Control."
+            return "It is not a public key: 32 bytes in base64, from Telnyx' Mission Control."
         return ""
 
-    def stand_in(self) -> dict[str, str]:
-        """Only Telnyx has the key that its calls are signed with: here is a pair of our own."""
+    @classmethod
+    def sandbox_variables(cls) -> dict[str, str]:
+        """Only Telnyx has the private key of its calls: this makes a pair of our own."""
         key = SigningKey.generate()
-        pair = {self.secrets_setting: bytes(key.verify_key), self.signing_setting: bytes(key)}
+        pair = {cls.secrets_setting: bytes(key.verify_key), cls.signing_setting: bytes(key)}
         return {name: base64.b64encode(half).decode() for name, half in pair.items()}
 
 
 def _is_signature(signature: str, signed: bytes, key: str) -> bool:
     try:
         VerifyKey(base64.b64decode(key)).verify(signed, base64.b64decode(signature))
-    except (ValueError, BadSignatureError):  # no base64, or too short, is a ValueError
+    except (ValueError, BadSignatureError):  # ValueError: not base64, or too short
         return False
     return True

@@ -7,31 +7,37 @@ import hmac
 import logging
 import re
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
-from django.conf import settings
-
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response
 from webhooks.platforms.authentication import is_one_of
-from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform, call_id_in
+from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.parsing import optional_call_id
 
 logger = logging.getLogger(__name__)
 
-_MOST_FIELDS = 500
-_OVER = ("completed", "busy", "failed", "no-answer", "canceled")
+_MAX_FIELDS = 500
+_ENDED = ("completed", "busy", "failed", "no-answer", "canceled")
 # https://www.w3.org/TR/xml/#charsets
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Twilio(Platform):
     name = "twilio"
     secrets_setting = "TWILIO_AUTH_TOKEN"
-    deadline_seconds = 13.0  # Twilio gives up after fifteen
+    signing_setting = secrets_setting
+    deadline_seconds = 13.0  # Twilio's limit is 15
     content_type = "application/x-www-form-urlencoded"
 
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._public_url = settings.GIVEN_PUBLIC_URL or ""
+        self._default_connect_url = settings.TWILIO_CONNECT_URL or ""
+
+    def is_authentic(self, request: Request, body: bytes) -> bool:
         """`X-Twilio-Signature`, over the address as Twilio knows it and the form's fields, which
         have to be read for it. https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
         signature = request.headers.get("X-Twilio-Signature", "")
@@ -43,34 +49,34 @@ class Twilio(Platform):
         algorithm = "sha256" if "HMAC_SHA256" in how.upper() else "sha1"
         expected = [
             _signature(address, fields, secret, algorithm)
-            for address in _with_and_without_port(_public_address(request))
-            for secret in secrets
+            for address in _with_and_without_port(self._public_address(request))
+            for secret in self.secrets
         ]
         return is_one_of(signature, expected)
 
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         fields = dict(_fields(body))
-        if "MessageSid" in fields or fields.get("CallStatus") in _OVER:
+        if "MessageSid" in fields or fields.get("CallStatus") in _ENDED:
             raise NotACall
         if "To" not in fields:
             raise MalformedCall("To is missing.")
-        return Call(fields["To"], call_id=call_id_in(fields, "CallSid"))
+        return Call(fields["To"], call_id=optional_call_id(fields, "CallSid"))
 
     def response(self, call: Call, answer: Answer) -> Response:
         response = ET.Element("Response")
-        if address := _connect_address(answer):
+        if address := self._connect_address(answer):
             kind = "Stream" if address.endswith("#stream") else "ConversationRelay"
             connect = ET.SubElement(response, "Connect")
-            agent = ET.SubElement(connect, kind, url=_NO_XML.sub("", address.partition("#")[0]))
+            agent = ET.SubElement(connect, kind, url=_NOT_XML.sub("", address.partition("#")[0]))
             for name, value in answer.variables.items():
-                known = {"name": _NO_XML.sub("", name), "value": _NO_XML.sub("", value)}
+                known = {"name": _NOT_XML.sub("", name), "value": _NOT_XML.sub("", value)}
                 ET.SubElement(agent, "Parameter", known)
         return _twiml(response)
 
     def acknowledgement(self) -> Response:
         return _twiml(ET.Element("Response"))
 
-    def body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str) -> bytes:
         call = {
             "CallSid": "CA00000000000000000000000000000000",
             "AccountSid": "AC00000000000000000000000000000000",
@@ -85,17 +91,36 @@ class Twilio(Platform):
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         return {"X-Twilio-Signature": _signature(address, _fields(body), secret, "sha1")}
 
-    def stand_in(self) -> dict[str, str]:
-        return {**super().stand_in(), "TWILIO_CONNECT_URL": "wss://agent.example/ws"}
+    @classmethod
+    def sandbox_variables(cls) -> dict[str, str]:
+        return {**super().sandbox_variables(), "TWILIO_CONNECT_URL": "wss://agent.example/ws"}
+
+    def _public_address(self, request: Request) -> str:
+        """The address that Twilio called, not the one that a proxy in front of us forwarded to."""
+        # Render's own host name is only one of those that the service may have.
+        base = self._public_url or f"{request.scheme}://{request.headers.get('Host', '')}"
+        query = request.query
+        return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
+
+    def _connect_address(self, answer: Answer) -> str:
+        """The agent's address; "" if none is set: then the call is not taken."""
+        own = answer.settings.get("twilio_connect_url", "")
+        if own.startswith("wss://"):
+            return own
+        if own:
+            logger.warning("The twilio_connect_url of %s does not start with wss://", answer.number)
+        if not self._default_connect_url:
+            logger.warning("No agent for %s: TWILIO_CONNECT_URL is not set", answer.number)
+        return self._default_connect_url
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:
     """Raises MalformedCall."""
     try:
         text = body.decode("utf-8", "replace")
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        raise MalformedCall(f"The body has more than {_MOST_FIELDS} fields.") from None
+        raise MalformedCall(f"The body has more than {_MAX_FIELDS} fields.") from None
 
 
 def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, algorithm: str) -> str:
@@ -103,16 +128,8 @@ def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, alg
     return base64.b64encode(hmac.digest(secret.encode(), signed.encode(), algorithm)).decode()
 
 
-def _public_address(request: Request) -> str:
-    """What Twilio was told to call: not where the proxy in front of us sent it."""
-    # Render's own name is no more than one of those that the service may have.
-    base = settings.GIVEN_PUBLIC_URL or f"{request.scheme}://{request.headers.get('Host', '')}"
-    query = request.query
-    return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
-
-
 def _with_and_without_port(address: str) -> list[str]:
-    """Twilio signs the one or the other."""
+    """Twilio signs one of the two."""
     try:
         parts = urlsplit(address)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -120,18 +137,6 @@ def _with_and_without_port(address: str) -> list[str]:
         return [address]
     host = parts.netloc.removesuffix(f":{parts.port}")
     return [urlunsplit(parts._replace(netloc=each)) for each in (host, f"{host}:{port}")]
-
-
-def _connect_address(answer: Answer) -> str:
-    """Where Twilio finds the agent; empty if nobody said so, and then it takes no call."""
-    own = answer.settings.get("twilio_connect_url", "")
-    if own.startswith("wss://"):
-        return own
-    if own:
-        logger.warning("The twilio_connect_url of %s does not start with wss://", answer.number)
-    if not settings.TWILIO_CONNECT_URL:
-        logger.warning("No agent for %s: TWILIO_CONNECT_URL is not set", answer.number)
-    return settings.TWILIO_CONNECT_URL or ""
 
 
 def _twiml(response: ET.Element) -> Response:

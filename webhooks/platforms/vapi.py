@@ -7,62 +7,58 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
-
-from airtable_sync.lookup.answerer import Answer
+from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms.authentication import bearer, is_one_of, is_recent, sha256_hmac
-from webhooks.platforms.base import (
-    Call,
-    MalformedCall,
-    NotACall,
-    Platform,
-    call_id_in,
-    json_object,
-    member,
-)
+from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
+from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.parsing import json_object, member, optional_call_id
 
 logger = logging.getLogger(__name__)
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
-_LARGEST_SECONDS = 10**11  # more is milliseconds: Vapi does not say which it sends
+_MAX_SECONDS = 10**11  # more is milliseconds: Vapi does not document which it sends
 
 
 class Vapi(Platform):
     name = "vapi"
     secrets_setting = "VAPI_WEBHOOK_SECRET"
-    deadline_seconds = 6.0  # Vapi gives up after 7.5, fixed, and its servers are in us-west-2
+    signing_setting = secrets_setting
+    deadline_seconds = 6.0  # Vapi's limit is 7.5, fixed; its servers are in us-west-2
     reserved = re.compile(r"customer\Z")
 
-    def is_authentic(self, request: Request, body: bytes, secrets: Sequence[str]) -> bool:
-        """Whichever of its credentials is set up at Vapi, with the names it proposes.
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._default_assistant = settings.VAPI_ASSISTANT_ID or ""
+
+    def is_authentic(self, request: Request, body: bytes) -> bool:
+        """Any of the credentials that can be set up at Vapi, with its default header names.
         https://docs.vapi.ai/server-url/server-authentication"""
         return (
-            is_one_of(bearer(request), secrets)
-            or is_one_of(request.headers.get("X-Vapi-Secret", ""), secrets)
-            or _is_signed(request, body, secrets)
+            is_one_of(bearer_token(request), self.secrets)
+            or is_one_of(request.headers.get("X-Vapi-Secret", ""), self.secrets)
+            or _is_signed(request, body, self.secrets)
         )
 
-    def call_in(self, body: bytes) -> Call:
+    def parse_call(self, body: bytes) -> Call:
         message = member(json_object(body), "message", dict, "message")
         kind = member(message, "type", str, "message.type")
         if kind != "assistant-request":
             raise NotACall(kind)
         call = message.get("call")
-        call_id = call_id_in(call, "id") if isinstance(call, dict) else ""
+        call_id = optional_call_id(call, "id") if isinstance(call, dict) else ""
         return Call(_called_number(message), call_id=call_id)
 
     def response(self, call: Call, answer: Answer) -> Response:
         overrides = {"assistantOverrides": {"variableValues": answer.variables}}
-        assistant = answer.settings.get("preferred_agent_id") or settings.VAPI_ASSISTANT_ID
+        assistant = answer.settings.get("preferred_agent_id") or self._default_assistant
         if assistant:
             return json_response({"assistantId": assistant, **overrides})
-        # Vapi then transfers to the number's fallback destination; an `error` of ours would be
-        # read out to the caller instead.
+        # Vapi transfers the call to the number's fallback destination. With an `error` it would
+        # read that out to the caller.
         logger.warning("No assistant for %s: VAPI_ASSISTANT_ID is not set", answer.number)
         return json_response(overrides)
 
-    def body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str) -> bytes:
         message = {
             "type": "assistant-request",
             "phoneNumber": {"provider": "twilio", "number": to_number},
@@ -75,8 +71,9 @@ class Vapi(Platform):
         now = str(int(time.time() * 1000))
         return {"X-Timestamp": now, "X-Signature": _signature(now, body, secret)}
 
-    def stand_in(self) -> dict[str, str]:
-        return {**super().stand_in(), "VAPI_ASSISTANT_ID": "assistant_sandbox"}
+    @classmethod
+    def sandbox_variables(cls) -> dict[str, str]:
+        return {**super().sandbox_variables(), "VAPI_ASSISTANT_ID": "assistant_sandbox"}
 
 
 def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
@@ -84,7 +81,7 @@ def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
     if not _TIMESTAMP.fullmatch(timestamp):
         return False
     sent_at = int(timestamp)
-    if not is_recent(sent_at if sent_at < _LARGEST_SECONDS else sent_at / 1000):
+    if not is_recent(sent_at if sent_at < _MAX_SECONDS else sent_at / 1000):
         return False
     expected = [_signature(timestamp, body, secret) for secret in secrets]
     return is_one_of(request.headers.get("X-Signature", ""), expected)
@@ -95,8 +92,9 @@ def _signature(timestamp: str, body: bytes, secret: str) -> str:
 
 
 def _called_number(message: dict[str, Any]) -> str:
-    """The number called, or the SIP address of a number of Vapi's own, which has no digits.
-    Vapi's pages on personalization read `call.from.phoneNumber`, which its schema does not have."""
+    """The called number, or the SIP address of one of Vapi's own numbers, which is not a telephone
+    number. Vapi's pages on personalization show `call.from.phoneNumber`, which its schema does not
+    have."""
     for path, holder in (("message", message), ("message.call", message.get("call"))):
         phone = holder.get("phoneNumber") if isinstance(holder, dict) else None
         if not isinstance(phone, dict):

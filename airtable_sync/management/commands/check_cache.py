@@ -8,25 +8,24 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable, Schema
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache import snapshots
-from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
-from airtable_sync.mapping import base_schema
-from airtable_sync.mapping.schema import MappingError, current
+from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.mapping.base_schema import missing_in_base
+from airtable_sync.mapping.records import BaseTables
+from airtable_sync.mapping.schema import MappingError
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.services import Services, services
 
 EXPIRES_IN_SECONDS = 0.05
-# One try each: somebody is watching.
-IMPATIENT = replace(REFRESH_LIMITS, pauses=(), budget_seconds=30.0, is_call=True)
+# One try each: a person waits.
+CHECK_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
 
 
-class Failed(Exception):
-    """A check failed; the message says how."""
+class CheckFailed(Exception):
+    """The message says how."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +36,33 @@ class Result:
     detail: str = ""
 
     def __str__(self) -> str:
-        mark = "ok    " if self.ok else "FAILED"
-        return f"{mark} {self.check:<22} {self.milliseconds:8.1f} ms  {self.detail}".rstrip()
+        status = "ok    " if self.ok else "FAILED"
+        return f"{status} {self.check:<22} {self.milliseconds:8.1f} ms  {self.detail}".rstrip()
+
+
+# A name, and a function that returns a detail or raises CheckFailed.
+Check = tuple[str, Callable[[], str]]
 
 
 class Command(BaseCommand):
     help = (
-        "Set, get, compare and expire a value in the configured Redis, then reach Airtable and "
-        "compare the mapping with the base's schema. Exits with 0 if all is well, else with 1."
+        "Set, get, compare and expire a value in the configured Redis, then read Airtable and "
+        "compare the mapping with the base's schema. Exit status: 0 if everything works, else 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *_: Any, **options: Any) -> None:
+        used = services()
         results = []
-        for group in (_redis_checks(), _airtable_checks()):
-            for check, run in group:
-                results.append(_run(check, run))
+        for group in (_redis_checks(used), _airtable_checks(used)):
+            for name, check in group:
+                results.append(_run(name, check))
                 if not options["json"]:
                     self.stdout.write(str(results[-1]))
                 if not results[-1].ok:
-                    break  # what follows in this group builds on it
+                    break  # the others of this group depend on it
         ok = all(result.ok for result in results)
         if options["json"]:
             checks = [asdict(result) for result in results]
@@ -67,86 +71,84 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
 
-Check = tuple[str, Callable[[], str]]  # a name, and what returns a detail or raises Failed
-
-
-def _run(check: str, run: Callable[[], str]) -> Result:
+def _run(name: str, check: Callable[[], str]) -> Result:
     started = time.perf_counter()
     try:
-        ok, detail = True, run()
-    except (Failed, AirtableError, MappingError, CacheUnavailable) as error:
+        ok, detail = True, check()
+    except (CheckFailed, AirtableError, MappingError, CacheUnavailable) as error:
         ok, detail = False, str(error)
-    return Result(check, ok, (time.perf_counter() - started) * 1000, detail)
+    return Result(name, ok, (time.perf_counter() - started) * 1000, detail)
 
 
-def _redis_checks() -> list[Check]:
+def _redis_checks(used: Services) -> list[Check]:
+    store = used.command_store
     name, value = f"check:{secrets.token_hex(8)}", secrets.token_hex(8)
 
     def write() -> str:
-        PATIENT.remember(name, value, 60)
+        store.set(name, value, 60)
         return ""
 
     def read() -> str:
-        if PATIENT.recall(name) != value:
-            raise Failed("Redis does not give back what was written.")
+        if store.get(name) != value:
+            raise CheckFailed("Redis does not return what was written.")
         return ""
 
     def expire() -> str:
-        PATIENT.remember(name, value, EXPIRES_IN_SECONDS)
+        store.set(name, value, EXPIRES_IN_SECONDS)
         time.sleep(2 * EXPIRES_IN_SECONDS)
-        if PATIENT.recall(name) is not None:
-            raise Failed("Redis keeps what should have expired.")
+        if store.get(name) is not None:
+            raise CheckFailed("Redis keeps a value that should have expired.")
         return ""
 
-    if not settings.REDIS_URL:
-        return [("shared copy", _the_database)]
+    if not used.configuration.has_redis:
+        return [("shared copy", lambda: _describe_database(used))]
     return [("redis set", write), ("redis get and compare", read), ("redis expire", expire)]
 
 
-def _the_database() -> str:
+def _describe_database(used: Services) -> str:
     try:
-        newest = snapshots.newest()
+        newest = used.snapshots.newest()
     except DatabaseError as error:
-        raise Failed(f"REDIS_URL is not set, and the database fails: {error}") from error
+        raise CheckFailed(f"REDIS_URL is not set, and the database fails: {error}") from error
     return (
-        "REDIS_URL is not set: the database's last good set is the shared copy, re-read every "
+        "REDIS_URL is not set: the database's newest snapshot is the shared copy, read again every "
         f"30 s ({newest or 'there is none yet'})"
     )
 
 
-def _airtable_checks() -> list[Check]:
-    airtable = Airtable(IMPATIENT)
-    schemas: list[Schema] = []
+def _airtable_checks(used: Services) -> list[Check]:
+    client = used.new_client(CHECK_LIMITS)
+    tables: list[BaseTables] = []
 
-    def reach() -> str:
-        rate_limiter.unblock()
-        # A page of records: after the month's quota the schema alone is still answered.
-        table = current().root.table
-        records = next(airtable.all(table))
-        access.granted()
-        return f"{len(records)} records on the first page of {table}{_spent()}"
+    def read_records() -> str:
+        used.rate_limiter.unblock()
+        # Records, because Airtable still returns the schema when the quota is exceeded.
+        table = used.active_mapping.mapping.root.table
+        records = next(client.pages(table))
+        used.access.granted()
+        return f"{len(records)} records on the first page of {table}{_usage(used)}"
 
     def read_schema() -> str:
-        schemas.append(base_schema.renew(PATIENT, airtable))
-        return f"{len(schemas[0].ids)} tables"
+        tables.append(used.command_schema.store_tables(client.read_tables()))
+        return f"{len(tables[0].ids)} tables"
 
     return [
-        ("airtable records", reach),
+        ("airtable records", read_records),
         ("airtable schema", read_schema),
-        ("mapping", lambda: _compare_mapping(schemas[0])),
+        ("mapping", lambda: _compare_mapping(used, tables[0])),
     ]
 
 
-def _spent() -> str:
+def _usage(used: Services) -> str:
     try:
-        month = rate_limiter.month()
+        usage = used.rate_limiter.usage()
     except CacheUnavailable:
         return ""
-    return f"; {month.requests} requests in {month.month}, {month.forecast} at this rate by its end"
+    return f"; {usage.requests} requests in {usage.month}, {usage.forecast} by its end at this rate"
 
 
-def _compare_mapping(schema: Schema) -> str:
-    mapping = current()
-    if missing := base_schema.missing(mapping, schema):
-        raise Failed("; ".join(missing) + ".")
+def _compare_mapping(used: Services, tables: BaseTables) -> str:
+    mapping = used.active_mapping.mapping
+    if missing := missing_in_base(mapping, tables):
+        raise CheckFailed("; ".join(missing) + ".")
     return f"{mapping.path} fits the base"

@@ -1,4 +1,4 @@
-"""`manage.py erase_number`: a number is erased wherever Siftly keeps it."""
+"""`manage.py erase_number`: erases a called number from everything that Siftly keeps."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,46 +6,50 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync.cache.redis_store import CacheUnavailable
-from airtable_sync.mapping.phone_numbers import e164
-from airtable_sync.mapping.schema import MappingError, current
+from airtable_sync.mapping.schema import MappingError
 from airtable_sync.privacy.erasure import places
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.services import Services, services
 
 
 class Command(BaseCommand):
     help = (
-        "Erase a called number from the cache, the answers, the unknown numbers, past sets, runs, "
-        "alerts and the admin's log. Delete it in Airtable first, or the next refresh brings it "
-        "back. Exits with 1 if something could not be reached: run it again then."
+        "Erase a called number from the cache, the answer log, the unknown numbers, snapshots, "
+        "runs, alerts and the admin's log. Delete it in Airtable first, or the next refresh adds "
+        "it again. Exit status: 1 if a place could not be reached; run it again then."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("number", help="in any form people write it")
-        parser.add_argument("--dry-run", action="store_true", help="only say where it is")
+        parser.add_argument("number", help="in any format")
+        parser.add_argument("--dry-run", action="store_true", help="only show where it is")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        number = _number(options["number"])
-        unreached = []
-        for place in places():
+        used, is_dry_run = services(), options["dry_run"]
+        number = _number(used, options["number"])
+        unreachable = []
+        has_redis = used.configuration.has_redis
+        for place in places(
+            used.command_store, used.overrides, used.snapshots, has_redis=has_redis
+        ):
             try:
                 found = place.count(number)
-                if not options["dry_run"]:
+                if not is_dry_run:
                     place.erase(number)
             except (CacheUnavailable, DatabaseError) as error:
-                unreached.append(f"{place.name}: {error}")
+                unreachable.append(f"{place.name}: {error}")
             else:
                 self.stdout.write(f"{place.name + ':':<18}{found}")
-        if unreached:
-            raise CommandError("These could not be reached. " + " ".join(unreached))
-        done = "would be erased" if options["dry_run"] else "is erased"
-        self.stdout.write(f"{number} {done} there. Logs that were written are kept elsewhere.")
+        if unreachable:
+            raise CommandError("These could not be reached. " + " ".join(unreachable))
+        done = "would be erased" if is_dry_run else "was erased"
+        self.stdout.write(f"{number} {done} in these places. Log files are not included.")
 
 
-def _number(text: str) -> str:
+def _number(used: Services, text: str) -> str:
     try:
-        number = e164(text, current().region)
+        number = used.active_mapping.number(text)
     except MappingError as error:
         raise CommandError(str(error)) from error
     if not number:
-        raise CommandError(f"{text[:40]!r} is no telephone number.")
+        raise CommandError(f"{text[:40]!r} is not a telephone number.")
     return number

@@ -1,4 +1,4 @@
-"""`manage.py refresh_airtable_cache`: read Airtable, publish to the cache. Cron's command."""
+"""`manage.py refresh_airtable_cache`: the command of the cron job."""
 
 import json
 import logging
@@ -8,129 +8,149 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from airtable_sync.airtable import quota
 from airtable_sync.airtable.base_reader import PUBLISHING
-from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.publish_target import publish_target
-from airtable_sync.cache.redis_store import CacheUnavailable
+from airtable_sync.airtable.quota import log_forecast
+from airtable_sync.airtable.request_limits import REFRESH_LIMITS
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
-from airtable_sync.monitoring.health_rules import HELD
-from airtable_sync.refresh import cron_monitor, history, progress_display, rollback
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh import progress_display
+from airtable_sync.refresh.cron_monitor import cron_monitor
+from airtable_sync.refresh.history import last_record_counts
 from airtable_sync.refresh.lock import RefreshInProgress
-from airtable_sync.refresh.refresh import Options, refresh
+from airtable_sync.refresh.refresh import RefreshOptions
 from airtable_sync.refresh.report import Report
+from airtable_sync.refresh.rollback import PAUSED_MESSAGE, NoSuchSnapshot
 from airtable_sync.refresh.validation import RefreshRejected
+from airtable_sync.services import services
 
 logger = logging.getLogger(__name__)
 
-FAILED, REFUSED = 1, 2
-NEWEST = 0  # no run is called so
+FAILED, REJECTED = 1, 2
+NEWEST = 0  # no run has this id
+_NOT_PRINTED = ("warnings", "differences", "records")
 
 
 class Command(BaseCommand):
     help = (
-        "Read all numbers from Airtable and publish their configs to the cache. "
-        "Exits with 0 if published or unchanged, or if another refresh is running, with 1 if it "
-        "failed, with 2 if it was refused; in the last two cases the last good set is kept."
+        "Read all numbers from Airtable and publish their configs to the cache. Exit status: 0 if "
+        "published or unchanged, or if another refresh is running; 1 if it failed; 2 if it was "
+        "rejected. After 1 and 2 the last published set stays."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
-        what = parser.add_mutually_exclusive_group()
-        what.add_argument("--dry-run", action="store_true", help="show the difference, no more")
-        what.add_argument(
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument("--dry-run", action="store_true", help="only show what would change")
+        action.add_argument(
             "--rollback",
             nargs="?",
             type=int,
             const=NEWEST,
             metavar="RUN",
-            help="publish the set of an earlier run again (without RUN: the one before), and hold "
-            "it against refreshes and changes until --release",
+            help="publish the snapshot of an earlier run (without RUN: the one before), and pause "
+            "publishing until --release",
         )
-        what.add_argument("--release", action="store_true", help="end a rollback, then refresh")
-        add("--force", action="store_true", help="publish even what looks wrong; ends a rollback")
-        add("--full", action="store_true", help="read everything, even if nothing seems changed")
-        add("--json", action="store_true", help="print one JSON object about what was done")
-        add("--by", choices=Run.By.values, help="who runs it, for the record (default: guessed)")
-        add("--user", default="", help="the name of who runs it, for the record")
+        action.add_argument(
+            "--release", action="store_true", help="end a rollback's pause, then refresh"
+        )
+        add(
+            "--force",
+            action="store_true",
+            help="publish without validation; ends a rollback's pause",
+        )
+        add("--full", action="store_true", help="read everything, even if nothing changed")
+        add("--json", action="store_true", help="print one JSON object")
+        add(
+            "--trigger",
+            choices=Run.Trigger.values,
+            help="who runs it, for the run history (default: detected)",
+        )
+        add("--user", default="", help="the name of who runs it, for the run history")
 
     def handle(self, *_: Any, **options: Any) -> None:
         self.as_json = options["json"]
-        self.airtable = Airtable(REFRESH_LIMITS)
-        who = options["by"] or (Run.By.COMMAND if sys.stdin.isatty() else Run.By.CRON)
+        self.services = services()
+        self.client = self.services.new_client(REFRESH_LIMITS)
+        trigger = options["trigger"] or _detected_trigger()
         if options["rollback"] is not None:
-            run_id = options["rollback"] or None
-            self._do(lambda: rollback.roll_back(run_id, who, options["user"], self.airtable))
-        elif who == Run.By.CRON and not options["dry_run"]:
-            with cron_monitor.monitored(unless=HELD):  # which an operator wants
-                self._do(lambda: self._refresh(who, options))
-        else:
-            self._do(lambda: self._refresh(who, options))
+            self._run(lambda: self._roll_back(trigger, options))
+            return
+        is_cron = trigger == Run.Trigger.CRON and not options["dry_run"]
+        is_monitored = is_cron and bool(settings.SENTRY_DSN)
+        # An operator has paused publishing: that is not a failure of the cron job.
+        with cron_monitor(enabled=is_monitored, expected_message=PAUSED_MESSAGE):
+            self._run(lambda: self._refresh(trigger, options))
 
-    def _refresh(self, who: str, options: dict[str, Any]) -> Report:
-        if options["release"] and not rollback.release(publish_target()):
-            logger.info("No rollback was held.")
-        chosen = Options(
+    def _roll_back(self, trigger: str, options: dict[str, Any]) -> Report:
+        run_id, user = options["rollback"] or None, options["user"]
+        return self.services.rollback.roll_back(run_id, trigger, user, self.client)
+
+    def _refresh(self, trigger: str, options: dict[str, Any]) -> Report:
+        if options["release"] and not self.services.rollback.release():
+            logger.info("Publishing was not paused.")
+        chosen = RefreshOptions(
             force=options["force"],
             full=options["full"],
             dry_run=options["dry_run"],
-            by=who,
+            trigger=trigger,
             user=options["user"],
         )
-        expected = history.last_records()
+        expected = last_record_counts()
         if chosen.dry_run:
             expected.pop(PUBLISHING, None)
-        with progress_display.progress(expected) as progress:
-            return refresh(self.airtable, progress, chosen)
+        with progress_display.show_progress(expected) as progress:
+            return self.services.refresh.run(self.client, progress, chosen)
 
-    def _do(self, work: Callable[[], Report]) -> None:
+    def _run(self, work: Callable[[], Report]) -> None:
         try:
             report = work()
         except RefreshInProgress as error:
-            self.stdout.write(_as_json(Report("busy")) if self.as_json else str(error))
+            self.stdout.write(_to_json(Report("busy")) if self.as_json else str(error))
         except RefreshRejected as error:
-            self._fail(Report("refused"), f"{error} To publish all the same: --force.", REFUSED)
-        except (AirtableError, CacheUnavailable, MappingError) as error:
-            self._fail(Report("failed"), str(error), FAILED)
-        except rollback.NoSuchSet as error:
-            self._fail(Report("failed"), str(error), FAILED)
+            reason = f"{error} Use --force to publish anyway."
+            self._fail(Report("refused"), reason, f"Refresh rejected: {reason}", REJECTED)
         except DatabaseError as error:
-            self._fail(Report("failed"), f"The database: {error}", FAILED)
+            self._failed(f"The database: {error}")
+        except (AirtableError, CacheUnavailable, MappingError, NoSuchSnapshot) as error:
+            self._failed(str(error))
         except KeyboardInterrupt:
-            sentence = "Interrupted. What was not published yet stays as it was."
-            self._fail(Report("failed"), sentence, FAILED)
+            self._failed("Interrupted. What was not published yet did not change.")
         else:
-            self._tell(report)
+            self._print(report)
 
-    def _fail(self, report: Report, sentence: str, status: int) -> None:
-        report.airtable_requests = self.airtable.requests_made
-        if self.as_json:
-            self.stdout.write(_as_json(report, sentence))
-        what = "was refused" if status == REFUSED else "failed"
-        raise CommandError(f"The refresh {what}: {sentence}", returncode=status)
+    def _failed(self, error: str) -> None:
+        self._fail(Report("failed"), error, f"Refresh failed: {error}", FAILED)
 
-    def _tell(self, report: Report) -> None:
-        progress_display.tell(report)
-        quota.tell()
+    def _fail(self, report: Report, error: str, message: str, status: int) -> None:
+        report.airtable_requests = self.client.requests_made
         if self.as_json:
-            self.stdout.write(_as_json(report))
+            self.stdout.write(_to_json(report, error))
+        raise CommandError(message, returncode=status)
+
+    def _print(self, report: Report) -> None:
+        progress_display.log_warnings(report)
+        log_forecast(self.services.rate_limiter, self.services.configuration.airtable_plan)
+        if self.as_json:
+            self.stdout.write(_to_json(report))
             return
         if report.status == "dry-run":
-            for line in progress_display.differences(report):
+            for line in progress_display.difference_lines(report):
                 self.stdout.write(line)
-        progress_display.closing_table(report)
-        self.stdout.write(progress_display.sentence(report))
+        progress_display.show_table(report)
+        self.stdout.write(progress_display.summary(report))
 
 
-_NOT_PRINTED = ("warnings", "differences", "records")
+def _detected_trigger() -> str:
+    return Run.Trigger.COMMAND if sys.stdin.isatty() else Run.Trigger.CRON
 
 
-def _as_json(report: Report, error: str = "") -> str:
+def _to_json(report: Report, error: str = "") -> str:
     fields = {name: value for name, value in asdict(report).items() if name not in _NOT_PRINTED}
     fields |= {"conflicts": len(report.conflicts), "invalid": len(report.invalid)}
     fields["duration_seconds"] = round(report.duration_seconds, 3)

@@ -1,27 +1,24 @@
-"""`manage.py test_alert`: does an alert reach anybody?"""
+"""`manage.py test_alert`: sends a test message to each address of ALERT_URLS."""
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from airtable_sync.monitoring.alerts.sending import Undelivered, channels, named, within_limits
+from airtable_sync.monitoring.alerts.sending import AlertSender, service_name
 
 
 class Command(BaseCommand):
-    help = (
-        "Send a trial alert to ALERT_EMAIL and ALERT_WEBHOOK_URL. Exits with 0 if all of them took "
-        "it, else with 1."
-    )
+    help = "Send a test alert to each address of ALERT_URLS. Exits with 0 if all were sent, else 1."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        if not channels():
-            raise CommandError("Neither ALERT_EMAIL nor ALERT_WEBHOOK_URL is set.")
-        failed = []
-        for name, channel in channels().items():
-            try:
-                within_limits(channel, named("this is a trial; alerts arrive here."))
-                self.stdout.write(f"Sent by {name}.")
-            except Undelivered as error:
-                failed.append(f"by {name}: {error}")
-        if failed:
-            raise CommandError(f"It could not be sent {'; '.join(failed)}.")
+        if not settings.ALERT_URLS:
+            raise CommandError("ALERT_URLS is not set.")
+        name = service_name(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
+        sender = AlertSender(settings.ALERT_URLS, name)
+        deliveries = sender.send_now("This is a test alert.")
+        for each in deliveries:
+            outcome = f"failed: {each.failure}" if each.failure else "sent"
+            self.stdout.write(f"{each.recipient.position}. {each.recipient.name}: {outcome}")
+        if failed := sum(bool(each.failure) for each in deliveries):
+            raise CommandError(f"{failed} of {len(deliveries)} failed.")

@@ -1,81 +1,99 @@
-"""`manage.py watch_airtable`: the hook by which Airtable tells of changes."""
+"""`manage.py watch_airtable`: the webhook subscription through which Airtable reports changes."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync.airtable.client import REFRESH_LIMITS, Airtable
 from airtable_sync.airtable.errors import AirtableError, NotFound
-from airtable_sync.cache.redis_store import PATIENT, CacheUnavailable
-from airtable_sync.changes import shared_state
-from airtable_sync.changes.subscription import Hook, ping_url
 from airtable_sync.models import ChangeFeed
+from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.lock import RefreshInProgress
+from airtable_sync.services import services
 
 
 class Command(BaseCommand):
     help = (
-        "Register a hook on the Airtable base, by which it tells of changes; show it; or remove "
-        "it. Only hooks that Siftly made itself are ever touched."
+        "Create, show or remove the webhook subscription through which Airtable reports changes. "
+        "Only subscriptions that Siftly made are ever changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "what", nargs="?", choices=["create", "show", "remove"], default="create"
+            "action", nargs="?", choices=["create", "show", "remove"], default="create"
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        self.hook = Hook(PATIENT, Airtable(REFRESH_LIMITS))
+        self.services = services()
+        self.subscription = self.services.feed_reader.subscription
+        actions: dict[str, Callable[[ChangeFeed], None]] = {
+            "create": self._create,
+            "show": self._show,
+            "remove": self._remove,
+        }
         try:
-            getattr(self, options["what"])(ChangeFeed.of_this_base())
+            feed = ChangeFeed.for_base(self.services.configuration.airtable_base_id)
+            actions[options["action"]](feed)
         except (AirtableError, CacheUnavailable, RefreshInProgress) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database: {error}") from error
 
-    def create(self, state: ChangeFeed) -> None:
-        if settings.AIRTABLE_CHANGES == "off":
+    def _create(self, feed: ChangeFeed) -> None:
+        configuration = self.services.configuration
+        if configuration.airtable_changes == "off":
             raise CommandError("AIRTABLE_CHANGES is off: set it to push or poll first.")
-        if settings.AIRTABLE_CHANGES == "push" and not settings.PUBLIC_URL:
-            raise CommandError("PUBLIC_URL is not set: Airtable would not know where to ping.")
-        state.change(stopped=False)
-        if self._exists(state) and state.url == ping_url():
-            self.stdout.write(f"Hook {state.hook} is there already.")
+        if configuration.airtable_changes == "push" and not configuration.public_url:
+            raise CommandError("PUBLIC_URL is not set: Airtable has no address to notify.")
+        feed.change(stopped=False)
+        if self._exists(feed) and feed.notification_url == self.subscription.notification_url:
+            self.stdout.write(f"The webhook subscription {feed.webhook_id} exists already.")
         else:
-            self.hook.recreate(state, "")
-            self.stdout.write(f"Hook {state.hook} was created. The set is read once, then changes.")
-        shared_state.forgive(PATIENT)
-        self.show(state)
+            self.subscription.replace(feed, "")
+            self.stdout.write(
+                f"The webhook subscription {feed.webhook_id} was created. The base is read once, "
+                "then changes follow."
+            )
+        self.services.feed_state.clear_denied()
+        self._show(feed)
 
-    def show(self, state: ChangeFeed) -> None:
-        if not state.hook:
-            self.stdout.write("There is no hook. `manage.py watch_airtable create` makes one.")
+    def _show(self, feed: ChangeFeed) -> None:
+        if not feed.webhook_id:
+            self.stdout.write(
+                "There is no webhook subscription. `manage.py watch_airtable create` makes one."
+            )
             return
-        hook = next((each for each in self.hook.hooks.listed() if each.id == state.hook), None)
+        existing = self.subscription.webhooks.all()
+        webhook = next((each for each in existing if each.id == feed.webhook_id), None)
+        is_silent = webhook and webhook.url and not webhook.notifies
+        expires_at = webhook.expires_at if webhook else None
         lines = {
-            "hook": state.hook + ("" if hook else ", which Airtable does not know any more"),
-            "pings": (state.url or "none: it is polled")
-            + (" (switched off by Airtable)" if hook and hook.url and not hook.pings else ""),
-            "expires": f"{hook.expires_at:%Y-%m-%d %H:%M} UTC" if hook and hook.expires_at else "-",
-            "read up to": f"payload {state.cursor}" + (f" of {hook.next_cursor}" if hook else ""),
-            "last trouble": state.trouble or "none",
+            "webhook": feed.webhook_id + ("" if webhook else ", which Airtable has deleted"),
+            "notifies": (feed.notification_url or "nothing: the change feed is polled")
+            + (" (Airtable has stopped)" if is_silent else ""),
+            "expires": f"{expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "-",
+            "read up to": f"payload {feed.cursor}"
+            + (f" of {webhook.next_cursor}" if webhook else ""),
+            "last error": feed.last_error or "none",
         }
         for name, value in lines.items():
             self.stdout.write(f"{name + ':':<14}{value}")
 
-    def remove(self, state: ChangeFeed) -> None:
-        """It stays removed until somebody creates one again."""
-        if state.hook:
+    def _remove(self, feed: ChangeFeed) -> None:
+        """The change feed stays off until an operator creates a subscription again."""
+        if feed.webhook_id:
             try:
-                self.hook.hooks.delete(state.hook)
+                self.subscription.webhooks.delete(feed.webhook_id)
             except NotFound:
-                self.stdout.write("Airtable did not know it any more.")
-        state.change(hook="", secret="", stopped=True, last_error_at=timezone.now())
-        self.stdout.write("No hook is left. Without one, changes are live after the next refresh.")
+                self.stdout.write("Airtable had deleted it already.")
+        feed.change(webhook_id="", mac_secret="", stopped=True, last_error_at=timezone.now())
+        self.stdout.write(
+            "There is no webhook subscription any more. Edits are live after the next refresh."
+        )
 
-    def _exists(self, state: ChangeFeed) -> bool:
-        return any(hook.id == state.hook and hook.enabled for hook in self.hook.hooks.listed())
+    def _exists(self, feed: ChangeFeed) -> bool:
+        existing = self.subscription.webhooks.all()
+        return any(each.id == feed.webhook_id and each.enabled for each in existing)

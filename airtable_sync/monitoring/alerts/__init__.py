@@ -1,4 +1,3 @@
-"""Who looks after Siftly is told of trouble, once, and once when it is over, by e-mail or to a
-webhook address: without any other service. `facts` are gathered and judged (`health_rules`),
-`troubles` words them, `told` remembers over all processes what was said, `sending` says it,
-`rounds` does so every minute."""
+"""Alerts: each process checks the health rules every minute; one of them sends the alert.
+
+May import `export` and the health modules. Start reading at `periodic_check.py`."""

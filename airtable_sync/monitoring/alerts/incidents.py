@@ -1,5 +1,6 @@
-"""What was told already, over all processes and machines: in the database, where one conditional
-write decides who tells. Without it, a lease in Redis decides; without both, each process tells."""
+"""Incidents: the problems that an alert was sent for. They are in the database, where one
+conditional write decides which process sends the alert. Without the database a lease in Redis
+decides; without both, each process sends it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,88 +8,93 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, IntegrityError, transaction
 
-from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable
+from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.models import Incident
 from airtable_sync.monitoring.health_rules import Kind
+from airtable_sync.redis_client.connection import CacheUnavailable
 
-# A trouble is over when nobody has seen it for so long: what comes and goes is told once.
+# An incident ends after ten minutes without the problem: one that comes and goes gives one alert.
 CALM = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=2)
 LEASE_SECONDS = 3600
-BEGINS, ENDS = "begins", "ends"
+STARTED, ENDED = "started", "ended"
 
 
 @dataclass(frozen=True)
-class Change:
-    """A trouble that began, with its sentence, or one that is over, without."""
+class IncidentChange:
+    """An incident that started, with its message; or one that ended, with ""."""
 
     kind: Kind
-    sentence: str = ""
+    message: str = ""
 
 
-class Told:
-    def __init__(self) -> None:
-        self._seen: dict[str, datetime] = {}  # what the database said last: kind -> when seen
-        self._aside: dict[str, datetime] = {}  # told while the database was away
+class Incidents:
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self._last_seen: dict[str, datetime] = {}  # in the database: kind -> when
+        self._without_database: dict[str, datetime] = {}  # started while the database was down
 
-    def changes(self, judged: Mapping[Kind, str], now: datetime) -> list[Change]:
-        """What this process has to tell; nobody else does, as far as they hear of each other."""
-        here = self._look()
-        found = []
-        for kind, sentence in judged.items():
-            aside = not here or kind in self._aside
-            tell = self._aside_tells if aside else self._database_tells
-            if tell(kind, sentence, now):
-                found.append(Change(kind, sentence))
-        return found
+    def update(self, messages: Mapping[Kind, str], now: datetime) -> list[IncidentChange]:
+        """The changes that this process has to send."""
+        has_database = self._read_database()
+        changes = []
+        for kind, message in messages.items():
+            use_redis = not has_database or kind in self._without_database
+            record = self._record_in_redis if use_redis else self._record_in_database
+            if record(kind, message, now):
+                changes.append(IncidentChange(kind, message))
+        return changes
 
-    def _look(self) -> bool:
-        """Whether the database is there."""
+    def _read_database(self) -> bool:
+        """False if the database does not answer."""
         try:
-            self._seen = dict(Incident.objects.values_list("kind", "seen_at"))
+            self._last_seen = dict(Incident.objects.values_list("kind", "last_seen_at"))
         except DatabaseError:
             return False
         return True
 
-    def _database_tells(self, kind: str, sentence: str, now: datetime) -> bool:
-        seen = self._seen.get(kind)
+    def _record_in_database(self, kind: str, message: str, now: datetime) -> bool:
+        """Record the change. Returns whether this process has to send the alert."""
+        last_seen = self._last_seen.get(kind)
         try:
-            if sentence and seen is None:
-                return _create(kind, sentence, now)
-            if sentence and seen and now - seen >= SEEN_EVERY:
-                Incident.objects.filter(kind=kind).update(seen_at=now, sentence=sentence)
-            if sentence or seen is None or now - seen < CALM:
+            if message and last_seen is None:
+                return _create(kind, message, now)
+            if message and last_seen and now - last_seen >= SEEN_EVERY:
+                Incident.objects.filter(kind=kind).update(last_seen_at=now, message=message)
+            if message or last_seen is None or now - last_seen < CALM:
                 return False
-            return Incident.objects.filter(kind=kind, seen_at__lte=now - CALM).delete()[0] == 1
+            ended = Incident.objects.filter(kind=kind, last_seen_at__lte=now - CALM)
+            return ended.delete()[0] == 1
         except DatabaseError:
-            return False  # the next round sees to it
+            return False  # the next check tries again
 
-    def _aside_tells(self, kind: str, sentence: str, now: datetime) -> bool:
-        """By a lease in Redis. What the database has been told of ends when it is back."""
-        if kind in self._seen:
+    def _record_in_redis(self, kind: str, message: str, now: datetime) -> bool:
+        """The same while the database is down. An incident that the database has also ends there,
+        when the database is back."""
+        if kind in self._last_seen:
             return False
-        seen = self._aside.get(kind)
-        if sentence:
-            self._aside[kind] = now
-            return seen is None and _lease(kind, BEGINS)
-        if seen is None or now - seen < CALM:
+        last_seen = self._without_database.get(kind)
+        if message:
+            self._without_database[kind] = now
+            return last_seen is None and self._acquire(kind, STARTED)
+        if last_seen is None or now - last_seen < CALM:
             return False
-        del self._aside[kind]
-        return _lease(kind, ENDS)
+        del self._without_database[kind]
+        return self._acquire(kind, ENDED)
+
+    def _acquire(self, kind: str, change: str) -> bool:
+        opposite = ENDED if change == STARTED else STARTED
+        try:
+            self._store.delete(f"alert:{kind}:{opposite}")
+            return self._store.acquire_lease(f"alert:{kind}:{change}", "sent", LEASE_SECONDS)
+        except CacheUnavailable:
+            return True
 
 
-def _create(kind: str, sentence: str, now: datetime) -> bool:
+def _create(kind: str, message: str, now: datetime) -> bool:
     try:
         with transaction.atomic():
-            Incident.objects.create(kind=kind, sentence=sentence, began_at=now, seen_at=now)
+            Incident.objects.create(kind=kind, message=message, started_at=now, last_seen_at=now)
     except IntegrityError:
         return False
     return True
-
-
-def _lease(kind: str, what: str) -> bool:
-    try:
-        TELEMETRY.drop(f"alert:{kind}:{ENDS if what == BEGINS else BEGINS}")
-        return TELEMETRY.add(f"alert:{kind}:{what}", "told", LEASE_SECONDS)
-    except CacheUnavailable:
-        return True

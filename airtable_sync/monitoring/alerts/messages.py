@@ -1,73 +1,74 @@
-"""What is said of each kind of trouble, and when it is over. What is one is for `health_rules`."""
+"""The text of each kind of alert. `health_rules.py` decides when there is a problem."""
 
 from collections.abc import Callable
 
-from airtable_sync.monitoring.health_rules import Kind, Known, judged, quota
+from airtable_sync.monitoring.health_rules import HealthFacts, Kind, problems, quota_problem
 
-OVER: dict[Kind, str] = {
+RESOLVED: dict[Kind, str] = {
     "refresh": "the last refresh succeeded",
     "cron": "a refresh has run again",
     "quota": "the month's requests to Airtable will last",
     "access": "Airtable accepts the token",
     "redis": "Redis answers again",
     "database": "the database answers again",
-    "feed": "changes in Airtable are read again",
+    "feed": "the change feed is read again",
 }
 
 
-def troubles(known: Known) -> dict[Kind, str]:
-    """A sentence for each kind of trouble, empty where all is well. What can't be judged is left
-    out: it stays as it was. So does the quota while its forecast is close to the plan."""
+def alert_messages(facts: HealthFacts) -> dict[Kind, str]:
+    """Kind -> message, "" if there is no problem. A kind that can't be decided is left out: its
+    incident stays as it was. So does the quota's, while the forecast is close to the limit."""
     found = {
-        kind: _SENTENCES[kind](known) if trouble else "" for kind, trouble in judged(known).items()
+        kind: _MESSAGES[kind](facts) if is_problem else ""
+        for kind, is_problem in problems(facts).items()
     }
-    if found.get("quota") == "" and known.forecast and known.forecast.is_close:
+    if found.get("quota") == "" and facts.forecast and facts.forecast.is_close:
         del found["quota"]
     return found
 
 
-def _refresh(known: Known) -> str:
-    last = known.last_run
+def _refresh(facts: HealthFacts) -> str:
+    last = facts.last_run
     if last is None:
         return ""
-    was = "was refused" if last.status == "refused" else "failed"
-    sentence = f"The refresh of {last.ended_at:%Y-%m-%d %H:%M} UTC {was}"
-    return f"{sentence}: {last.sentence}" if last.sentence else f"{sentence}."
+    what = "was rejected" if last.status == "refused" else "failed"
+    text = f"The refresh of {last.ended_at:%Y-%m-%d %H:%M} UTC {what}"
+    return f"{text}: {last.message}" if last.message else f"{text}."
 
 
-def _cron(known: Known) -> str:
-    last = known.last_run
+def _cron(facts: HealthFacts) -> str:
+    last = facts.last_run
     since = f"since {last.ended_at:%Y-%m-%d %H:%M} UTC" if last else "yet"
-    return f"No refresh has run {since}: the cron job runs every three hours."
+    return f"No refresh has run {since}. The cron job should run every three hours."
 
 
-def _quota(known: Known) -> str:
-    counted = str(known.forecast) if known.forecast else ""
-    if quota(known) == "runs out":
-        return counted
-    used_up = "Airtable answers nothing until the month ends: the plan's requests are used up."
-    return f"{used_up} {counted}".rstrip()
+def _quota(facts: HealthFacts) -> str:
+    forecast = str(facts.forecast) if facts.forecast else ""
+    if quota_problem(facts) == "runs out":
+        return forecast
+    exceeded = "Airtable answers no requests until the month ends: the plan's quota is used up."
+    return f"{exceeded} {forecast}".rstrip()
 
 
-def _access(known: Known) -> str:
-    return f"Airtable refuses the token (AIRTABLE_API_KEY): {known.access_denied}"
+def _access(facts: HealthFacts) -> str:
+    return f"Airtable rejects the token (AIRTABLE_API_KEY): {facts.access_denied}"
 
 
-def _away(what: str, seconds: float | None) -> str:
+def _down(what: str, seconds: float | None) -> str:
     return f"{what} has not answered for {(seconds or 0) / 60:.0f} minutes."
 
 
-def _feed(known: Known) -> str:
-    behind = (known.feed_behind_seconds or 0) / 60
-    return f"Changes in Airtable should have been read {behind:.0f} minutes ago."
+def _feed(facts: HealthFacts) -> str:
+    minutes = (facts.feed_behind_seconds or 0) / 60
+    return f"The change feed should have been read {minutes:.0f} minutes ago."
 
 
-_SENTENCES: dict[Kind, Callable[[Known], str]] = {
+_MESSAGES: dict[Kind, Callable[[HealthFacts], str]] = {
     "refresh": _refresh,
     "cron": _cron,
     "quota": _quota,
     "access": _access,
-    "redis": lambda known: _away("Redis", known.redis_away_seconds),
-    "database": lambda known: _away("The database", known.database_away_seconds),
+    "redis": lambda facts: _down("Redis", facts.redis_down_seconds),
+    "database": lambda facts: _down("The database", facts.database_down_seconds),
     "feed": _feed,
 }

@@ -1,124 +1,147 @@
-"""What is the matter, as far as this process can see. Redis is asked every five minutes only: some
-bill every command."""
+"""Collects the health facts of this process. It asks Redis only every five minutes: some services
+bill each command."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync.airtable import access, rate_limiter
-from airtable_sync.cache.redis_store import TELEMETRY, CacheUnavailable
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.changes import polling
+from airtable_sync.airtable.access import AirtableAccess
+from airtable_sync.airtable.monthly_usage import monthly_usage
+from airtable_sync.airtable.rate_limiter import RateLimiter
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.changes.polling import Polling
+from airtable_sync.configuration import Configuration
 from airtable_sync.models import ChangeFeed, Run
-from airtable_sync.monitoring.health_facts import Kept, Own, Shared, known, of_results, of_run
-from airtable_sync.monitoring.health_rules import Known
-from airtable_sync.monitoring.metrics import airtable_status, flush, refresh_results
-from airtable_sync.refresh import background_process, rollback
+from airtable_sync.monitoring.export.airtable_status import decode_status, status_command
+from airtable_sync.monitoring.export.refresh_results import LAST_RUNS_KEY, decode_results
+from airtable_sync.monitoring.health_facts import (
+    DatabaseFacts,
+    ProcessFacts,
+    RedisFacts,
+    combine_facts,
+    last_run_in_database,
+    last_run_in_redis,
+)
+from airtable_sync.monitoring.health_rules import HealthFacts
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.background_process import running_refresh
+from airtable_sync.refresh.rollback import pausing_run
 
 ASK_REDIS_SECONDS = 300.0
 
 
-class Observer:
-    def __init__(self) -> None:
-        self._up_since = timezone.now()
-        self._asked_at = float("-inf")
-        self._by_redis: Shared | None = None
-        self._redis_away_since: float | None = None
-        self._database_away_since: float | None = None
+@dataclass(frozen=True)
+class ObserverParts:
+    """`is_redis_reachable` says whether the replica is in sync and the metrics arrive."""
 
-    def facts(self) -> Known:
-        """It may wait for the database and for Redis, and raises nothing of theirs."""
-        shared = self._asked_redis()
-        kept = self._asked_the_database()
-        found = known(timezone.now(), _own(self._up_since, shared), shared, kept)
+    configuration: Configuration
+    store: RedisStore
+    access: AirtableAccess
+    rate_limiter: RateLimiter
+    polling: Polling
+    is_redis_reachable: Callable[[], bool]
+
+
+class HealthObserver:
+    def __init__(self, parts: ObserverParts) -> None:
+        self._parts = parts
+        self._started_at = timezone.now()
+        self._redis_read_at = float("-inf")
+        self._redis_facts: RedisFacts | None = None
+        self._redis_down_since: float | None = None
+        self._database_down_since: float | None = None
+
+    def facts(self) -> HealthFacts:
+        """May wait for the database and for Redis. Raises none of their errors."""
+        redis = self._read_redis()
+        database = self._read_database()
+        found = combine_facts(timezone.now(), self._process_facts(redis), redis, database)
         return replace(
             found,
-            redis_away_seconds=self._redis_away(),
-            database_away_seconds=self._database_away(),
+            redis_down_seconds=self._redis_down_seconds(),
+            database_down_seconds=_seconds_since(self._database_down_since),
         )
 
-    def _asked_redis(self) -> Shared | None:
-        if time.monotonic() - self._asked_at >= ASK_REDIS_SECONDS:
-            self._asked_at = time.monotonic()
-            self._by_redis = None
+    def _read_redis(self) -> RedisFacts | None:
+        if time.monotonic() - self._redis_read_at >= ASK_REDIS_SECONDS:
+            self._redis_read_at = time.monotonic()
+            self._redis_facts = None
             with suppress(CacheUnavailable):
-                self._by_redis = _shared()
-        return self._by_redis
+                self._redis_facts = _redis_facts(self._parts.store)
+        return self._redis_facts
 
-    def _asked_the_database(self) -> Kept | None:
+    def _read_database(self) -> DatabaseFacts | None:
         try:
-            kept = _kept()
+            facts = self._database_facts()
         except DatabaseError:
-            self._database_away_since = self._database_away_since or time.monotonic()
+            self._database_down_since = self._database_down_since or time.monotonic()
             return None
-        self._database_away_since = None
-        return kept
+        self._database_down_since = None
+        return facts
 
-    def _database_away(self) -> float:
-        since = self._database_away_since
-        return 0.0 if since is None else time.monotonic() - since
-
-    def _redis_away(self) -> float | None:
-        if not settings.REDIS_URL:
+    def _redis_down_seconds(self) -> float | None:
+        if not self._parts.configuration.has_redis:
             return None
-        if of_this_process().in_sync and flush.of_this_process().arrives:
-            self._redis_away_since = None
+        if self._parts.is_redis_reachable():
+            self._redis_down_since = None
             return 0.0
-        self._redis_away_since = self._redis_away_since or time.monotonic()
-        return time.monotonic() - self._redis_away_since
+        self._redis_down_since = self._redis_down_since or time.monotonic()
+        return _seconds_since(self._redis_down_since)
+
+    def _process_facts(self, redis: RedisFacts | None) -> ProcessFacts:
+        configuration, interval = self._parts.configuration, None
+        if configuration.airtable_changes != "off" and redis is not None:
+            interval = self._parts.polling.interval_seconds(redis.usage.requests)
+        return ProcessFacts(
+            started_at=self._started_at,
+            has_redis=configuration.has_redis,
+            plan=configuration.airtable_plan,
+            feed_interval=interval,
+            access_denied=self._parts.access.denied_message,
+            quota_exceeded=self._parts.rate_limiter.is_quota_exceeded_here(),
+        )
+
+    def _database_facts(self) -> DatabaseFacts:
+        """Raises DatabaseError."""
+        runs = Run.objects.exclude(ended_at=None).defer("details", "records")
+        base_id = self._parts.configuration.airtable_base_id
+        return DatabaseFacts(
+            last_run=last_run_in_database(runs.order_by("-ended_at").first()),
+            refresh_running=self._is_refresh_running(),
+            paused=pausing_run() is not None,
+            feed=ChangeFeed.objects.filter(base=base_id).first(),
+        )
+
+    def _is_refresh_running(self) -> bool:
+        """Redis is asked only if the database has a running one, which may have been killed."""
+        if not Run.objects.filter(status=Run.Status.RUNNING).exists():
+            return False
+        store = self._parts.store if self._parts.configuration.has_redis else None
+        try:
+            return running_refresh(store) is not None
+        except CacheUnavailable:
+            return False
 
 
-def _own(up_since: datetime, shared: Shared | None) -> Own:
-    follows = settings.AIRTABLE_CHANGES != "off" and shared is not None
-    return Own(
-        up_since=up_since,
-        has_redis=bool(settings.REDIS_URL),
-        plan=settings.AIRTABLE_PLAN or "",
-        feed_interval=polling.poll_seconds(shared.month.requests) if follows and shared else None,
-        access_denied=access.refused_here(),
-        quota_used_up=rate_limiter.is_quota_used_up_here(),
-    )
-
-
-def _shared() -> Shared:
-    """In two commands. Raises CacheUnavailable."""
+def _redis_facts(store: RedisStore) -> RedisFacts:
+    """Two commands. Raises CacheUnavailable."""
     now = datetime.now(UTC)
-    noted, runs = TELEMETRY.ask(
-        airtable_status.command(TELEMETRY, now),
-        ("HGETALL", refresh_results.LAST_RUNS),
-    )
-    found = airtable_status.of_reply(noted)
-    return Shared(
-        month=rate_limiter.monthly_usage(found.requests, now),
-        last_run=of_results(refresh_results.of_hash(runs)),
-        feed_read_at=found.feed_read_at,
-        access_denied=found.access_denied,
-        quota_used_up=found.quota_used_up,
-        held=found.held,
+    status, runs = store.read_all(status_command(store, now), ("HGETALL", LAST_RUNS_KEY))
+    airtable = decode_status(status)
+    return RedisFacts(
+        usage=monthly_usage(airtable.requests, now),
+        last_run=last_run_in_redis(decode_results(runs)),
+        feed_read_at=airtable.feed_read_at,
+        access_denied=airtable.access_denied,
+        quota_exceeded=airtable.quota_exceeded,
+        paused=airtable.paused,
     )
 
 
-def _kept() -> Kept:
-    """Raises DatabaseError."""
-    runs = Run.objects.exclude(ended_at=None).defer("details", "records")
-    return Kept(
-        last_run=of_run(runs.order_by("-ended_at").first()),
-        running=_goes_on(),
-        held=rollback.holding_run() is not None,
-        feed=ChangeFeed.objects.filter(base=settings.AIRTABLE_BASE_ID or "").first(),
-    )
-
-
-def _goes_on() -> bool:
-    """A refresh that was not killed; Redis is asked only if there seems to be one."""
-    if not Run.objects.filter(status=Run.Status.RUNNING).exists():
-        return False
-    try:
-        return background_process.who_runs() is not None
-    except CacheUnavailable:
-        return False
+def _seconds_since(moment: float | None) -> float:
+    return 0.0 if moment is None else time.monotonic() - moment

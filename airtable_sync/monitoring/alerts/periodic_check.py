@@ -1,4 +1,4 @@
-"""Looks for trouble every minute, in each process, beside the calls."""
+"""Checks the health every minute, in each process, and sends alerts."""
 
 import asyncio
 import contextlib
@@ -6,43 +6,40 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from airtable_sync.cache import database
-from airtable_sync.monitoring.alerts.incidents import Change, Told
-from airtable_sync.monitoring.alerts.messages import OVER, troubles
-from airtable_sync.monitoring.alerts.observer import Observer
-from airtable_sync.monitoring.alerts.sending import Outbox, channels
-from airtable_sync.monitoring.health_rules import Known
+from airtable_sync.cache.database import close_connection
+from airtable_sync.monitoring.alerts.incidents import IncidentChange, Incidents
+from airtable_sync.monitoring.alerts.messages import RESOLVED, alert_messages
+from airtable_sync.monitoring.alerts.sending import AlertSender
+from airtable_sync.monitoring.health_rules import HealthFacts
 
 logger = logging.getLogger(__name__)
 
-EVERY_SECONDS = 60.0
-_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts")
+CHECK_SECONDS = 60.0
 
 
-class Rounds:
-    def __init__(self, facts: Callable[[], Known]) -> None:
+class PeriodicCheck:
+    def __init__(
+        self, facts: Callable[[], HealthFacts], incidents: Incidents, sender: AlertSender
+    ) -> None:
         self._facts = facts
-        self._told = Told()
-        self._outbox = Outbox()
+        self._incidents = incidents
+        self._sender = sender
 
-    def round(self) -> None:
+    def run_once(self) -> None:
+        """Blocks."""
         facts = self._facts()
-        for change in self._told.changes(troubles(facts), facts.at):
-            self._outbox.put(_sentence(change))
-        self._outbox.send()
+        for change in self._incidents.update(alert_messages(facts), facts.at):
+            self._sender.enqueue(_text(change))
+        self._sender.send_outbox()
 
 
-def _sentence(change: Change) -> str:
-    return change.sentence or f"It is over: {OVER[change.kind]}."
+def _text(change: IncidentChange) -> str:
+    return change.message or f"Resolved: {RESOLVED[change.kind]}."
 
 
 @contextlib.asynccontextmanager
-async def in_background() -> AsyncIterator[None]:
-    """Nothing is looked for where nobody could be told."""
-    if not channels():
-        yield
-        return
-    task = asyncio.create_task(_go_on(Rounds(Observer().facts)))
+async def checking_in_background(check: PeriodicCheck) -> AsyncIterator[None]:
+    task = asyncio.create_task(_check_forever(check))
     try:
         yield
     finally:
@@ -50,17 +47,18 @@ async def in_background() -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _go_on(rounds: Rounds) -> None:
+async def _check_forever(check: PeriodicCheck) -> None:
     loop = asyncio.get_running_loop()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="alerts")
     while True:
-        await asyncio.sleep(EVERY_SECONDS)
-        await loop.run_in_executor(_THREAD, _round, rounds)
+        await asyncio.sleep(CHECK_SECONDS)
+        await loop.run_in_executor(thread, _run_once, check)
 
 
-def _round(rounds: Rounds) -> None:
+def _run_once(check: PeriodicCheck) -> None:
     try:
-        rounds.round()
+        check.run_once()
     except Exception:
-        logger.exception("The alerts go on after an unforeseen error")
+        logger.exception("The alerts continue after an unexpected error")
     finally:
-        database.release()
+        close_connection()

@@ -1,113 +1,118 @@
-"""Says it, by e-mail and to a webhook address. A message that does not arrive is tried again in the
-next rounds, for an hour; nothing waits for long."""
+"""Sends alerts to the addresses of ALERT_URLS, and tries again those that failed."""
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from smtplib import SMTPException
 from urllib.parse import urlsplit
 
-import requests
-from django.conf import settings
-from django.core.mail import send_mail
+from airtable_sync.monitoring.alerts.recipient import Recipient
 
 logger = logging.getLogger(__name__)
 
-TRIES = 60  # a round is a minute
-SECONDS = 20.0  # for one message, whatever the other side does
-TIMEOUTS = (3.0, 10.0)
+ATTEMPTS = 60  # one a minute
+TIME_LIMIT_SECONDS = 20.0
+OUTBOX_SIZE = 100
 
 
-class Undelivered(Exception):
-    """The message says why, and holds no address: a webhook's is a secret."""
+def service_name(public_url: str | None, allowed_hosts: Sequence[str]) -> str:
+    """`Siftly (siftly.example.com)`: an operator may run several."""
+    host = urlsplit(public_url or "").hostname or next(iter(allowed_hosts), "")
+    return f"Siftly ({host})"
 
 
-def by_email(text: str) -> None:
-    """Raises Undelivered."""
-    subject = text.partition("\n")[0][:120]
-    try:
-        send_mail(subject, text, None, settings.ALERT_EMAIL)
-    except (SMTPException, OSError) as error:
-        raise Undelivered(type(error).__name__) from error
+@dataclass(frozen=True)
+class Delivery:
+    """How one attempt ended. `failure` is empty if the alert was sent."""
 
-
-def by_webhook(text: str) -> None:
-    """As Slack, Mattermost and others take it. Raises Undelivered."""
-    url = settings.ALERT_WEBHOOK_URL or ""
-    try:
-        with requests.post(
-            url, json={"text": text}, timeout=TIMEOUTS, allow_redirects=False, stream=True
-        ) as answer:
-            status = answer.status_code
-    except requests.RequestException as error:
-        raise Undelivered(type(error).__name__) from error
-    if not 200 <= status < 300:
-        raise Undelivered(f"it answered {status}")
-
-
-Channel = Callable[[str], None]
-
-
-def channels() -> dict[str, Channel]:
-    """Those that are set up."""
-    found: dict[str, Channel] = {}
-    if settings.ALERT_EMAIL:
-        found["e-mail"] = by_email
-    if settings.ALERT_WEBHOOK_URL:
-        found["webhook"] = by_webhook
-    return found
-
-
-def within_limits(channel: Channel, text: str) -> None:
-    """Raises Undelivered, also when it takes too long: then the thread is left to itself."""
-    failures: list[Undelivered] = []
-
-    def work() -> None:
-        try:
-            channel(text)
-        except Undelivered as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work, name="alert", daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    if thread.is_alive():
-        raise Undelivered("it took too long")
-    if failures:
-        raise failures[0]
-
-
-def named(sentence: str) -> str:
-    """With the name of the service, for who looks after several."""
-    host = urlsplit(settings.PUBLIC_URL or "").hostname or next(iter(settings.ALLOWED_HOSTS), "")
-    return f"Siftly ({host}): {sentence}"
+    recipient: Recipient
+    failure: str
 
 
 @dataclass
-class _Waiting:
-    channel: str
-    text: str
-    tries: int = 0
+class _Message:
+    sentence: str
+    recipients: list[Recipient]  # those that do not have it yet
+    attempts: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return not self.recipients or self.attempts >= ATTEMPTS
 
 
-class Outbox:
-    def __init__(self) -> None:
-        self._waiting: list[_Waiting] = []
+class AlertSender:
+    """Not thread-safe: one thread fills the outbox and sends it."""
 
-    def put(self, sentence: str) -> None:
+    def __init__(
+        self, urls: Sequence[str], service_name: str, time_limit: float = TIME_LIMIT_SECONDS
+    ) -> None:
+        """Raises ValueError if Apprise can't use an address. Checks report that before."""
+        self._recipients = [Recipient(position, url) for position, url in enumerate(urls, start=1)]
+        self._service_name = service_name
+        self._time_limit = time_limit
+        self._outbox: deque[_Message] = deque()
+
+    def enqueue(self, sentence: str) -> None:
+        """Puts an alert into the outbox. `send_outbox` sends it."""
         logger.warning("Alert: %s", sentence)
-        self._waiting += [_Waiting(channel, named(sentence)) for channel in channels()]
+        self._outbox.append(_Message(sentence, list(self._recipients)))
+        if len(self._outbox) > OUTBOX_SIZE:
+            dropped = self._outbox.popleft()
+            logger.warning("Alert dropped: too many are not sent yet: %s", dropped.sentence)
 
-    def send(self) -> None:
-        """Everything that waits, once."""
-        self._waiting = [each for each in self._waiting if not self._is_done(each)]
+    def send_outbox(self) -> None:
+        """Tries each alert in the outbox once. Call it every minute."""
+        for message in self._outbox:
+            self._send(message)
+        self._outbox = deque(message for message in self._outbox if not message.is_done)
 
-    def _is_done(self, message: _Waiting) -> bool:
-        try:
-            within_limits(channels()[message.channel], message.text)
-        except Undelivered as error:
-            message.tries += 1
-            logger.warning("An alert could not be sent by %s: %s", message.channel, error)
-            return message.tries >= TRIES
-        return True
+    def send_now(self, sentence: str) -> list[Delivery]:
+        """Tries all addresses once, without the outbox."""
+        return self._deliver(sentence, self._recipients)
+
+    def _send(self, message: _Message) -> None:
+        deliveries = self._deliver(message.sentence, message.recipients)
+        failed = [delivery for delivery in deliveries if delivery.failure]
+        for delivery in failed:
+            _log_failure(delivery)
+        message.recipients = [delivery.recipient for delivery in failed]
+        message.attempts += 1
+        if failed and message.is_done:
+            logger.error("Alert dropped after %d attempts: %s", message.attempts, message.sentence)
+
+    def _deliver(self, sentence: str, recipients: Sequence[Recipient]) -> list[Delivery]:
+        """Sends to all at the same time, so that a slow service does not delay the others."""
+        deadline = time.monotonic() + self._time_limit
+        attempts = [_Attempt(recipient, self._service_name, sentence) for recipient in recipients]
+        return [attempt.result(deadline) for attempt in attempts]
+
+
+class _Attempt(threading.Thread):
+    """Apprise can't be interrupted. After the deadline the thread is abandoned; as a daemon it does
+    not keep the process from ending."""
+
+    def __init__(self, recipient: Recipient, sender: str, sentence: str) -> None:
+        super().__init__(name="alert", daemon=True)
+        self._recipient = recipient
+        self._content = (sender, sentence)
+        self._failure = "it failed unexpectedly"
+        self.start()
+
+    def run(self) -> None:
+        self._failure = self._recipient.send(*self._content)
+
+    def result(self, deadline: float) -> Delivery:
+        """Waits until the deadline, by `time.monotonic`."""
+        self.join(max(0.0, deadline - time.monotonic()))
+        return Delivery(self._recipient, "it took too long" if self.is_alive() else self._failure)
+
+
+def _log_failure(delivery: Delivery) -> None:
+    logger.warning(
+        "Alert not sent to address %d of ALERT_URLS (%s): %s",
+        delivery.recipient.position,
+        delivery.recipient.name,
+        delivery.failure,
+    )

@@ -1,10 +1,4 @@
-"""What all processes and machines count and remember together, kept in Redis.
+"""The calls: the answer log and the unknown numbers that were called.
 
-A call pays for a few additions and a place in a queue (`answered`, `hit`); a background task
-(`flush`) brings that to Redis every 15 s. Read it by `history` (answers a minute, latencies),
-`answer_log` (what was this caller told?), `unknown` (numbers that were called), `processes` and
-`run_results`."""
-
-from airtable_sync.monitoring.calls.recorder import answered, hit
-
-__all__ = ["answered", "hit"]
+A call only appends to a queue (`recorder.py`); a background task writes it to Redis. May import
+`metrics`. Start reading at `recorder.py`, then `answer_log.py`."""

@@ -1,9 +1,9 @@
--- Writes answers into the log of answers, which keeps so many, for so long. A config is kept once,
--- under its digest, as long as an answer refers to it.
+-- Writes answers into the answer log, which keeps a limited number for a limited time. A config is stored
+-- once, under its digest, as long as an answer refers to it.
 --
--- KEYS: the log (sorted set: answer -> when, ms), configs by digest, how many answers refer to each
--- ARGV: answers kept, for how long (ms), the configs as JSON {digest: config}, the answers as JSON
---       [[when, digest and answer], …], answers to erase as JSON [digest and answer, …]
+-- KEYS: the log (sorted set: answer -> time, ms), configs by digest, the count of references to each
+-- ARGV: answers kept; how long (ms); the configs as JSON {digest: config}; the answers as JSON
+--       [[time, digest and answer], …]; answers to erase as JSON [digest and answer, …]
 
 local log, configs, references = KEYS[1], KEYS[2], KEYS[3]
 local kept_ms = tonumber(ARGV[2])
@@ -20,12 +20,12 @@ local function erase(answers)
   end
 end
 
-local sent = cjson.decode(ARGV[3])
+local new_configs = cjson.decode(ARGV[3])
 for _, each in ipairs(cjson.decode(ARGV[4])) do
   local digest = digest_of(each[2])
   if redis.call("ZADD", log, each[1], each[2]) == 1 then
     if redis.call("HINCRBY", references, digest, 1) == 1 then
-      redis.call("HSET", configs, digest, sent[digest])
+      redis.call("HSET", configs, digest, new_configs[digest])
     end
   end
 end

@@ -1,5 +1,5 @@
-"""What was this caller told? The last 10,000 answers of all processes, for eight days at most. The
-caller's own number is not among it."""
+"""The answer log: the last 10,000 answers of all processes, for eight days at most. It does not
+have the caller's number."""
 
 import hashlib
 import json
@@ -9,142 +9,149 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from airtable_sync.cache.redis_store import TELEMETRY, Store
-from airtable_sync.monitoring.calls.recorder import Answered, next_one, waiting
-from airtable_sync.redis_client.scripts import KEPT_SECONDS, Parcel, load_script
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.monitoring.calls.recorder import AnsweredCall, CallRecorder
+from airtable_sync.monitoring.metrics.retention import SECONDS_KEPT
+from airtable_sync.redis_client.scripts import ScriptCall, load_script
 
-KEPT = 10_000
+ANSWERS_KEPT = 10_000
 ANSWERS_PER_REQUEST = 400
-TAKEN_AT_ONCE = 16
+_YIELD_EVERY = 16
 _PAGE = 1000
-_NAMES = ("answers", "answer_configs", "answer_references")
-_DIGEST = 16  # letters
+_LOG, _CONFIGS = "answers", "answer_configs"
+_KEYS = (_LOG, _CONFIGS, "answer_references")
+_DIGEST_LENGTH = 16
 _SCRIPT = load_script(__file__, "answer_log.lua")
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedAnswer:
-    """`number` is empty where what was called is no telephone number; `call_id` where the platform
-    tells none; `read_by` (refresh, change, lookup) and `read_at` where nothing was found out about
-    the number. `variables` are what the agent got, and None if they are not kept any more."""
+    """`number` is "" if the called number was not a telephone number. `origin` (`entry.Origin`) and
+    `read_at` are empty if the number had no entry. `variables` are what the agent got; None if they
+    are not kept any more."""
 
     at: datetime
     number: str
     platform: str
     call_id: str
     source: str
-    known: bool
+    is_known: bool
     seconds: float
-    read_by: str
+    origin: str
     read_at: datetime | None
     variables: dict[str, str] | None
 
 
-class AnswerLog:
-    """The answers of this process on their way to Redis."""
+class AnswerLogWriter:
+    """Moves the answers of this process to Redis."""
 
-    def __init__(self, process: str) -> None:
-        self._process = process
+    def __init__(self, recorder: CallRecorder, process_id: str) -> None:
+        self._recorder = recorder
+        self._process_id = process_id
         self._sequence = 0
-        self._sent: list[Answered] = []
+        self._batch: list[AnsweredCall] = []
 
-    def take(self) -> list[Answered]:
-        """The next answers, unless some still have to arrive."""
-        if self._sent:
+    def take(self) -> list[AnsweredCall]:
+        """The next answers; none while the last batch has not arrived."""
+        if self._batch:
             return []
-        while waiting and len(self._sent) < ANSWERS_PER_REQUEST:
-            if len(self._sent) % TAKEN_AT_ONCE == 0:
-                time.sleep(0)  # lets go of the interpreter: who answers a call goes first
-            self._sent.append(next_one())
-        self._sequence += len(self._sent)
-        return self._sent
+        while len(self._recorder) and len(self._batch) < ANSWERS_PER_REQUEST:
+            if len(self._batch) % _YIELD_EVERY == 0:
+                time.sleep(0)  # releases the interpreter lock: calls have priority
+            self._batch.append(self._recorder.pop())
+        self._sequence += len(self._batch)
+        return self._batch
 
-    def parcel(self) -> Parcel | None:
-        if not self._sent:
+    def next_script(self) -> ScriptCall | None:
+        """The script that writes the batch; the same one until `arrived` is called."""
+        if not self._batch:
             return None
         configs: dict[str, str] = {}
         rows = []
-        for sequence, each in enumerate(self._sent, self._sequence - len(self._sent)):
-            config = json.dumps(each.answer.variables, sort_keys=True)
-            digest = hashlib.sha256(config.encode()).hexdigest()[:_DIGEST]
+        for sequence, each in enumerate(self._batch, self._sequence - len(self._batch)):
+            config = json.dumps(dict(each.answer.variables), sort_keys=True)
+            digest = hashlib.sha256(config.encode()).hexdigest()[:_DIGEST_LENGTH]
             configs[digest] = config
-            at = f"{each.at}.{sequence % 1000:03}"  # those of one millisecond stay in order
-            row = _to_json(each, f"{self._process}:{sequence}")
-            rows.append((at, digest + row))
-        return _parcel(configs, rows, [])
+            score = f"{each.at}.{sequence % 1000:03}"  # keeps the order within a millisecond
+            rows.append((score, digest + _encode(each, f"{self._process_id}:{sequence}")))
+        return _script_call(configs, rows, [])
 
     def arrived(self) -> None:
-        self._sent = []
+        self._batch = []
 
 
-def search(
-    number: str = "",
-    before: datetime | None = None,
-    limit: int = 100,
-    store: Store = TELEMETRY,
-) -> list[LoggedAnswer]:
-    """The newest answers, of one called number (E.164) or of all, at or before a moment. Raises
-    CacheUnavailable. It takes eleven commands at most."""
-    found: list[tuple[str, list[Any]]] = []
-    for member in _members(before, store):
-        row = json.loads(member[_DIGEST:])
-        if not number or row[2] == number:
-            found.append((member[:_DIGEST], row))
-        if len(found) == limit:
-            break
-    if not found:
-        return []
-    digests = list({digest for digest, _ in found})
-    (configs,) = store.ask(("HMGET", _NAMES[1], *digests))
-    variables = {d: json.loads(c) for d, c in zip(digests, configs, strict=True) if c}
-    return [_of_row(row, variables.get(digest)) for digest, row in found]
+class AnswerLog:
+    """Every method raises CacheUnavailable."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+
+    def search(
+        self, number: str = "", before: datetime | None = None, limit: int = 100
+    ) -> list[LoggedAnswer]:
+        """The newest answers at or before a moment, of one called number (E.164) or of all. Takes
+        eleven commands at most."""
+        found: list[tuple[str, list[Any]]] = []
+        for member in self._members(before):
+            row = json.loads(member[_DIGEST_LENGTH:])
+            if not number or row[2] == number:
+                found.append((member[:_DIGEST_LENGTH], row))
+            if len(found) == limit:
+                break
+        if not found:
+            return []
+        digests = list({digest for digest, _ in found})
+        (configs,) = self._store.read_all(("HMGET", _CONFIGS, *digests))
+        variables = {d: json.loads(c) for d, c in zip(digests, configs, strict=True) if c}
+        return [_decode(row, variables.get(digest)) for digest, row in found]
+
+    def erase(self, number: str) -> int:
+        """Delete the answers of a number. Returns how many there were."""
+        members = self._members(None)
+        erased = [each for each in members if json.loads(each[_DIGEST_LENGTH:])[2] == number]
+        if erased:
+            self._store.run_scripts([_script_call({}, [], erased)])
+        return len(erased)
+
+    def _members(self, before: datetime | None) -> Iterator[str]:
+        """Newest first. Without new calls, expired ones may still be there: they are skipped."""
+        now = time.time() * 1000
+        newest = f"{int(before.timestamp() * 1000)}.999" if before else "+inf"
+        oldest = str(int(now - SECONDS_KEPT * 1000))
+        for start in range(0, ANSWERS_KEPT, _PAGE):
+            command = ("ZREVRANGEBYSCORE", _LOG, newest, oldest, "LIMIT", start, _PAGE)
+            (members,) = self._store.read_all(command)
+            yield from (member.decode() for member in members)
+            if len(members) < _PAGE:
+                return
 
 
-def erase(number: str, store: Store = TELEMETRY) -> int:
-    """Forget the answers of a number; how many there were. Raises CacheUnavailable."""
-    erased = [each for each in _members(None, store) if json.loads(each[_DIGEST:])[2] == number]
-    if erased:
-        store.run_all([_parcel({}, [], erased)])
-    return len(erased)
+def _script_call(
+    configs: dict[str, str], rows: list[tuple[str, str]], erased: list[str]
+) -> ScriptCall:
+    limits = [ANSWERS_KEPT, SECONDS_KEPT * 1000]
+    return ScriptCall(_SCRIPT, _KEYS, [*limits, *map(json.dumps, (configs, rows, erased))])
 
 
-def _members(before: datetime | None, store: Store) -> Iterator[str]:
-    """Newest first; those past their time may still be there, if nobody has called since."""
-    now = time.time() * 1000
-    newest = f"{int(before.timestamp() * 1000)}.999" if before else "+inf"
-    oldest = str(int(now - KEPT_SECONDS * 1000))
-    for start in range(0, KEPT, _PAGE):
-        command = ("ZREVRANGEBYSCORE", _NAMES[0], newest, oldest, "LIMIT", start, _PAGE)
-        (members,) = store.ask(command)
-        yield from (member.decode() for member in members)
-        if len(members) < _PAGE:
-            return
+def _encode(call: AnsweredCall, unique: str) -> str:
+    """`unique` makes each member of the sorted set different."""
+    answer, entry = call.answer, call.answer.entry
+    read = (entry.origin, entry.read_at) if entry else ("", 0)
+    row = (unique, call.at, answer.number or "", call.platform, call.call_id, answer.source)
+    return json.dumps((*row, int(answer.is_known), round(call.seconds, 6), *read))
 
 
-def _parcel(configs: dict[str, str], rows: list[tuple[str, str]], erased: list[str]) -> Parcel:
-    limits = [KEPT, KEPT_SECONDS * 1000]
-    return Parcel(_SCRIPT, _NAMES, [*limits, *map(json.dumps, (configs, rows, erased))])
-
-
-def _to_json(each: Answered, name: str) -> str:
-    """`name` makes it unlike any other: a set of Redis holds equal ones but once."""
-    answer, entry = each.answer, each.answer.entry
-    read = (entry.by, entry.read_at) if entry else ("", 0)
-    row = (name, each.at, answer.number or "", each.platform, each.call_id, answer.source)
-    return json.dumps((*row, int(answer.known), round(each.seconds, 6), *read))
-
-
-def _of_row(row: list[Any], variables: dict[str, str] | None) -> LoggedAnswer:
-    _, at, number, platform, call_id, source, known, seconds, read_by, read_at = row
+def _decode(row: list[Any], variables: dict[str, str] | None) -> LoggedAnswer:
+    _, at, number, platform, call_id, source, is_known, seconds, origin, read_at = row
     return LoggedAnswer(
         at=_moment(at),
         number=number,
         platform=platform,
         call_id=call_id,
         source=source,
-        known=bool(known),
+        is_known=bool(is_known),
         seconds=seconds,
-        read_by=read_by,
+        origin=origin,
         read_at=_moment(read_at) if read_at else None,
         variables=variables,
     )

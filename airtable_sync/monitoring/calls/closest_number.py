@@ -1,4 +1,4 @@
-"""The known number that somebody may have meant: a typing error away, or in another country."""
+"""The known number that a caller probably meant: with a typing error, or in another country."""
 
 from collections.abc import Collection, Iterator
 
@@ -7,29 +7,29 @@ from airtable_sync.mapping.phone_numbers import last_digits
 _DIGITS = "0123456789"
 
 
-def nearest(number: str, known: Collection[str]) -> str | None:
-    """The nearest known number in E.164, or None if none is near: first one digit that is wrong,
-    missing or too many, or two that changed places; then the same last eight digits behind another
-    country code; then two such errors. Among equals the smallest. Pass a set: of a list of 50,000
-    one is made each time (2 ms)."""
+def closest_number(number: str, known: Collection[str]) -> str | None:
+    """The closest known number in E.164; None if none is close. In this order: one digit that is
+    wrong, missing or too many, or two digits that changed places; the same last eight digits with
+    another country code; two such errors. Of several the smallest. Pass a set: a list of 50,000 is
+    converted each time (2 ms)."""
     numbers = known if isinstance(known, (set, frozenset, dict)) else frozenset(known)
-    others = {number}
-    if found := _smallest(_one_error(number), numbers, others):
+    if found := _smallest(_with_one_error(number), numbers, number):
         return found
     ending = last_digits(number)
-    abroad = (each for each in numbers if each.endswith(ending))
-    if found := _smallest(abroad, numbers, others):
+    other_countries = (each for each in numbers if each.endswith(ending))
+    if found := _smallest(other_countries, numbers, number):
         return found
-    twice = (two for one in set(_one_error(number)) for two in _one_error(one))
-    return _smallest(twice, numbers, others)
+    twice = (two for one in set(_with_one_error(number)) for two in _with_one_error(one))
+    return _smallest(twice, numbers, number)
 
 
-def _smallest(candidates: Iterator[str], numbers: Collection[str], but: set[str]) -> str | None:
-    return min((each for each in candidates if each in numbers and each not in but), default=None)
+def _smallest(candidates: Iterator[str], numbers: Collection[str], excluded: str) -> str | None:
+    found = (each for each in candidates if each in numbers and each != excluded)
+    return min(found, default=None)
 
 
-def _one_error(number: str) -> Iterator[str]:
-    """Every number that becomes this one, or the other way round, by one error of typing."""
+def _with_one_error(number: str) -> Iterator[str]:
+    """Every number that differs by one typing error, in either direction."""
     digits = number[1:]
     for place in range(len(digits) + 1):
         before, after = digits[:place], digits[place:]

@@ -1,53 +1,64 @@
-"""An answer went out: the part of telemetry that a call pays for, some 2 microseconds
-(docs/decisions.md). It runs in the event loop's thread only."""
+"""Records an answered call: the counters and a queue for the answer log. It takes a call about two
+microseconds (docs/decisions.md). Use it in the event loop's thread only."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.lookup.answerer import Answer, of_memory
-from airtable_sync.monitoring.metrics import counters
+from airtable_sync.cache.replica import Replica
+from airtable_sync.lookup.answer import Answer, answer_from_bytes
+from airtable_sync.monitoring.metrics.counters import Counters
 
-HELD = 10_000  # answers that wait to be written; Redis keeps no more of them either
-_REPLICA = of_this_process()
+MAX_QUEUED = 10_000  # Redis keeps no more answers either
+_NO_TIERS: Mapping[str, float] = {}
 
 
-class Answered(NamedTuple):
-    at: int  # ms, by Redis' clock
-    confirmed_at: int  # when all of Airtable was asked for last, as of then
+class AnsweredCall(NamedTuple):
+    at: int  # ms by Redis' clock
+    confirmed_at: int  # ms: when all of Airtable was last confirmed, at that moment
     answer: Answer
     platform: str
-    call_id: str
+    call_id: str  # the platform's id of the call; "" if it has none
     seconds: float
 
 
-# As plain tuples, which take a fifth of the time; a hit in memory as the number and the bytes that
-# the replica holds anyway. Of more than HELD the oldest go.
+# Plain tuples take a fifth of the time of AnsweredCall. A hit in memory is queued as its number and
+# the bytes that the replica has anyway. The oldest rows are dropped when the queue is full.
 _Row = tuple[int, int, Answer | tuple[str, bytes], str, str, float]
-waiting: deque[_Row] = deque(maxlen=HELD)
 
 
-def answered(answer: Answer, platform: str, call_id: str, seconds: float) -> None:
-    """`call_id` is the platform's own name for the call; `seconds` since the call came in."""
-    counters.answered(platform, answer.source, seconds, answer.spent)
-    _keep(answer, platform, call_id, seconds)
+class CallRecorder:
+    def __init__(self, counters: Counters, replica: Replica) -> None:
+        self._counters = counters
+        self._replica = replica
+        self._queue: deque[_Row] = deque(maxlen=MAX_QUEUED)
 
+    def record(self, answer: Answer, platform: str, call_id: str, seconds: float) -> None:
+        self._counters.call_answered(platform, answer.source, seconds, answer.tier_seconds)
+        self._append(answer, platform, call_id, seconds)
 
-def hit(number: str, raw: bytes, platform: str, call_id: str, seconds: float) -> None:
-    """The same of an entry in memory that was answered at once."""
-    counters.answered(platform, "memory", seconds, {})
-    _keep((number, raw), platform, call_id, seconds)
+    def record_hit(
+        self, number: str, raw: bytes, platform: str, call_id: str, seconds: float
+    ) -> None:
+        """A call that was answered from a fresh entry in memory."""
+        self._counters.call_answered(platform, "memory", seconds, _NO_TIERS)
+        self._append((number, raw), platform, call_id, seconds)
 
+    def __len__(self) -> int:
+        return len(self._queue)
 
-def next_one() -> Answered:
-    """Raises IndexError if none waits."""
-    at, confirmed_at, answer, platform, call_id, seconds = waiting.popleft()
-    if isinstance(answer, tuple):
-        answer = of_memory(*answer)
-    return Answered(at, confirmed_at, answer, platform, call_id, seconds)
+    def pop(self) -> AnsweredCall:
+        """The oldest queued call. Raises IndexError if there is none."""
+        at, confirmed_at, answer, platform, call_id, seconds = self._queue.popleft()
+        if isinstance(answer, tuple):
+            answer = answer_from_bytes(*answer)
+        return AnsweredCall(at, confirmed_at, answer, platform, call_id, seconds)
 
-
-def _keep(answer: Answer | tuple[str, bytes], platform: str, call_id: str, seconds: float) -> None:
-    if len(waiting) == HELD:
-        counters.counts.events["dropped"] += 1  # by this thread alone
-    waiting.append((_REPLICA.now(), _REPLICA.confirmed_at, answer, platform, call_id, seconds))
+    def _append(
+        self, answer: Answer | tuple[str, bytes], platform: str, call_id: str, seconds: float
+    ) -> None:
+        if len(self._queue) == MAX_QUEUED:
+            self._counters.answer_log_dropped()
+        replica = self._replica
+        row = (replica.now(), replica.confirmed_at, answer, platform, call_id, seconds)
+        self._queue.append(row)

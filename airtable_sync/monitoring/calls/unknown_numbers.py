@@ -1,37 +1,42 @@
-"""Numbers that were called and are not known: the commonest human error in Airtable."""
+"""Numbers that were called and are unknown: the most frequent mistake in Airtable."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from airtable_sync.cache.redis_store import TELEMETRY, Store
-from airtable_sync.monitoring.metrics.unflushed_counts import UNKNOWN_CALLED, UNKNOWN_TIMES
-from airtable_sync.redis_client.scripts import with_scores
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.redis_client.scripts import pairs_with_scores
+
+LAST_CALLED_KEY, CALLS_KEY = "unknown_last_called", "unknown_calls"
+NUMBERS_KEPT = 1000
+_ERASE = 'redis.call("ZREM", KEYS[1], ARGV[1]) return redis.call("HDEL", KEYS[2], ARGV[1])'
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownNumber:
     number: str
-    times: int
+    calls: int
     last_called_at: datetime
 
 
-def called(limit: int = 1000, store: Store = TELEMETRY) -> list[UnknownNumber]:
-    """Those called last come first. One that Airtable has by now is among them all the same. Raises
-    CacheUnavailable."""
-    numbers, times = store.ask(
-        ("ZREVRANGE", UNKNOWN_CALLED, 0, limit - 1, "WITHSCORES"), ("HGETALL", UNKNOWN_TIMES)
-    )
-    return [
-        UnknownNumber(
-            number.decode(),
-            int(times.get(number, 1)),
-            datetime.fromtimestamp(last / 1000, UTC),
+class UnknownNumbers:
+    """Every method raises CacheUnavailable."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+
+    def called(self, limit: int = NUMBERS_KEPT) -> list[UnknownNumber]:
+        """The last called ones first. A number that Airtable has by now is still listed."""
+        numbers, calls = self._store.read_all(
+            ("ZREVRANGE", LAST_CALLED_KEY, 0, limit - 1, "WITHSCORES"), ("HGETALL", CALLS_KEY)
         )
-        for number, last in with_scores(numbers)
-    ]
+        return [
+            UnknownNumber(
+                number.decode(),
+                int(calls.get(number, 1)),
+                datetime.fromtimestamp(last / 1000, UTC),
+            )
+            for number, last in pairs_with_scores(numbers)
+        ]
 
-
-def erase(number: str, store: Store = TELEMETRY) -> None:
-    """Forget that a number was called. Raises CacheUnavailable."""
-    script = 'redis.call("ZREM", KEYS[1], ARGV[1]) return redis.call("HDEL", KEYS[2], ARGV[1])'
-    store.run(script, [UNKNOWN_CALLED, UNKNOWN_TIMES], [number])
+    def erase(self, number: str) -> None:
+        self._store.run_script(_ERASE, [LAST_CALLED_KEY, CALLS_KEY], [number])

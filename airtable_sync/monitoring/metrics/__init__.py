@@ -1,0 +1,3 @@
+"""Counts of one process, in memory: no I/O and no text on the call path.
+
+Imports nothing else of `monitoring`. Start reading at `counters.py`."""

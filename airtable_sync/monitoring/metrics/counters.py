@@ -1,70 +1,74 @@
-"""What this process did since it started, counted in memory: no lock, no I/O, no text is made.
-`telemetry` adds it up over all processes, in the background."""
+"""Counts what this process does, in memory: no lock on the call path, no I/O, no text."""
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from airtable_sync.monitoring.metrics.counts import Counts
 
-counts = Counts()
-_threads = threading.Lock()  # for what several threads count; calls come by one
 
+class Counters:
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._lock = threading.Lock()  # for counts of several threads; calls come from one
 
-def answered(platform: str, source: str, seconds: float, spent: dict[str, float]) -> None:
-    """An answer went out, `seconds` after the call came in; `spent` holds the seconds of each tier
-    that was asked for it."""
-    counts.answers[platform, source] += 1
-    counts.latency[source].observe(seconds)
-    if spent:
-        for tier, each in spent.items():
-            counts.asked[tier] += 1
-            counts.tier_seconds[tier] += each
+    def call_answered(
+        self, platform: str, source: str, seconds: float, tier_seconds: Mapping[str, float]
+    ) -> None:
+        """A call was answered after `seconds`. `tier_seconds` are the tiers that were asked."""
+        counts = self.counts
+        counts.calls[platform, source] += 1
+        counts.latency[source].observe(seconds)
+        if tier_seconds:
+            for tier, each in tier_seconds.items():
+                counts.tier_requests[tier] += 1
+                counts.tier_seconds[tier] += each
 
+    def answer_log_dropped(self) -> None:
+        """The queue of the answer log is full. Only the event loop's thread counts this."""
+        self.counts.events["answer_log_dropped"] += 1
 
-def failed(tier: str) -> None:
-    counts.failed[tier] += 1
+    def tier_failed(self, tier: str) -> None:
+        self.counts.tier_failures[tier] += 1
 
+    def airtable_requested(self) -> None:
+        self._add("airtable_requests")
 
-def happened(event: str) -> None:
-    """One more of `Counts.events`."""
-    with _threads:
-        counts.events[event] += 1
+    def airtable_rate_limited(self) -> None:
+        self._add("rate_limited")
 
+    def rate_limiter_waited(self, seconds: float) -> None:
+        with self._lock:
+            self.counts.events["rate_limiter_waits"] += 1
+            self.counts.rate_limiter_wait_seconds += seconds
 
-def budget_waited(seconds: float) -> None:
-    """A request to Airtable waited for its place in the budget."""
-    with _threads:
-        counts.events["budget_waits"] += 1
-        counts.budget_wait_seconds += seconds
+    def entry_served(self, age_seconds: float) -> None:
+        with self._lock:
+            self.counts.age.observe(age_seconds)
 
+    def edit_propagated(self, seconds: float) -> None:
+        """An edit in Airtable was live after so long."""
+        with self._lock:
+            self.counts.propagation.observe(seconds)
 
-def served(age_seconds: float) -> None:
-    """What was served was that old. Told in the background."""
-    with _threads:
-        counts.age.observe(age_seconds)
+    def run_ended(self, status: str, seconds: float) -> None:
+        with self._lock:
+            self.counts.runs[status] += 1
+            self.counts.run_seconds += seconds
 
-
-def edit_propagated(seconds: float) -> None:
-    """So long after an edit in Airtable it was what callers are told."""
-    with _threads:
-        counts.propagation.observe(seconds)
-
-
-def run_ended(status: str, seconds: float) -> None:
-    """A refresh ended."""
-    with _threads:
-        counts.runs[status] += 1
-        counts.run_seconds += seconds
-
-
-def snapshot() -> dict[str, Any]:
-    """Answers by source and the tiers' figures, for `/readyz`."""
-    tiers = {
-        tier: {
-            "asked": asked,
-            "failed": counts.failed[tier],
-            "mean_ms": round(counts.tier_seconds[tier] / asked * 1000, 3),
+    def summary(self) -> dict[str, Any]:
+        """For `/readyz`."""
+        counts = self.counts
+        tiers = {
+            tier: {
+                "requests": requests,
+                "failures": counts.tier_failures[tier],
+                "mean_ms": round(counts.tier_seconds[tier] / requests * 1000, 3),
+            }
+            for tier, requests in list(counts.tier_requests.items())
         }
-        for tier, asked in list(counts.asked.items())
-    }
-    return {"answers": counts.by_source, "tiers": tiers}
+        return {"answers": counts.calls_by_source, "tiers": tiers}
+
+    def _add(self, event: str) -> None:
+        with self._lock:
+            self.counts.events[event] += 1

@@ -1,4 +1,4 @@
-"""What is counted, and how it is written down so that the sums of many processes add up."""
+"""The counts of a process, and their form in Redis, where the counts of all processes add up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -7,11 +7,11 @@ from functools import partial
 
 from airtable_sync.monitoring.metrics.histogram import AGE, LATENCY, PROPAGATION, Histogram
 
-# Counts by name, all of them whole numbers that only grow: they can be added and subtracted.
+# Whole numbers by name, which only grow: they can be added and subtracted.
 Tally = dict[str, int]
 
 FROM_CACHE = ("memory", "redis", "stale")
-_MICRO, _MILLI = 1_000_000, 1_000  # parts of a second: sums are whole numbers, too
+_MICRO, _MILLI = 1_000_000, 1_000  # parts of a second, so that sums are whole numbers too
 
 
 def _latencies() -> defaultdict[str, Histogram]:
@@ -20,33 +20,33 @@ def _latencies() -> defaultdict[str, Histogram]:
 
 @dataclass(slots=True)
 class Counts:
-    """`events` holds what is no more than a number: `airtable_requests`, `budget_waits` (requests
-    that had to wait for their place in the budget), `rate_limited` (429s from Airtable) and
-    `dropped` (answers that the log of answers could not take)."""
+    """`events`: airtable_requests, rate_limiter_waits (requests that had to wait), rate_limited
+    (429s from Airtable), answer_log_dropped (calls that did not fit into the queue)."""
 
-    answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # by platform and source
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # by platform and source
     latency: defaultdict[str, Histogram] = field(default_factory=_latencies)  # by source
-    asked: Counter[str] = field(default_factory=Counter)  # by tier
-    failed: Counter[str] = field(default_factory=Counter)
+    tier_requests: Counter[str] = field(default_factory=Counter)  # by tier
+    tier_failures: Counter[str] = field(default_factory=Counter)
     tier_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     age: Histogram = field(default_factory=partial(Histogram, AGE))  # of what was served
     propagation: Histogram = field(default_factory=partial(Histogram, PROPAGATION))  # edit to live
     runs: Counter[str] = field(default_factory=Counter)  # by status
     run_seconds: float = 0.0
-    budget_wait_seconds: float = 0.0
+    rate_limiter_wait_seconds: float = 0.0
     events: Counter[str] = field(default_factory=Counter)
 
     @property
-    def by_source(self) -> dict[str, int]:
+    def calls_by_source(self) -> dict[str, int]:
         sums: Counter[str] = Counter()
-        for (_, source), count in list(self.answers.items()):
+        for (_, source), count in list(self.calls.items()):
             sums[source] += count
         return dict(sums)
 
     @property
-    def share_from_cache(self) -> float | None:
-        """The share of answers that needed no Airtable; None if there were no answers."""
-        sources = self.by_source
+    def cache_share(self) -> float | None:
+        """The share of calls that were answered from the cache (memory, redis, stale). None without
+        calls."""
+        sources = self.calls_by_source
         total = sum(sources.values())
         return sum(sources.get(each, 0) for each in FROM_CACHE) / total if total else None
 
@@ -54,24 +54,24 @@ class Counts:
         return {name: count for name, count in self._rows() if count}
 
     def _rows(self) -> Iterator[tuple[str, int]]:
-        # `list` takes a dictionary's items at one instant, while other threads go on counting.
-        for (platform, source), count in list(self.answers.items()):
-            yield f"answers|{platform}|{source}", count
+        # `list` copies the items atomically: other threads go on counting.
+        for (platform, source), count in list(self.calls.items()):
+            yield f"calls|{platform}|{source}", count
         for source, histogram in list(self.latency.items()):
             yield from _histogram_rows(f"latency|{source}", histogram, _MICRO)
         yield from _histogram_rows("age", self.age, _MILLI)
         yield from _histogram_rows("propagation", self.propagation, _MILLI)
-        for kind in ("asked", "failed", "runs", "events"):
+        for kind in ("tier_requests", "tier_failures", "runs", "events"):
             for name, count in list(getattr(self, kind).items()):
                 yield f"{kind}|{name}", count
         for tier, seconds in list(self.tier_seconds.items()):
             yield f"tier_us|{tier}", int(seconds * _MICRO)
         yield "run_us", int(self.run_seconds * _MICRO)
-        yield "budget_wait_us", int(self.budget_wait_seconds * _MICRO)
+        yield "rate_limiter_wait_us", int(self.rate_limiter_wait_seconds * _MICRO)
 
 
-def of_tally(tally: Mapping[str, int]) -> Counts:
-    """The counts that were written down. Names of another version are passed over."""
+def counts_from_tally(tally: Mapping[str, int]) -> Counts:
+    """Ignores the names of another version."""
     counts = Counts()
     for name, count in tally.items():
         _add(counts, name.split("|"), count)
@@ -80,22 +80,22 @@ def of_tally(tally: Mapping[str, int]) -> Counts:
 
 def _add(counts: Counts, name: list[str], count: int) -> None:
     match name:
-        case ["answers", platform, source]:
-            counts.answers[platform, source] += count
+        case ["calls", platform, source]:
+            counts.calls[platform, source] += count
         case ["latency", source, place]:
             _put(counts.latency[source], place, count, _MICRO)
         case ["age", place]:
             _put(counts.age, place, count, _MILLI)
         case ["propagation", place]:
             _put(counts.propagation, place, count, _MILLI)
-        case [("asked" | "failed" | "runs" | "events") as kind, what]:
+        case [("tier_requests" | "tier_failures" | "runs" | "events") as kind, what]:
             getattr(counts, kind)[what] += count
         case ["tier_us", tier]:
             counts.tier_seconds[tier] += count / _MICRO
         case ["run_us"]:
             counts.run_seconds += count / _MICRO
-        case ["budget_wait_us"]:
-            counts.budget_wait_seconds += count / _MICRO
+        case ["rate_limiter_wait_us"]:
+            counts.rate_limiter_wait_seconds += count / _MICRO
 
 
 def _histogram_rows(name: str, histogram: Histogram, parts: int) -> Iterator[tuple[str, int]]:

@@ -1,9 +1,9 @@
-"""How values are spread, in fixed buckets: cheap to count, and sums of several add up."""
+"""Histograms with fixed buckets: cheap to count, and they can be added up."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
-# Seconds. Six steps a decade: a quantile read from them is off by less than a bucket, a half.
+# Seconds. Six buckets a decade: a quantile is wrong by half at most.
 _STEPS = (1, 1.5, 2, 3, 5, 7)
 LATENCY = (*(round(step * 10.0**power, 7) for power in range(-4, 1) for step in _STEPS), 10.0)
 AGE = (1, 10, 60, 300, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400, 97200, 172800)
@@ -11,8 +11,8 @@ PROPAGATION = (0.25, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 300, 600, 1800
 
 
 class Histogram:
-    """`counts` has one more place than `bounds`, for what is above the last. A value that equals a
-    bound is below it, as in Prometheus."""
+    """`counts` has one more item than `bounds`, for values above the last bound. A value that
+    equals a bound is below it, as in Prometheus."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -29,12 +29,9 @@ class Histogram:
     def count(self) -> int:
         return sum(self.counts)
 
-    def mean(self) -> float | None:
-        return self.total / self.count if self.count else None
-
     def quantile(self, share: float) -> float | None:
-        """The value below which this share (0.95) lies, as if values were evenly spread within a
-        bucket; None if there are none."""
+        """The value below which this share (0.95) of all values lies. Assumes an even spread within
+        a bucket. None without values."""
         rank, below = share * self.count, 0
         for index, count in enumerate(self.counts):
             if count and below + count >= rank:

@@ -1,23 +1,22 @@
-"""The processes that answer calls: who lives, and whether its replica is in step."""
+"""The processes that answer calls, and whether their replicas are in sync."""
 
 import json
 import os
 import socket
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
+from interlock import CircuitBreaker
 
-from airtable_sync.airtable import circuit_breakers
-from airtable_sync.cache.redis_store import TELEMETRY, Store
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.redis_client.scripts import Parcel, fields_of, load_script, with_scores
+from airtable_sync.cache.replica import Replica
+from airtable_sync.redis_client.scripts import ScriptCall, load_script, pairs_with_scores
 
 HEARTBEAT_SECONDS = 60.0
-LIFE_SECONDS = 150.0  # without a heartbeat
-NAMES = ("processes", "process_states")
+VALID_SECONDS = 150.0  # without a heartbeat
+_HEARTBEATS, _STATES = _KEYS = ("processes", "process_states")
 _SCRIPT = load_script(__file__, "process.lua")
 
 
@@ -26,87 +25,96 @@ class Process:
     id: str
     host: str
     pid: int
-    version: str  # the commit; empty where nobody tells
+    version: str  # the commit; "" if unknown
     started_at: datetime
-    heard_at: datetime
+    last_heartbeat_at: datetime
     entries: int
     bytes: int
-    complete: bool  # the replica holds all entries, not only those called for
+    complete: bool  # the replica has all entries, not only those that were called
     in_sync: bool
-    breakers: dict[str, str]  # name -> closed, open or half_open
+    circuit_breakers: dict[str, str]  # name -> closed, open or half_open
 
 
 class Heartbeat:
-    def __init__(self, process: str) -> None:
-        self._process = process
-        self._started_at = time.time()
-        self._told: dict[str, Any] = {}
-        self._told_at = 0.0
-        self._telling: dict[str, Any] = {}
+    """Tells Redis once a minute that this process is alive, and at once when its state changes."""
 
-    def parcel(self) -> Parcel | None:
-        """Once a minute; earlier if something happened that an operator wants to see."""
+    def __init__(
+        self,
+        process_id: str,
+        replica: Replica,
+        circuit_breakers: Sequence[CircuitBreaker],
+        version: str,
+    ) -> None:
+        self._process_id = process_id
+        self._replica = replica
+        self._circuit_breakers = circuit_breakers
+        self._version = version
+        self._started_at = time.time()
+        self._sent: dict[str, Any] = {}
+        self._sent_at = 0.0
+        self._sending: dict[str, Any] = {}
+
+    def next_script(self) -> ScriptCall | None:
         state = asdict(self.process())
-        worth_telling = {name: state[name] for name in ("in_sync", "complete", "breakers")}
-        if worth_telling == self._told and time.monotonic() < self._told_at + HEARTBEAT_SECONDS:
+        important = {name: state[name] for name in ("in_sync", "complete", "circuit_breakers")}
+        if important == self._sent and time.monotonic() < self._sent_at + HEARTBEAT_SECONDS:
             return None
-        self._telling = worth_telling
-        state |= {"started_at": self._started_at, "heard_at": 0}
-        return self._parcel(json.dumps(state))
+        self._sending = important
+        state |= {"started_at": self._started_at, "last_heartbeat_at": 0}
+        return self._script_call(json.dumps(state))
 
     def arrived(self) -> None:
-        self._told, self._told_at = self._telling, time.monotonic()
+        self._sent, self._sent_at = self._sending, time.monotonic()
 
-    def farewell(self) -> Parcel:
-        return self._parcel("")
+    def end_script(self) -> ScriptCall:
+        """For the end of the process."""
+        return self._script_call("")
 
     def process(self) -> Process:
-        replica = of_this_process()
+        replica = self._replica
         return Process(
-            id=self._process,
+            id=self._process_id,
             host=socket.gethostname(),
             pid=os.getpid(),
-            version=settings.VERSION,
+            version=self._version,
             started_at=datetime.fromtimestamp(self._started_at, UTC),
-            heard_at=datetime.now(UTC),
+            last_heartbeat_at=datetime.now(UTC),
             entries=len(replica),
-            bytes=replica.bytes_held,
+            bytes=replica.size_bytes,
             complete=replica.complete,
             in_sync=replica.in_sync,
-            breakers={
-                each.name: each.state.value
-                for each in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE)
-            },
+            circuit_breakers={each.name: each.state.value for each in self._circuit_breakers},
         )
 
-    def _parcel(self, state: str) -> Parcel:
-        return Parcel(_SCRIPT, NAMES, [self._process, state, int(LIFE_SECONDS * 1000)])
+    def _script_call(self, state: str) -> ScriptCall:
+        return ScriptCall(_SCRIPT, _KEYS, [self._process_id, state, int(VALID_SECONDS * 1000)])
 
 
-def living(store: Store = TELEMETRY) -> list[Process]:
-    """Raises CacheUnavailable."""
-    return of_replies(*store.ask(*commands()))
+def processes_commands() -> tuple[tuple[str | int, ...], ...]:
+    return ("ZRANGE", _HEARTBEATS, 0, -1, "WITHSCORES"), ("HGETALL", _STATES)
 
 
-def commands() -> tuple[tuple[str | int, ...], ...]:
-    return ("ZRANGE", NAMES[0], 0, -1, "WITHSCORES"), ("HGETALL", NAMES[1])
-
-
-def of_replies(heard: list[bytes], states: dict[bytes, bytes]) -> list[Process]:
-    """Redis' answers to `commands`. Who was not heard of for a while is left out: it stands there
-    until another process says that it lives."""
-    gone = time.time() - LIFE_SECONDS
+def decode_processes(heartbeats: list[bytes], states: dict[bytes, bytes]) -> list[Process]:
+    """The results of `processes_commands`. Skips processes without a recent heartbeat: Redis
+    removes them only at the next one."""
+    oldest = time.time() - VALID_SECONDS
     found = [
-        _process(fields_of(states[id_], Process.__slots__), ms / 1000)
-        for id_, ms in with_scores(heard)
-        if id_ in states and ms / 1000 > gone
+        _process(known_fields(states[id_], Process.__slots__), ms / 1000)
+        for id_, ms in pairs_with_scores(heartbeats)
+        if id_ in states and ms / 1000 > oldest
     ]
     return sorted(found, key=lambda each: (each.host, each.started_at))
 
 
-def _process(state: dict[str, Any], heard_at: float) -> Process:
+def known_fields(raw: bytes, names: Collection[str]) -> dict[str, Any]:
+    """The fields of these names in a JSON object. During a deploy, processes of another version
+    write fields that are unknown here."""
+    return {name: value for name, value in json.loads(raw).items() if name in names}
+
+
+def _process(state: dict[str, Any], heartbeat_at: float) -> Process:
     moments = {
         "started_at": datetime.fromtimestamp(state["started_at"], UTC),
-        "heard_at": datetime.fromtimestamp(heard_at, UTC),
+        "last_heartbeat_at": datetime.fromtimestamp(heartbeat_at, UTC),
     }
     return Process(**{**state, **moments})

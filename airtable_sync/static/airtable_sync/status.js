@@ -1,30 +1,30 @@
-// Keeps the status page up to date while it is looked at: asks for its parts every few seconds and
-// puts those in place that have changed. Without it, the page is as of when it was loaded.
+// Updates the status page while it is visible: fetches its parts every few seconds and replaces those
+// that changed. Without JavaScript the page shows the state of when it was loaded.
 "use strict";
 
 (() => {
-  const EVERY = 5000, WHILE_RUNNING = 1000, AFTER_LOAD = 10000, LONGEST = 8000;
+  const INTERVAL = 5000, INTERVAL_WHILE_RUNNING = 1000, AFTER_LOAD = 10000, TIMEOUT = 8000;
   const live = document.getElementById("live");
   const updated = document.querySelector("[data-updated]");
   const loadedAt = Date.now();
   let timer = 0;
-  let asking = false;
-  let lost = ""; // the id of what had the focus when it went away, as a button does during a run
-  let pressed = null; // what the pointer is on: its part stays, or the click would be lost
+  let isFetching = false;
+  let lostFocusId = ""; // of an element that had the focus and is gone, as a button during a run
+  let pressed = null; // the element under the pressed pointer: replacing its part would lose the click
 
   live.addEventListener("pointerdown", (event) => { pressed = event.target; });
   for (const end of ["pointerup", "pointercancel"]) {
-    document.addEventListener(end, () => setTimeout(() => { pressed = null; })); // the click comes first
+    document.addEventListener(end, () => setTimeout(() => { pressed = null; })); // after the click event
   }
 
   const isOpen = new Map(); // of <details>, by id
   live.addEventListener("toggle", (event) => isOpen.set(event.target.id, event.target.open), true);
 
   function replace(part, found) {
-    const text = found.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
-    if (part.dataset.shown === text && part.className === found.className) return;
-    if (part.contains(pressed)) return; // next time
-    const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+    const html = found.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
+    if (part.dataset.shown === html && part.className === found.className) return;
+    if (part.contains(pressed)) return; // the next update replaces it
+    const focusedId = part.contains(document.activeElement) ? document.activeElement.id : "";
     for (const details of found.querySelectorAll("details[id]")) {
       if (isOpen.has(details.id)) details.open = isOpen.get(details.id);
     }
@@ -32,27 +32,27 @@
     part.replaceChildren(...found.childNodes);
     part.className = found.className;
     part.toggleAttribute("data-running", found.hasAttribute("data-running"));
-    part.dataset.shown = text;
+    part.dataset.shown = html;
     part.querySelectorAll(".scroll").forEach((each, index) => {
       if (scrolled[index]) [each.scrollLeft, each.scrollTop] = scrolled[index];
     });
-    refocus(focused);
+    restoreFocus(focusedId);
   }
 
-  function refocus(focused) {
-    if (focused) lost = focused;
-    if (document.activeElement !== document.body) lost = ""; // somebody has gone on
-    const back = lost && document.getElementById(lost);
-    if (!back) return;
-    back.focus({ preventScroll: true });
-    lost = "";
+  function restoreFocus(focusedId) {
+    if (focusedId) lostFocusId = focusedId;
+    if (document.activeElement !== document.body) lostFocusId = ""; // the user has moved the focus
+    const element = lostFocusId && document.getElementById(lostFocusId);
+    if (!element) return;
+    element.focus({ preventScroll: true });
+    lostFocusId = "";
   }
 
   async function update() {
-    if (asking || document.hidden) return;
-    asking = true;
+    if (isFetching || document.hidden) return;
+    isFetching = true;
     try {
-      const response = await fetch(live.dataset.live, { signal: AbortSignal.timeout(LONGEST) });
+      const response = await fetch(live.dataset.live, { signal: AbortSignal.timeout(TIMEOUT) });
       if (response.redirected || response.status === 403) {
         updated.textContent = "You are logged out: reload to log in";
         return;
@@ -64,22 +64,22 @@
         if (part) replace(part, found);
       }
       updated.textContent = `As of ${new Date().toISOString().slice(11, 19)} UTC`;
-      updated.classList.remove("wrong");
+      updated.classList.remove("error-text");
     } catch {
       updated.textContent = "Not up to date: the server does not answer";
-      updated.classList.add("wrong");
+      updated.classList.add("error-text");
     } finally {
-      asking = false;
-      plan();
+      isFetching = false;
+      schedule();
     }
   }
 
-  function plan() {
+  function schedule() {
     clearTimeout(timer);
-    const soon = live.querySelector("[data-running]") || Date.now() - loadedAt < AFTER_LOAD;
-    if (!document.hidden) timer = setTimeout(update, soon ? WHILE_RUNNING : EVERY);
+    const isSoon = live.querySelector("[data-running]") || Date.now() - loadedAt < AFTER_LOAD;
+    if (!document.hidden) timer = setTimeout(update, isSoon ? INTERVAL_WHILE_RUNNING : INTERVAL);
   }
 
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : update()));
-  plan();
+  schedule();
 })();

@@ -1,20 +1,25 @@
-"""Records as people find them in Airtable: https://support.airtable.com/docs/finding-airtable-ids"""
+"""Links to records in Airtable: https://support.airtable.com/docs/finding-airtable-ids"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from django.conf import settings
 
 
 @dataclass(frozen=True)
 class RecordLink:
-    record: str  # table/rec…
-    url: str  # empty where the table's id is not known
+    record: str  # "table/rec…"
+    url: str  # "" if the table's id is unknown
 
 
-def link(record: str, table_ids: Mapping[str, str]) -> RecordLink:
-    table, _, record_id = record.rpartition("/")
-    base = settings.AIRTABLE_BASE_ID
-    known = base and table in table_ids and record_id.isalnum()
-    url = f"https://airtable.com/{base}/{table_ids[table]}/{record_id}" if known else ""
-    return RecordLink(record, url)
+@dataclass(frozen=True)
+class RecordLinks:
+    base_id: str
+    table_ids: Mapping[str, str]  # table name -> table id
+
+    def link(self, record: str) -> RecordLink:
+        table, _, record_id = record.rpartition("/")
+        has_url = self.base_id and table in self.table_ids and record_id.isalnum()
+        path = f"{self.base_id}/{self.table_ids[table]}/{record_id}" if has_url else ""
+        return RecordLink(record, f"https://airtable.com/{path}" if path else "")
+
+    def links(self, records: Iterable[str]) -> list[RecordLink]:
+        return [self.link(record) for record in records]

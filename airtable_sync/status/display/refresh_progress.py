@@ -1,4 +1,4 @@
-"""How far the run that goes on now is."""
+"""The progress of the running refresh."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from airtable_sync.models import Run
 
 @dataclass(frozen=True)
 class Step:
-    """A table that is read, or the publication. `expected` is what it was the last time."""
+    """Reading a table, or publishing. `expected` is the count of the last run."""
 
     name: str
     done: int
     expected: int | None
-    current: bool
+    is_current: bool
 
 
-def steps(run: Run, expected: Mapping[str, int]) -> list[Step]:
-    names = list(dict.fromkeys([*run.records, *expected]))
-    names = [*(name for name in names if name != PUBLISHING), PUBLISHING]
-    begun = [name for name in names if name in run.records]
+def progress_steps(run: Run, expected: Mapping[str, int]) -> list[Step]:
+    tables = [name for name in dict.fromkeys([*run.records, *expected]) if name != PUBLISHING]
+    names = [*tables, PUBLISHING]
+    current = next((name for name in reversed(names) if name in run.records), None)
     return [
         Step(
             name if name == PUBLISHING else f"Reading {name}",
             int(run.records.get(name, 0)),
             expected.get(name) or None,
-            bool(begun) and name == begun[-1],
+            name == current,
         )
         for name in names
     ]

@@ -1,9 +1,10 @@
-"""Figures as people read them."""
+"""Numbers, durations and sizes as text."""
 
 from datetime import UTC, datetime, timedelta
 
 NONE = "\u2013"
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+_SIZES = ("bytes", "KiB", "MiB", "GiB")
 
 
 def count(number: int, thing: str, things: str = "") -> str:
@@ -11,24 +12,26 @@ def count(number: int, thing: str, things: str = "") -> str:
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
-def lasting(span: timedelta | float) -> str:
-    """In the largest unit that fits, rounded: "12 minutes", "3 hours"; 47 hours are still hours."""
+def long_duration(span: timedelta | float) -> str:
+    """In the largest unit that fits, rounded: "12 minutes", "3 hours". Days start at two: "47
+    hours". A number is in seconds."""
     seconds = span.total_seconds() if isinstance(span, timedelta) else span
-    for size, unit in _UNITS:
-        if seconds >= (2 * size if unit == "day" else size):
-            return count(round(seconds / size), unit)
+    for length, unit in _UNITS:
+        if seconds >= (2 * length if unit == "day" else length):
+            return count(round(seconds / length), unit)
     return count(max(0, int(seconds)), "second")
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Relative to now: "5 minutes ago", "in 2 hours"."""
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
     if seconds < 0:
-        return f"in {lasting(-seconds)}"
-    return f"{lasting(seconds)} ago" if seconds >= 1 else "just now"
+        return f"in {long_duration(-seconds)}"
+    return f"{long_duration(seconds)} ago" if seconds >= 1 else "just now"
 
 
-def short(seconds: float | None) -> str:
-    """A duration that is measured: "0.21 ms", "85 ms", "1.2 s"."""
+def short_duration(seconds: float | None) -> str:
+    """A measured duration: "0.21 ms", "85 ms", "1.2 s"."""
     if seconds is None:
         return NONE
     if seconds < 0.001:
@@ -37,22 +40,20 @@ def short(seconds: float | None) -> str:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 120 else lasting(seconds)
+    return f"{seconds:.1f} s" if seconds < 120 else long_duration(seconds)
 
 
 def size(number: int) -> str:
-    """Bytes."""
-    units = ("bytes", "KiB", "MiB", "GiB")
+    """Of bytes: "512 bytes", "1.5 MiB"."""
     value, place = float(number), 0
-    while value >= 1024 and place < len(units) - 1:
+    while value >= 1024 and place < len(_SIZES) - 1:
         value, place = value / 1024, place + 1
-    return (
-        f"{value:.0f} {units[place]}" if value >= 10 or not place else f"{value:.1f} {units[place]}"
-    )
+    decimals = 0 if value >= 10 or not place else 1
+    return f"{value:.{decimals}f} {_SIZES[place]}"
 
 
 def share(part: float | None) -> str:
-    """A share of one: never rounded up to all, nor down to nothing."""
+    """As a percentage. Only a complete share is "100 %"."""
     if part is None:
         return NONE
     if 0.999 <= part < 1:

@@ -1,5 +1,5 @@
-"""Gathers the facts: Redis in a thread with a deadline, the database beside it, Airtable never. How
-many commands and queries that takes does not depend on how much there is."""
+"""Collects the facts: from Redis in a thread with a deadline, from the database meanwhile. Airtable
+is not asked. The number of commands and queries does not depend on the amount of data."""
 
 import time
 from collections.abc import Callable
@@ -7,132 +7,136 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from django.conf import settings
 from django.db import DatabaseError
-from django.utils import timezone
 
-from airtable_sync.airtable import access, circuit_breakers, rate_limiter
-from airtable_sync.cache.redis_store import REFRESH_LOCK, CacheUnavailable, Store
-from airtable_sync.cache.replica import of_this_process
-from airtable_sync.changes import polling
-from airtable_sync.models import ChangeFeed, Lease, Override, Run, Snapshot
-from airtable_sync.monitoring.calls import unknown_numbers
-from airtable_sync.monitoring.metrics import counters, time_series, totals
-from airtable_sync.monitoring.metrics.time_series import Span
-from airtable_sync.refresh import history, rollback
-from airtable_sync.status import platform_previews
-from airtable_sync.status.health.facts import DatabaseFacts, Facts, Here, RedisFacts, Setup
+from airtable_sync.airtable.rate_limiter import BLOCKED_KEY
+from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.cache.overrides import active_overrides
+from airtable_sync.models import ChangeFeed, Run
+from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumbers
+from airtable_sync.monitoring.export.time_series import Span, read_time_series
+from airtable_sync.monitoring.export.totals import read_totals
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.background_process import is_locked_in_database
+from airtable_sync.refresh.history import last_record_counts
+from airtable_sync.refresh.rollback import pausing_run
+from airtable_sync.services import Services
+from airtable_sync.status.health.facts import (
+    DatabaseStatus,
+    Facts,
+    ProcessStatus,
+    RedisStatus,
+    Setup,
+)
 
 T = TypeVar("T")
 
 REDIS_SECONDS = 1.2
 RUNS_SHOWN = 12
 UNKNOWN_SHOWN = 10
-UP_SINCE = timezone.now()  # this process
-NOT_IN_TIME = f"It did not answer within {REDIS_SECONDS} s."
-# The short limits of a call, and no breaker: a person who looks must not change what calls do.
-STATUS = Store("default")
-_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="status")
+TOO_LATE = f"It did not answer within {REDIS_SECONDS} s."
 
 
-def gather(span: Span = "hour") -> Facts:
-    asking = _THREADS.submit(_redis, span) if settings.REDIS_URL else None
-    started = time.monotonic()
-    database, database_trouble = _or_trouble(_database)
-    redis, redis_trouble = None, ""
-    if asking:
-        left = max(0.0, REDIS_SECONDS - (time.monotonic() - started))
-        redis, redis_trouble = _or_trouble(lambda: asking.result(left))
-    return Facts(
-        at=datetime.now(UTC),
-        setup=_setup(redis),
-        here=_here(),
-        redis=redis,
-        redis_trouble=redis_trouble,
-        database=database,
-        database_trouble=database_trouble,
-    )
+class StatusCollector:
+    def __init__(self, services: Services, platforms: Callable[[], tuple[str, ...]]) -> None:
+        """`platforms` returns the names of the platforms that have a secret."""
+        self._services = services
+        self._platforms = platforms
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="status")
+
+    def collect(self, span: Span = "hour") -> Facts:
+        """Takes little more than REDIS_SECONDS at most while the database answers."""
+        has_redis = self._services.configuration.has_redis
+        reading = self._threads.submit(self._read_redis, span) if has_redis else None
+        until = time.monotonic() + REDIS_SECONDS
+        database, database_error = _result_or_error(self._read_database)
+        redis, redis_error = None, ""
+        if reading:
+            left = max(0.0, until - time.monotonic())
+            redis, redis_error = _result_or_error(lambda: reading.result(left))
+        return Facts(
+            at=datetime.now(UTC),
+            setup=self._setup(redis),
+            process=self._process(),
+            redis=redis,
+            redis_error=redis_error,
+            database=database,
+            database_error=database_error,
+        )
+
+    def _setup(self, redis: RedisStatus | None) -> Setup:
+        c = self._services.configuration
+        changes = c.airtable_changes if c.has_redis else "off"
+        poll_seconds = 0.0
+        if redis and changes != "off":
+            poll_seconds = self._services.polling.interval_seconds(redis.totals.usage.requests)
+        return Setup(
+            has_redis=c.has_redis,
+            has_token=bool(c.airtable_api_key and c.airtable_base_id),
+            platforms=self._platforms(),
+            changes=changes,
+            poll_seconds=poll_seconds,
+            ttl_seconds=c.cache_ttl_seconds,
+            stale_seconds=c.cache_stale_seconds,
+            plan=c.airtable_plan,
+        )
+
+    def _process(self) -> ProcessStatus:
+        services = self._services
+        process, replica = services.heartbeat.process(), services.replica
+        return ProcessStatus(
+            entries=process.entries,
+            known_numbers=replica.count_known,
+            complete=process.complete or not services.configuration.has_redis,
+            in_sync=process.in_sync,
+            confirmed_at=replica.confirmed_at,
+            circuit_breakers=process.circuit_breakers,
+            counts=services.counters.counts,
+            started_at=process.started_at,
+            access_denied=services.access.denied_message,
+            quota_exceeded=services.rate_limiter.is_quota_exceeded_here(),
+        )
+
+    def _read_redis(self, span: Span) -> RedisStatus:
+        """Raises CacheUnavailable."""
+        store = self._services.status_store
+        started = time.monotonic()
+        store.now()
+        latency = time.monotonic() - started
+        series = read_time_series(span, store)
+        hour = series if span == "hour" else read_time_series("hour", store)
+        locks, blocked_ms = store.read_all(("EXISTS", REFRESH_LOCK), ("PTTL", BLOCKED_KEY))
+        used, limit = store.memory()
+        return RedisStatus(
+            totals=read_totals(store),
+            last_hour=hour.total,
+            time_series=series,
+            unknown_numbers=UnknownNumbers(store).called(UNKNOWN_SHOWN),
+            latency_seconds=latency,
+            memory_bytes=used,
+            max_memory_bytes=limit,
+            is_refresh_locked=locks == 1,
+            blocked_seconds=max(0, blocked_ms) / 1000,
+        )
+
+    def _read_database(self) -> DatabaseStatus:
+        """Raises DatabaseError."""
+        base_id = self._services.configuration.airtable_base_id
+        return DatabaseStatus(
+            runs=list(Run.objects.defer("details")[:RUNS_SHOWN]),
+            snapshots=list(self._services.snapshots.all()),
+            pausing_run=pausing_run(),
+            overrides=active_overrides(),
+            feed=ChangeFeed.objects.filter(base=base_id).first(),
+            is_refresh_locked=is_locked_in_database(),
+            expected_records=last_record_counts(),
+        )
 
 
-def _or_trouble(part: Callable[[], T]) -> tuple[T | None, str]:
+def _result_or_error(read: Callable[[], T]) -> tuple[T | None, str]:
     try:
-        return part(), ""
+        return read(), ""
     except TimeoutError:
-        return None, NOT_IN_TIME
+        return None, TOO_LATE
     except (CacheUnavailable, DatabaseError) as error:
         return None, str(error)
-
-
-def _setup(redis: RedisFacts | None) -> Setup:
-    follows = redis if settings.AIRTABLE_CHANGES != "off" else None
-    return Setup(
-        redis=bool(settings.REDIS_URL),
-        airtable=bool(settings.AIRTABLE_API_KEY and settings.AIRTABLE_BASE_ID),
-        platforms=platform_previews.set_up(),
-        changes=settings.AIRTABLE_CHANGES if settings.REDIS_URL else "off",
-        poll_seconds=polling.poll_seconds(follows.state.month.requests) if follows else 0.0,
-        ttl_seconds=settings.CACHE_TTL_SECONDS,
-        stale_seconds=settings.CACHE_STALE_SECONDS,
-        plan=settings.AIRTABLE_PLAN or "",
-    )
-
-
-def _here() -> Here:
-    replica = of_this_process()
-    return Here(
-        entries=len(replica),
-        known=replica.known,
-        complete=replica.complete or not settings.REDIS_URL,
-        in_sync=replica.in_sync,
-        confirmed_at=replica.confirmed_at,
-        up_since=UP_SINCE,
-        access_denied=access.refused_here(),
-        quota_used_up=rate_limiter.is_quota_used_up_here(),
-        breakers={
-            each.name: each.state.value
-            for each in (circuit_breakers.REDIS, circuit_breakers.AIRTABLE)
-        },
-        counts=counters.counts,
-    )
-
-
-def _redis(span: Span) -> RedisFacts:
-    started = time.monotonic()
-    STATUS.now()
-    latency = time.monotonic() - started
-    chosen = time_series.read(span, STATUS)
-    lease, blocked_for = STATUS.ask(
-        ("EXISTS", REFRESH_LOCK),
-        ("PTTL", rate_limiter.BLOCKED),
-    )
-    used, limit = STATUS.memory()
-    now = totals.read(STATUS)
-    return RedisFacts(
-        state=now,
-        hour=(chosen if span == "hour" else time_series.read("hour", STATUS)).total,
-        history=chosen,
-        unknown=unknown_numbers.called(UNKNOWN_SHOWN, STATUS),
-        latency_seconds=latency,
-        memory_bytes=used,
-        max_memory_bytes=limit,
-        held=now.marks.held,
-        refresh_lock_taken=lease == 1,
-        feed_read_at=now.marks.feed_read_at,
-        blocked_by=now.marks.blocked_by,
-        blocked_seconds=max(0, blocked_for) / 1000,
-        access_denied=now.marks.access_denied,
-    )
-
-
-def _database() -> DatabaseFacts:
-    newest = list(Run.objects.defer("details")[:RUNS_SHOWN])
-    snapshots = Snapshot.objects.defer("content")
-    return DatabaseFacts(
-        runs=newest,
-        sets={each.run_id: each for each in snapshots},
-        holding=rollback.holding_run(),
-        pins=list(Override.objects.filter(ends_at__gt=timezone.now())),
-        feed=ChangeFeed.objects.filter(base=settings.AIRTABLE_BASE_ID or "").first(),
-        lease=Lease.objects.filter(name=REFRESH_LOCK, until__gt=timezone.now()).exists(),
-        expected=history.last_records(),
-    )

@@ -1,112 +1,121 @@
-"""What the status page knows when it is drawn. A part that is away is None, with its trouble."""
+"""The facts that the status page shows and judges. A part that does not answer is None, with its
+error."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airtable_sync.airtable.quota import PLANS
 from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
+from airtable_sync.monitoring.export.airtable_status import AirtableStatus
+from airtable_sync.monitoring.export.time_series import TimeSeries
+from airtable_sync.monitoring.export.totals import Totals
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.histogram import PROPAGATION, Histogram
-from airtable_sync.monitoring.metrics.time_series import History
-from airtable_sync.monitoring.metrics.totals import State
 from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What the environment says."""
+    """From the environment."""
 
-    redis: bool = True
-    airtable: bool = True
+    has_redis: bool = True
+    has_token: bool = True  # and a base
     platforms: tuple[str, ...] = ("retell",)  # those with a secret
-    changes: str = "off"
+    changes: str = "off"  # off, poll or push
     poll_seconds: float = 0.0  # between two readings of the change feed
     ttl_seconds: int = 10_800
     stale_seconds: int = 86_400
     plan: str = ""
 
+    @property
+    def follows_changes(self) -> bool:
+        return self.changes != "off"
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long an entry may be served."""
+        return timedelta(seconds=self.ttl_seconds + self.stale_seconds)
+
 
 @dataclass(frozen=True)
-class Here:
-    """What the process that draws the page knows by itself."""
+class ProcessStatus:
+    """The process that renders the page."""
 
     entries: int = 0
-    known: int = 0
-    complete: bool = False
+    known_numbers: int = 0
+    complete: bool = False  # its replica has every entry
     in_sync: bool = False
-    confirmed_at: int = 0  # ms
-    breakers: dict[str, str] = field(default_factory=dict)  # name -> closed, open or half_open
+    confirmed_at: int = 0  # ms: when all of Airtable was last read, or confirmed unchanged
+    circuit_breakers: dict[str, str] = field(default_factory=dict)  # closed, open or half_open
     counts: Counts = field(default_factory=Counts)  # since it started
-    up_since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-    access_denied: str = ""  # Airtable's word to this process
-    quota_used_up: bool = False  # as its host was told
+    started_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    access_denied: str = ""  # Airtable's message to this process
+    quota_exceeded: bool = False  # by the state that the processes of this machine share
 
 
 @dataclass(frozen=True)
-class RedisFacts:
-    """Moments are in milliseconds since 1970; 0: never."""
-
-    state: State
-    hour: Counts
-    history: History
-    unknown: list[UnknownNumber]
+class RedisStatus:
+    totals: Totals
+    last_hour: Counts
+    time_series: TimeSeries  # of the span that the page shows
+    unknown_numbers: list[UnknownNumber]
     latency_seconds: float
     memory_bytes: int
     max_memory_bytes: int  # 0: no limit
-    held: bool
-    refresh_lock_taken: bool
-    feed_read_at: int
-    blocked_by: str  # why Airtable is not asked: "", RateLimited or QuotaExceeded
-    blocked_seconds: float
-    access_denied: str = ""  # Airtable's word to any process
+    is_refresh_locked: bool
+    blocked_seconds: float  # until Airtable is asked again
 
     @property
-    def drained_seconds(self) -> float:
-        return self.feed_read_at / 1000
+    def airtable(self) -> AirtableStatus:
+        return self.totals.airtable
+
+    @property
+    def feed_read_at(self) -> float:
+        """Seconds since 1970; 0: never."""
+        return self.airtable.feed_read_at / 1000
 
 
 @dataclass(frozen=True)
-class DatabaseFacts:
+class DatabaseStatus:
     runs: list[Run]  # newest first
-    sets: dict[int, Snapshot]  # by run; without their content
-    holding: Run | None
-    pins: list[Override]
+    snapshots: list[Snapshot]  # newest first, without their content
+    pausing_run: Run | None  # the rollback that pauses publishing
+    overrides: list[Override]
     feed: ChangeFeed | None
-    lease: bool  # somebody refreshes, where there is no Redis to say so
-    expected: dict[str, int]  # records a table, the last time
-
-    @property
-    def newest_snapshots(self) -> list[Snapshot]:
-        """Newest first."""
-        return sorted(self.sets.values(), key=lambda each: -each.pk)
+    is_refresh_locked: bool  # where there is no Redis
+    expected_records: dict[str, int]  # count of each step of the last complete run
 
     @property
     def newest_snapshot(self) -> Snapshot | None:
-        return next(iter(self.newest_snapshots), None)
+        return next(iter(self.snapshots), None)
+
+    @property
+    def snapshot_runs(self) -> set[int]:
+        """The ids of the runs that have a snapshot."""
+        return {each.run_id for each in self.snapshots}
 
 
 @dataclass(frozen=True)
 class Facts:
     at: datetime
     setup: Setup = field(default_factory=Setup)
-    here: Here = field(default_factory=Here)
-    redis: RedisFacts | None = None
-    redis_trouble: str = ""
-    database: DatabaseFacts | None = None
-    database_trouble: str = ""
+    process: ProcessStatus = field(default_factory=ProcessStatus)
+    redis: RedisStatus | None = None
+    redis_error: str = ""
+    database: DatabaseStatus | None = None
+    database_error: str = ""
 
     @property
-    def redis_away(self) -> bool:
-        return self.setup.redis and self.redis is None
+    def is_redis_down(self) -> bool:
+        return self.setup.has_redis and self.redis is None
 
     @property
     def confirmed_at(self) -> datetime | None:
-        """When all of Airtable was read, or found unchanged, last."""
-        known = [self.here.confirmed_at / 1000]
+        """When all of Airtable was last read, or confirmed unchanged."""
+        known = [self.process.confirmed_at / 1000]
         if self.redis:
-            known.append(self.redis.state.confirmed_at)
+            known.append(self.redis.totals.confirmed_at)
         elif self.database and self.database.newest_snapshot:
             known.append(self.database.newest_snapshot.confirmed_at / 1000)
         latest = min(max(known), self.at.timestamp())
@@ -117,79 +126,84 @@ class Facts:
         return self.at - self.confirmed_at if self.confirmed_at else None
 
     @property
-    def numbers(self) -> int | None:
-        """In Airtable, by the last reading of all of it."""
-        if self.redis and self.redis.state.numbers is not None:
-            return self.redis.state.numbers
+    def numbers_in_airtable(self) -> int | None:
+        """Known numbers in Redis: the last publication, and the changes since."""
+        if self.redis and self.redis.totals.numbers is not None:
+            return self.redis.totals.numbers
         newest = self.database.newest_snapshot if self.database else None
         return newest.numbers if newest else None
 
     @property
-    def cached(self) -> int | None:
-        """How many numbers are cached; None where this process can't tell."""
-        return self.here.known if self.here.complete else None
+    def cached_numbers(self) -> int | None:
+        """None if this process does not have all entries."""
+        return self.process.known_numbers if self.process.complete else None
 
     @property
-    def running(self) -> Run | None:
-        """The refresh or rollback that runs now."""
+    def running_refresh(self) -> Run | None:
+        """The refresh or rollback that is running. One that was killed lost its lock."""
         if not self.database:
             return None
-        is_leased = self.redis.refresh_lock_taken if self.redis else self.database.lease
+        is_locked = (self.redis or self.database).is_refresh_locked
         newest = next(iter(self.database.runs), None)
-        if newest is None or newest.status != Run.Status.RUNNING or not is_leased:
-            return None
-        return newest
+        return newest if newest and newest.status == Run.Status.RUNNING and is_locked else None
 
     @property
     def last_run(self) -> Run | None:
-        """The newest that ended."""
+        """The newest run that has ended."""
         runs = self.database.runs if self.database else []
         return next((each for each in runs if each.ended_at), None)
 
     @property
-    def allowed(self) -> int | None:
-        """Requests a month; None if there is no limit, or the plan is not known."""
+    def is_paused(self) -> bool:
+        """Whether a rollback pauses publishing."""
+        in_redis = self.redis is not None and self.redis.airtable.paused
+        return in_redis or (self.database is not None and self.database.pausing_run is not None)
+
+    @property
+    def quota_limit(self) -> int | None:
+        """Requests per month. None if there is no limit, or the plan is unknown."""
         return PLANS.get(self.setup.plan)
 
     @property
-    def next_refresh(self) -> datetime | None:
-        """Reckoned from the last one."""
+    def next_refresh_at(self) -> datetime | None:
+        """The cron job's next run, estimated from the last run."""
         last = self.last_run
         return last.started_at + timedelta(seconds=INTERVAL_SECONDS) if last else None
 
     @property
-    def lag(self) -> Histogram:
-        """From an edit to its being live: within the shown time or, without edits, ever."""
+    def propagation(self) -> Histogram:
+        """From an edit in Airtable until it was live: in the shown span; if it has no edits, since
+        Redis was set up."""
         if not self.redis:
             return Histogram(PROPAGATION)
-        shown = self.redis.history.total.propagation
-        return shown if shown.count else self.redis.state.counts.propagation
+        shown = self.redis.time_series.total.propagation
+        return shown if shown.count else self.redis.totals.counts.propagation
 
     @property
-    def lag_median(self) -> float | None:
-        return self.lag.quantile(0.5)
+    def propagation_p50(self) -> float | None:
+        return self.propagation.quantile(0.5)
 
     @property
-    def lag_most(self) -> float | None:
-        return self.lag.quantile(0.95)
+    def propagation_p95(self) -> float | None:
+        return self.propagation.quantile(0.95)
 
     @property
-    def breaker_words(self) -> dict[str, str]:
-        """What people read of each breaker."""
+    def circuit_breakers(self) -> dict[str, set[str]]:
+        """Name -> its states in all processes."""
+        processes = self.redis.totals.processes if self.redis else []
+        all_states = [self.process.circuit_breakers, *(each.circuit_breakers for each in processes)]
+        names = sorted({name for each in all_states for name in each})
+        return {name: {each[name] for each in all_states if name in each} for name in names}
+
+    @property
+    def circuit_breaker_texts(self) -> dict[str, str]:
+        """Name -> its states in all processes, as text."""
         return {
             name: f"{', '.join(sorted(states)).replace('_', ' ')}: "
-            + ("tried now and then" if self.is_open(name) else "asked as usual")
-            for name, states in self.breakers.items()
+            + ("only probed for now" if self.is_open(name) else "asked as usual")
+            for name, states in self.circuit_breakers.items()
         }
 
-    def is_open(self, breaker: str) -> bool:
-        """Whether any process leaves this one alone."""
-        return bool(self.breakers.get(breaker, set()) - {"closed"})
-
-    @property
-    def breakers(self) -> dict[str, set[str]]:
-        """The states of each breaker, over all processes."""
-        processes = self.redis.state.processes if self.redis else []
-        told: list[dict[str, Any]] = [self.here.breakers, *(each.breakers for each in processes)]
-        names = sorted({name for each in told for name in each})
-        return {name: {each[name] for each in told if name in each} for name in names}
+    def is_open(self, name: str) -> bool:
+        """Whether this circuit breaker is open or half-open in at least one process."""
+        return bool(self.circuit_breakers.get(name, set()) - {"closed"})

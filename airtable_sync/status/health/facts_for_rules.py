@@ -1,41 +1,47 @@
-"""The page's facts as alerts know them, so that both are judged alike."""
+"""The page's facts as input of the health rules: alerts and the page use the same rules."""
 
-from airtable_sync.airtable.errors import QuotaExceeded
-from airtable_sync.monitoring.health_facts import Kept, Own, Shared, known, of_results, of_run
-from airtable_sync.monitoring.health_rules import Known
-from airtable_sync.status.health.facts import DatabaseFacts, Facts, RedisFacts
+from airtable_sync.monitoring.health_facts import (
+    DatabaseFacts,
+    ProcessFacts,
+    RedisFacts,
+    combine_facts,
+    last_run_in_database,
+    last_run_in_redis,
+)
+from airtable_sync.monitoring.health_rules import HealthFacts
+from airtable_sync.status.health.facts import DatabaseStatus, Facts, RedisStatus
 
 
-def known_of(facts: Facts) -> Known:
-    """An outage of Redis or the database is not among it: whoever looks sees it at once."""
-    own = Own(
-        up_since=facts.here.up_since,
-        has_redis=facts.setup.redis,
+def facts_for_rules(facts: Facts) -> HealthFacts:
+    """Without the durations of outages: the page shows an outage from its first second."""
+    process = ProcessFacts(
+        started_at=facts.process.started_at,
+        has_redis=facts.setup.has_redis,
         plan=facts.setup.plan,
-        feed_interval=None if facts.setup.changes == "off" else facts.setup.poll_seconds,
-        access_denied=facts.here.access_denied,
-        quota_used_up=facts.here.quota_used_up,
+        feed_interval=facts.setup.poll_seconds if facts.setup.follows_changes else None,
+        access_denied=facts.process.access_denied,
+        quota_exceeded=facts.process.quota_exceeded,
     )
-    shared = _shared(facts.redis) if facts.redis else None
-    kept = _kept(facts, facts.database) if facts.database else None
-    return known(facts.at, own, shared, kept)
+    redis = _redis_facts(facts.redis) if facts.redis else None
+    database = _database_facts(facts, facts.database) if facts.database else None
+    return combine_facts(facts.at, process, redis, database)
 
 
-def _shared(redis: RedisFacts) -> Shared:
-    return Shared(
-        month=redis.state.month,
-        last_run=of_results(redis.state.runs),
-        feed_read_at=redis.feed_read_at,
-        access_denied=redis.access_denied,
-        quota_used_up=redis.blocked_by == QuotaExceeded.__name__,
-        held=redis.held,
+def _redis_facts(redis: RedisStatus) -> RedisFacts:
+    return RedisFacts(
+        usage=redis.totals.usage,
+        last_run=last_run_in_redis(redis.totals.last_runs),
+        feed_read_at=redis.airtable.feed_read_at,
+        access_denied=redis.airtable.access_denied,
+        quota_exceeded=redis.airtable.quota_exceeded,
+        paused=redis.airtable.paused,
     )
 
 
-def _kept(facts: Facts, database: DatabaseFacts) -> Kept:
-    return Kept(
-        last_run=of_run(facts.last_run),
-        running=facts.running is not None,
-        held=database.holding is not None,
+def _database_facts(facts: Facts, database: DatabaseStatus) -> DatabaseFacts:
+    return DatabaseFacts(
+        last_run=last_run_in_database(facts.last_run),
+        refresh_running=facts.running_refresh is not None,
+        paused=database.pausing_run is not None,
         feed=database.feed,
     )

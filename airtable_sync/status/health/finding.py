@@ -1,4 +1,4 @@
-"""Something to say about the state of things."""
+"""A finding: one sentence about the state, with its gravity and the next step."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,9 +11,9 @@ RANK: dict[Level, int] = {"bad": 0, "attention": 1, "note": 2}
 
 @dataclass(frozen=True)
 class Finding:
-    """`bad`: callers are, or soon will be, told less than they should. `attention`: somebody has
-    to do something. `note`: good to know. `step` is what to do next. `kind` is that of an alert
-    that is told for the same reason."""
+    """`bad`: callers get less information than they should, or soon will. `attention`: a person has
+    to act. `note`: for information. `step` is what to do next. `kind` is the alert for the same
+    problem, if there is one."""
 
     level: Level
     sentence: str

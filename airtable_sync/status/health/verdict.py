@@ -1,22 +1,46 @@
-"""Is it well? One sentence, and what to do if not. Pure: facts in, verdict out."""
+"""The verdict: one sentence about the cache's health, and the next step. A pure function of the
+facts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from airtable_sync.status.display.units import ago, count, short
-from airtable_sync.status.health import airtable_findings, cache_findings
+from airtable_sync.status.display.units import ago, count, short_duration
+from airtable_sync.status.health import airtable_findings as airtable
+from airtable_sync.status.health import cache_findings as cache
+from airtable_sync.status.health import refresh_findings as refreshes
 from airtable_sync.status.health.facts import Facts
 from airtable_sync.status.health.finding import RANK, Finding
 
-WORDS = {"well": "All is well", "attention": "Needs attention", "bad": "Calls are at risk"}
+TITLES = {"well": "All is well", "attention": "Needs attention", "bad": "Calls are at risk"}
 Check = Callable[[Facts], Iterator[Finding]]
-CHECKS: tuple[Check, ...] = (*cache_findings.CHECKS, *airtable_findings.CHECKS)
+# Findings of the same level are shown in this order.
+CHECKS: tuple[Check, ...] = (
+    cache.platforms,
+    cache.redis,
+    cache.database,
+    refreshes.cache_age,
+    refreshes.last_run,
+    refreshes.cron,
+    cache.cached_numbers,
+    refreshes.rollback,
+    cache.replicas,
+    cache.unknown_numbers,
+    cache.overrides,
+    airtable.token,
+    airtable.access,
+    airtable.outage,
+    airtable.failed_lookups,
+    airtable.quota,
+    airtable.rate_limit,
+    airtable.change_feed,
+)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`sentence` and `step` are the gravest finding's; `others` what else there is to say."""
+    """`sentence` and `step` are those of the most serious finding; `others` are the other
+    findings."""
 
     level: Literal["well", "attention", "bad"]
     sentence: str
@@ -24,37 +48,37 @@ class Verdict:
     others: tuple[Finding, ...] = ()
 
     @property
-    def words(self) -> str:
-        return WORDS[self.level]
+    def title(self) -> str:
+        return TITLES[self.level]
 
 
 def verdict(facts: Facts) -> Verdict:
     found = [finding for check in CHECKS for finding in check(facts)]
-    found.sort(key=lambda each: RANK[each.level])  # stable: equals stay in the order of the checks
+    found.sort(key=lambda each: RANK[each.level])  # stable: equals keep the order of the checks
     if not found or found[0].level == "note":
-        return Verdict("well", _well(facts), "", tuple(found))
-    gravest, *others = found
-    level: Literal["attention", "bad"] = "bad" if gravest.level == "bad" else "attention"
-    return Verdict(level, gravest.sentence, gravest.step, tuple(others))
+        return Verdict("well", _healthy_sentence(facts), "", tuple(found))
+    most_serious, *others = found
+    level: Literal["attention", "bad"] = "bad" if most_serious.level == "bad" else "attention"
+    return Verdict(level, most_serious.sentence, most_serious.step, tuple(others))
 
 
-def _well(facts: Facts) -> str:
-    numbers = facts.numbers or 0
+def _healthy_sentence(facts: Facts) -> str:
+    numbers = facts.numbers_in_airtable or 0
     cached = (
         "The 1 number is cached" if numbers == 1 else f"All {count(numbers, 'number')} are cached"
     )
     refreshed = ago(facts.confirmed_at, facts.at) if facts.confirmed_at else "never"
-    return f"{cached}; last refreshed {refreshed}; {_edits(facts)}."
+    return f"{cached}; last refreshed {refreshed}; edits are live {_when_live(facts)}."
 
 
-def _edits(facts: Facts) -> str:
-    if facts.setup.changes == "off":
-        return "edits are live after the next refresh"
-    lag = facts.redis.hour.propagation.quantile(0.5) if facts.redis else None
-    if lag is None and facts.redis:
-        lag = facts.redis.state.counts.propagation.quantile(0.5)
-    if lag is not None:
-        return f"edits are live in about {short(lag)}"
+def _when_live(facts: Facts) -> str:
+    if not facts.setup.follows_changes:
+        return "after the next refresh"
+    median = facts.redis.last_hour.propagation.quantile(0.5) if facts.redis else None
+    if median is None and facts.redis:
+        median = facts.redis.totals.counts.propagation.quantile(0.5)
+    if median is not None:
+        return f"in about {short_duration(median)}"
     if facts.setup.changes == "push":
-        return "edits are live in about 1 s"
-    return f"edits are live in about {short(max(1.0, facts.setup.poll_seconds / 2))}"
+        return "in about 1 s"
+    return f"in about {short_duration(max(1.0, facts.setup.poll_seconds / 2))}"

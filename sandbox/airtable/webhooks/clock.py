@@ -1,14 +1,13 @@
-"""The time of the change feed: scaled, and moved with the sandbox's clock."""
+"""The clock of webhooks. It can run faster than real time, and advances with the sandbox's."""
 
 import time
 from datetime import datetime, timedelta
 
-from sandbox.airtable.limits import Clock
-from sandbox.airtable.tables import utc_now
+from sandbox.airtable.common.clock import Clock, utc_now
 
 
 class ScaledClock:
-    """Seconds as Airtable would count them."""
+    """Counts scaled seconds: `scale` of them pass in one real second."""
 
     def __init__(self, clock: Clock, scale: float) -> None:
         self._clock = clock
@@ -31,8 +30,8 @@ class ScaledClock:
     def scaled_seconds(self, seconds: float) -> float:
         return seconds * self._scale
 
-    def on_the_wall(self, moment: float) -> datetime:
-        """When it will be that moment, unless the clock is moved again."""
+    def to_wall_time(self, moment: float) -> datetime:
+        """The wall clock's time at that moment, unless the clock is advanced until then."""
         now = utc_now()
         try:
             return now + timedelta(seconds=self.real_seconds(moment - self()))

@@ -1,12 +1,10 @@
-"""What all payloads have: when, by whom, in which transaction."""
+"""The part that all payloads have: time, transaction, and source."""
 
 from typing import Any
 
-from sandbox.airtable.access import CREATOR, USER_ID
-from sandbox.airtable.cells import iso_time
-from sandbox.airtable.journal import CLIENT, PUBLIC_API
-from sandbox.airtable.tables import utc_now
-from sandbox.airtable.transactions import Transaction
+from sandbox.airtable.common.access import CREATOR, USER_ID
+from sandbox.airtable.common.clock import iso_time, utc_now
+from sandbox.airtable.data.transactions import CLIENT, PUBLIC_API, Transaction
 
 USER = {"id": USER_ID, "email": "sandbox@siftly.example", "permissionLevel": CREATOR}
 
@@ -16,11 +14,11 @@ def envelope(transaction: Transaction, payload_format: str) -> dict[str, Any]:
         "timestamp": iso_time(utc_now()),
         "baseTransactionNumber": transaction.number,
         "payloadFormat": payload_format,
-        "actionMetadata": _action(transaction.source),
+        "actionMetadata": _action_metadata(transaction.source),
     }
 
 
-def error_content(code: str, transaction_number: int) -> dict[str, Any]:
+def error_payload(code: str, transaction_number: int) -> dict[str, Any]:
     return {
         "timestamp": iso_time(utc_now()),
         "baseTransactionNumber": transaction_number,
@@ -30,6 +28,6 @@ def error_content(code: str, transaction_number: int) -> dict[str, Any]:
     }
 
 
-def _action(source: str) -> dict[str, Any]:
-    by_people = source in (CLIENT, PUBLIC_API)
-    return {"source": source} | ({"sourceMetadata": {"user": USER}} if by_people else {})
+def _action_metadata(source: str) -> dict[str, Any]:
+    has_user = source in (CLIENT, PUBLIC_API)
+    return {"source": source} | ({"sourceMetadata": {"user": USER}} if has_user else {})

@@ -1,4 +1,4 @@
-"""A transaction as one hook is told of it: first what was done, then what followed from it.
+"""Payloads of one transaction for one webhook: first the edits, then the recomputed cells.
 
 https://airtable.com/developers/web/api/model/webhooks-payload
 """
@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sandbox.airtable.cells import iso_time
-from sandbox.airtable.cells_v2 import cell_v2
-from sandbox.airtable.followers import FOLLOWING_TYPES
-from sandbox.airtable.rows import Row
-from sandbox.airtable.schema import Field
-from sandbox.airtable.tables import Record, Table
-from sandbox.airtable.transactions import Cells, Change, TableChanges, Transaction
+from sandbox.airtable.common.clock import iso_time
+from sandbox.airtable.data.cells_v2 import cell_v2
+from sandbox.airtable.data.dependents import DEPENDENT_TYPES
+from sandbox.airtable.data.record_values import RecordValues
+from sandbox.airtable.data.records import Record
+from sandbox.airtable.data.schema import Field
+from sandbox.airtable.data.tables import Table
+from sandbox.airtable.data.transactions import Cells, Change, TableChanges, Transaction
+from sandbox.airtable.webhooks.schema_payloads import created_tables, removed_tables, schema_changes
 from sandbox.airtable.webhooks.specification import ADD, DATA, REMOVE, UPDATE, Specification
-from sandbox.airtable.webhooks.tables_changed import created_tables, removed_tables, schema_changes
 
-Changed = dict[str, Any]
-"""Table id → what the payload says of the table."""
+ChangedTables = dict[str, Any]
+"""A payload's changedTablesById."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """One record in a payload: its id with what is said of it, or only its id when deleted."""
+class RecordChange:
+    """One record in a payload. A deleted record has no content."""
 
     table_id: str
     kind: str
@@ -32,15 +33,17 @@ class Told:
     content: dict[str, Any] | None = None
 
 
-def contents(
+def payload_contents(
     transaction: Transaction, specification: Specification, records_per_payload: int
 ) -> Iterator[dict[str, Any]]:
-    """What differs between the payloads of one transaction; nothing when none of it is watched."""
+    """The payloads, each without its envelope. None if the webhook watches none of the changes."""
     if specification.sources is not None and transaction.source not in specification.sources:
         return
-    tables = [each for each in transaction.tables.values() if specification.covers(each.table.id)]
-    direct = _told(_direct(tables, specification), records_per_payload)
-    first = next(direct, {})
+    tables = [
+        each for each in transaction.tables.values() if specification.includes_table(each.table.id)
+    ]
+    edited = _in_batches(_edited_records(tables, specification), records_per_payload)
+    first = next(edited, {})
     for table_id, change in schema_changes(tables, specification):
         first.setdefault(table_id, {}).update(change)
     head: dict[str, Any] = {"changedTablesById": first} if first else {}
@@ -50,15 +53,15 @@ def contents(
         head["destroyedTableIds"] = removed
     if head:
         yield head
-    for changed in direct:
+    for changed in edited:
         yield {"changedTablesById": changed}
-    for changed in _told(_followed(tables, specification), records_per_payload):
+    for changed in _in_batches(_recomputed_records(tables, specification), records_per_payload):
         yield {"changedTablesById": changed}
 
 
-def _told(records: Iterator[Told], size: int) -> Iterator[Changed]:
+def _in_batches(records: Iterator[RecordChange], size: int) -> Iterator[ChangedTables]:
     while batch := list(islice(records, size)):
-        changed: Changed = {}
+        changed: ChangedTables = {}
         for each in batch:
             table = changed.setdefault(each.table_id, {})
             if each.content is None:
@@ -68,71 +71,83 @@ def _told(records: Iterator[Told], size: int) -> Iterator[Changed]:
         yield changed
 
 
-def _direct(tables: list[TableChanges], wanted: Specification) -> Iterator[Told]:
+def _edited_records(
+    tables: list[TableChanges], specification: Specification
+) -> Iterator[RecordChange]:
     for changes in tables:
-        yield from _created(changes, wanted)
-        yield from _changed(changes, changes.changed, wanted)
-        if wanted.wants(DATA, REMOVE):
+        yield from _created(changes, specification)
+        yield from _changed(changes, changes.changed, specification)
+        if specification.wants(DATA, REMOVE):
             for record_id in changes.deleted:
-                yield Told(changes.table.id, "destroyedRecordIds", record_id)
+                yield RecordChange(changes.table.id, "destroyedRecordIds", record_id)
 
 
-def _followed(tables: list[TableChanges], wanted: Specification) -> Iterator[Told]:
+def _recomputed_records(
+    tables: list[TableChanges], specification: Specification
+) -> Iterator[RecordChange]:
     for changes in tables:
-        yield from _changed(changes, changes.followed, wanted)
+        yield from _changed(changes, changes.recomputed, specification)
 
 
-def _created(changes: TableChanges, wanted: Specification) -> Iterator[Told]:
-    if not wanted.wants(DATA, ADD):
+def _created(changes: TableChanges, specification: Specification) -> Iterator[RecordChange]:
+    if not specification.wants(DATA, ADD):
         return
     for record in changes.created.values():
-        cells = _cells_at_birth(changes.table, record)
-        if wanted.watched_data is not None and not wanted.watched_data & cells.keys():
+        cells = _initial_cells(changes.table, record)
+        watched = specification.watched_data
+        if watched is not None and not watched & cells.keys():
             continue
-        shown = {"createdTime": iso_time(record.created_time), "cellValuesByFieldId": cells}
-        yield Told(changes.table.id, "createdRecordsById", record.id, shown)
+        content = {"createdTime": iso_time(record.created_time), "cellValuesByFieldId": cells}
+        yield RecordChange(changes.table.id, "createdRecordsById", record.id, content)
 
 
 def _changed(
-    changes: TableChanges, records: dict[str, Change], wanted: Specification
-) -> Iterator[Told]:
-    if not wanted.wants(DATA, UPDATE):
+    changes: TableChanges, records: dict[str, Change], specification: Specification
+) -> Iterator[RecordChange]:
+    if not specification.wants(DATA, UPDATE):
         return
     for record_id, change in records.items():
-        after = _watched(change.after, wanted)
+        after = _watched(change.after, specification)
         if not after:
             continue
-        shown: dict[str, Any] = {"current": {"cellValuesByFieldId": after}}
-        if wanted.previous_cells:
-            shown["previous"] = {"cellValuesByFieldId": _watched(change.before, wanted)}
-        if unchanged := _included(changes.table, record_id, change, wanted):
-            shown["unchanged"] = {"cellValuesByFieldId": unchanged}
-        yield Told(changes.table.id, "changedRecordsById", record_id, shown)
+        content: dict[str, Any] = {"current": {"cellValuesByFieldId": after}}
+        if specification.previous_cells:
+            before = _watched(change.before, specification)
+            content["previous"] = {"cellValuesByFieldId": before}
+        if unchanged := _unchanged_cells(changes.table, record_id, change, specification):
+            content["unchanged"] = {"cellValuesByFieldId": unchanged}
+        yield RecordChange(changes.table.id, "changedRecordsById", record_id, content)
 
 
-def _watched(cells: Cells, wanted: Specification) -> Cells:
-    if wanted.watched_data is None:
+def _watched(cells: Cells, specification: Specification) -> Cells:
+    watched = specification.watched_data
+    if watched is None:
         return cells
-    return {name: value for name, value in cells.items() if name in wanted.watched_data}
+    return {field_id: value for field_id, value in cells.items() if field_id in watched}
 
 
-def _included(table: Table, record_id: str, change: Change, wanted: Specification) -> Cells:
-    """The cells asked for that did not change, empty ones left out."""
-    if not wanted.included_cells:
+def _unchanged_cells(
+    table: Table, record_id: str, change: Change, specification: Specification
+) -> Cells:
+    """The cells of includeCellValuesInFieldIds that did not change, without empty ones."""
+    if not specification.included_cells:
         return {}
-    row = Row(table, table.records[record_id])
-    fields = [each for each in table.fields if _includes(wanted, each)]
-    cells = {each.id: cell_v2(row, each) for each in fields if each.id not in change.after}
-    return {name: value for name, value in cells.items() if value is not None}
+    fields = [each for each in table.fields if _includes(specification, each)]
+    unchanged = [each for each in fields if each.id not in change.after]
+    return _filled_cells(table, table.records[record_id], unchanged)
 
 
-def _includes(wanted: Specification, field: Field) -> bool:
-    return wanted.included_cells == "all" or field.id in wanted.included_cells
+def _includes(specification: Specification, field: Field) -> bool:
+    return specification.included_cells == "all" or field.id in specification.included_cells
 
 
-def _cells_at_birth(table: Table, record: Record) -> Cells:
-    """Without those that are worked out afterwards."""
-    row = Row(table, record)
-    fields = [each for each in table.fields if each.type not in FOLLOWING_TYPES]
-    cells = {each.id: cell_v2(row, each) for each in fields}
-    return {name: value for name, value in cells.items() if value is not None}
+def _initial_cells(table: Table, record: Record) -> Cells:
+    """Without the cells that depend on others: they come in a later payload."""
+    fields = [each for each in table.fields if each.type not in DEPENDENT_TYPES]
+    return _filled_cells(table, record, fields)
+
+
+def _filled_cells(table: Table, record: Record, fields: list[Field]) -> Cells:
+    values = RecordValues(table, record)
+    cells = {each.id: cell_v2(values, each) for each in fields}
+    return {field_id: value for field_id, value in cells.items() if value is not None}

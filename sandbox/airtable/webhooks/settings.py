@@ -1,4 +1,4 @@
-"""What can be set about the change feed of a sandbox."""
+"""The settings of a sandbox's webhooks."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -8,53 +8,55 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """With a time_scale of 3600 a second is an hour of what Airtable measures in its seconds:
-    expiry, purge and retries. The delay and the limit of a ping are seconds as they pass."""
+    """`lifetime` and `first_retry` are scaled: `time_scale` of their seconds pass in a real one.
+
+    `notification_delay` and `notification_timeout` are real seconds.
+    """
 
     time_scale: float = 1.0
     lifetime: float = 7 * DAY
-    """Airtable's seconds a hook lives, can be read after that, and its payloads are kept."""
-    most_hooks: int = 10
-    """In one base."""
+    """How long a webhook lives, how long it is readable after that, and how long payloads stay."""
+    max_webhooks: int = 10
+    """Per base."""
 
-    ping_delay: float = 0.2
-    """From the first change of a burst to its ping."""
-    ping_timeout: float = 25.0
-    ping_retries: int = 13
+    notification_delay: float = 0.2
+    """From the first change to the notification, which covers all changes until it is sent."""
+    notification_timeout: float = 25.0
+    notification_retries: int = 13
     first_retry: float = 10.0
-    """Airtable's seconds; each further retry waits twice as long."""
-    drop_pings: bool = False
-    """Pings get lost on their way: neither sent nor noted nor tried again."""
+    """The wait before the first retry. It doubles with each further retry."""
+    drop_notifications: bool = False
+    """Notifications are not sent, and their results are not stored."""
 
     records_per_payload: int = 50
-    """An action that touches more is told in several."""
+    """A transaction with more records is split into several payloads."""
     payload_format: str = "v0"
     omitted_keys: tuple[str, ...] = ()
-    """Left out of every new payload."""
-    invalid_hooks_look_enabled: bool = True
+    """Keys that new payloads lack."""
+    invalid_webhooks_look_enabled: bool = True
 
     def __post_init__(self) -> None:
-        """Raises ValueError with a sentence for the person who typed it."""
+        """Raises ValueError with a message for the user."""
         for field in fields(self):
-            if not _fits(getattr(self, field.name), field.default):
-                raise ValueError(f"{field.name} has a wrong type or is below 0")
+            if not _is_valid(getattr(self, field.name), field.default):
+                raise ValueError(f"{field.name} has the wrong type or is below 0")
         if not self.time_scale:
-            raise ValueError("time_scale is above 0")
+            raise ValueError("time_scale must be above 0")
 
 
-KNOWN = frozenset(field.name for field in fields(WebhookSettings))
+NAMES = frozenset(field.name for field in fields(WebhookSettings))
 
 
-def changes_from_json(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Raises ValueError with a sentence for the person who typed it."""
-    if unknown := sorted(wanted.keys() - KNOWN):
-        raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(KNOWN))}")
-    if isinstance(keys := wanted.get("omitted_keys"), list):
-        return wanted | {"omitted_keys": tuple(keys)}
-    return wanted
+def changes_from_json(values: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError with a message for the user."""
+    if unknown := sorted(values.keys() - NAMES):
+        raise ValueError(f"unknown keys: {', '.join(unknown)}. Use {', '.join(sorted(NAMES))}")
+    if isinstance(keys := values.get("omitted_keys"), list):
+        return values | {"omitted_keys": tuple(keys)}
+    return values
 
 
-def _fits(value: Any, default: Any) -> bool:
+def _is_valid(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and 0 <= value < 1e9

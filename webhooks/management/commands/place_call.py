@@ -1,4 +1,4 @@
-"""`manage.py place_call`: what a platform sends when a phone rings, and what it gets."""
+"""`manage.py place_call`: sends what a platform sends when a number is called."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from webhooks.platforms import PLATFORMS
+from webhooks.platforms import PLATFORM_CLASSES, build_platforms
 from webhooks.platforms.base import Platform
 
 TIMEOUT_SECONDS = 15
@@ -26,11 +26,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         address = settings.PUBLIC_URL or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
         parser.add_argument("number", help="the called number, such as +32460234291")
-        parser.add_argument("--platform", default="retell", choices=sorted(PLATFORMS))
+        parser.add_argument(
+            "--platform", default="retell", choices=sorted(each.name for each in PLATFORM_CLASSES)
+        )
         parser.add_argument("--url", default=address, help="where Siftly is (default: %(default)s)")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        response, seconds = _send(PLATFORMS[options["platform"]], options["number"], options["url"])
+        platform = build_platforms(settings)[options["platform"]]
+        response, seconds = _send(platform, options["number"], options["url"])
         source = response.headers.get("X-Siftly-Source", "none")
         self.stdout.write(_readable(response))
         self.stdout.write(
@@ -48,7 +51,7 @@ def _send(platform: Platform, number: str, url: str) -> tuple[requests.Response,
     path = f"/webhooks/{platform.name}/"
     try:
         signed_for = (settings.GIVEN_PUBLIC_URL or url).rstrip("/") + path
-        call = platform.place(number, secrets[0], signed_for)
+        call = platform.outgoing_call(number, secrets[0], signed_for)
     except ValueError as error:
         raise CommandError(f"{platform.signing_setting} can't sign the call: {error}.") from error
     address = url.rstrip("/") + path
@@ -60,7 +63,7 @@ def _send(platform: Platform, number: str, url: str) -> tuple[requests.Response,
                 address, data=call.body, headers=dict(call.headers), timeout=TIMEOUT_SECONDS
             )
         except requests.RequestException as error:
-            raise CommandError(f"{address} gave no answer: {error}") from error
+            raise CommandError(f"{address} did not answer: {error}") from error
         return response, time.perf_counter() - started
 
 

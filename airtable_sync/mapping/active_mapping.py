@@ -1,0 +1,50 @@
+"""The mapping that this deployment uses, and the called numbers that it serves."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.schema import Mapping, load_mapping
+
+
+class ActiveMapping:
+    """Every attribute raises MappingError if the file can't be used."""
+
+    def __init__(self, path: str, to_numbers: Sequence[str] = ()) -> None:
+        self.path = path
+        self._to_numbers = to_numbers
+
+    @cached_property
+    def mapping(self) -> Mapping:
+        return load_mapping(self.path)
+
+    @cached_property
+    def region(self) -> str:
+        """The country of numbers without a country code (ISO 3166), "" for none."""
+        return self.mapping.region
+
+    @cached_property
+    def served_numbers(self) -> frozenset[str] | None:
+        """`TO_NUMBERS` in E.164. None if all numbers of the base are served."""
+        if not self._to_numbers:
+            return None
+        numbers = (to_e164(text, self.region) for text in self._to_numbers)
+        return frozenset(number for number in numbers if number)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the mapping file and with `TO_NUMBERS`: sets with different fingerprints
+        can't be compared."""
+        content = Path(self.path).read_bytes() + repr(sorted(self.served_numbers or ())).encode()
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    def is_served(self, number: str) -> bool:
+        """Whether calls of this number are answered from Airtable."""
+        served = self.served_numbers
+        return served is None or number in served
+
+    def number(self, text: str) -> str | None:
+        """The number in E.164. None if the text is not a telephone number."""
+        return to_e164(text, self.region)

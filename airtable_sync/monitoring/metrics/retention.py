@@ -1,0 +1,3 @@
+"""How long counts and answers are kept in Redis."""
+
+SECONDS_KEPT = 8 * 24 * 3600

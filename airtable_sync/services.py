@@ -1,0 +1,320 @@
+"""The objects of a process, built once from the settings. This is the only place that builds them;
+everything else gets what it needs as arguments."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from django.apps import apps
+from interlock import CircuitBreaker
+
+from airtable_sync.airtable.access import AirtableAccess
+from airtable_sync.airtable.circuit_breaker import airtable_circuit_breaker
+from airtable_sync.airtable.client import AirtableBase, AirtableClient
+from airtable_sync.airtable.rate_limiter import STARTS_PER_WINDOW, RateLimiter
+from airtable_sync.airtable.rate_limiter_file import HostFile, host_file_path
+from airtable_sync.airtable.request_limits import (
+    CALL_LIMITS,
+    CHANGE_LIMITS,
+    PROBE_LIMITS,
+    RequestLimits,
+)
+from airtable_sync.cache.lifetimes import Lifetimes
+from airtable_sync.cache.overrides import Overrides
+from airtable_sync.cache.publish_target import DatabaseTarget, PublishTarget, RedisTarget
+from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.cache.replica import Replica
+from airtable_sync.cache.snapshot_fallback import SnapshotFallback
+from airtable_sync.cache.snapshots import Snapshots
+from airtable_sync.changes.affected import AffectedNumbers
+from airtable_sync.changes.apply import ChangeFeedReader
+from airtable_sync.changes.follower import ChangeFeedFollower
+from airtable_sync.changes.polling import Polling
+from airtable_sync.changes.shared_state import SharedFeedState
+from airtable_sync.changes.unchanged import UnchangedCheck
+from airtable_sync.changes.webhook_subscription import WebhookSubscription, notification_url_for
+from airtable_sync.configuration import Configuration
+from airtable_sync.lookup.airtable_lookup import AirtableLookup
+from airtable_sync.lookup.answerer import Answerer
+from airtable_sync.lookup.caching_lookup import CachingLookup
+from airtable_sync.lookup.guarded_lookup import GuardedLookup
+from airtable_sync.lookup.leases import LookupLeases
+from airtable_sync.lookup.single_flight import SingleFlight
+from airtable_sync.mapping.active_mapping import ActiveMapping
+from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.rejected_records import RejectedRecords
+from airtable_sync.models import Run
+from airtable_sync.monitoring.calls.answer_log import AnswerLogWriter
+from airtable_sync.monitoring.calls.recorder import CallRecorder
+from airtable_sync.monitoring.export.flush import MetricsFlusher
+from airtable_sync.monitoring.export.prometheus import PrometheusExport
+from airtable_sync.monitoring.export.refresh_results import RefreshResults
+from airtable_sync.monitoring.export.unflushed_counts import UnflushedCounts
+from airtable_sync.monitoring.metrics.counters import Counters
+from airtable_sync.monitoring.metrics.processes import Heartbeat
+from airtable_sync.redis_client.circuit_breaker import redis_circuit_breaker
+from airtable_sync.refresh.history import RunHistory
+from airtable_sync.refresh.refresh import Refresh, RefreshOptions, RefreshParts
+from airtable_sync.refresh.rollback import Rollback
+from airtable_sync.refresh.validation import Validation
+
+
+@dataclass(frozen=True)
+class Services:
+    """Redis stores differ in their time limits (`siftly/caches.py`). `call_store` has a circuit
+    breaker; `status_store` has the same limits without one: looking must not change what calls
+    do."""
+
+    configuration: Configuration
+    active_mapping: ActiveMapping
+    redis_circuit_breaker: CircuitBreaker
+    airtable_circuit_breaker: CircuitBreaker
+    call_store: RedisStore
+    command_store: RedisStore
+    background_store: RedisStore
+    status_store: RedisStore
+    replica: Replica
+    snapshots: Snapshots
+    overrides: Overrides
+    snapshot_fallback: SnapshotFallback
+    target: PublishTarget
+    counters: Counters
+    recorder: CallRecorder
+    heartbeat: Heartbeat
+    flusher: MetricsFlusher
+    prometheus: PrometheusExport
+    rate_limiter: RateLimiter
+    access: AirtableAccess
+    call_schema: BaseSchema
+    command_schema: BaseSchema
+    call_client: AirtableClient
+    guarded_lookup: GuardedLookup
+    single_flight: SingleFlight
+    answerer: Answerer
+    history: RunHistory
+    rollback: Rollback
+    refresh: Refresh
+    feed_state: SharedFeedState
+    polling: Polling
+    feed_reader: ChangeFeedReader
+    feed_follower: ChangeFeedFollower
+    new_client: Callable[[RequestLimits], AirtableClient]
+
+    @property
+    def circuit_breakers(self) -> tuple[CircuitBreaker, CircuitBreaker]:
+        return self.redis_circuit_breaker, self.airtable_circuit_breaker
+
+    @property
+    def shared_store(self) -> RedisStore | None:
+        """Redis for short questions; None where there is no Redis."""
+        return self.call_store if self.configuration.has_redis else None
+
+
+def services() -> Services:
+    """The services of this process. Django's views and commands get them here."""
+    config = apps.get_app_config("airtable_sync")
+    return cast("Services", cast("Any", config).services)
+
+
+def build_services(
+    configuration: Configuration,
+    *,
+    starts_per_window: int = STARTS_PER_WINDOW,
+    rate_limiter_file: Path | None = None,
+) -> Services:
+    """`starts_per_window` and `rate_limiter_file` are for tests without Airtable's rate limit."""
+    c = configuration
+    active_mapping = ActiveMapping(c.mapping_path, c.to_numbers)
+    redis_breaker, airtable_breaker = redis_circuit_breaker(), airtable_circuit_breaker()
+    stores = _stores(c, redis_breaker)
+    process_id = secrets.token_hex(6)
+
+    # The cache
+    replica = Replica(stores.background, c.replica_max_bytes)
+    snapshots = Snapshots(c.airtable_base_id)
+    overrides = Overrides(stores.command, replica, has_redis=c.has_redis)
+    target: PublishTarget = (
+        RedisTarget(stores.command) if c.has_redis else DatabaseTarget(snapshots, stores.command)
+    )
+
+    # Metrics
+    counters = Counters()
+    recorder = CallRecorder(counters, replica)
+    heartbeat = Heartbeat(process_id, replica, (redis_breaker, airtable_breaker), c.version)
+    flusher = MetricsFlusher(
+        stores.background,
+        counters,
+        recorder,
+        UnflushedCounts(counters, replica.now, process_id),
+        AnswerLogWriter(recorder, process_id),
+        active_mapping.is_served,
+    )
+
+    # Airtable
+    path = rate_limiter_file or host_file_path(c.airtable_api_url, c.airtable_base_id)
+    host_file = HostFile(path, starts_per_window)
+    rate_limiter = RateLimiter(stores.call, host_file, counters, starts_per_window)
+    access = AirtableAccess(stores.background)
+    base = AirtableBase(c.airtable_base_id, c.airtable_api_key, c.airtable_api_url)
+
+    def new_client(limits: RequestLimits) -> AirtableClient:
+        return AirtableClient(base, limits, rate_limiter, access)
+
+    # Lookups
+    call_schema = BaseSchema(stores.call, has_redis=c.has_redis)
+    call_lookup = AirtableLookup(new_client(CALL_LIMITS), active_mapping, call_schema, stores.call)
+    probe_lookup = AirtableLookup(
+        new_client(PROBE_LIMITS), active_mapping, call_schema, stores.call
+    )
+    guarded_lookup = GuardedLookup(call_lookup, probe_lookup, airtable_breaker)
+    caching_lookup = CachingLookup(guarded_lookup, stores.call, has_redis=c.has_redis)
+    leases = LookupLeases(stores.call, process_id)
+    single_flight = SingleFlight(replica, leases, caching_lookup.look_up)
+    answerer = Answerer(
+        replica,
+        stores.call if c.has_redis else None,
+        single_flight,
+        active_mapping,
+        c.default_variables,
+        counters.tier_failed,
+    )
+
+    # Refreshes
+    command_schema = BaseSchema(stores.command, has_redis=c.has_redis)
+    results = RefreshResults(stores.background, counters, flusher)
+    history = RunHistory(access, results.run_ended, has_redis=c.has_redis)
+    rollback = Rollback(target, snapshots, history, has_redis=c.has_redis)
+    feed_state = SharedFeedState(stores.command, active_mapping)
+    unchanged = UnchangedCheck(
+        stores.command,
+        feed_state,
+        c.airtable_base_id,
+        enabled=c.has_redis and c.airtable_changes != "off",
+    )
+    refresh = Refresh(
+        RefreshParts(
+            target=target,
+            active_mapping=active_mapping,
+            base_schema=command_schema,
+            rejected_records=RejectedRecords(stores.command),
+            validation=Validation(
+                command_schema,
+                min_share=c.refresh_min_share,
+                max_conflict_share=c.refresh_max_conflict_share,
+            ),
+            overrides=overrides,
+            snapshots=snapshots,
+            history=history,
+            rollback=rollback,
+            confirm_unchanged=unchanged.confirm,
+            has_redis=c.has_redis,
+        )
+    )
+
+    # The change feed
+    polling = Polling(
+        c.airtable_changes, c.airtable_plan, c.airtable_poll_seconds, rate_limiter.usage
+    )
+    change_client = new_client(CHANGE_LIMITS)
+    subscription = WebhookSubscription(
+        change_client,
+        stores.command,
+        feed_state,
+        command_schema,
+        polling,
+        notification_url_for(c.airtable_changes, c.public_url),
+    )
+    change_lookup = AirtableLookup(change_client, active_mapping, command_schema, stores.command)
+
+    def refresh_for_feed(limits: RequestLimits) -> None:
+        options = RefreshOptions(trigger=Run.Trigger.CHANGE_FEED, full=True, in_parallel=True)
+        refresh.run(new_client(limits), lambda *_: None, options)
+
+    feed_reader = ChangeFeedReader(
+        stores.command,
+        c.airtable_base_id,
+        feed_state,
+        subscription,
+        AffectedNumbers(stores.command, replica, change_lookup, active_mapping, command_schema),
+        active_mapping,
+        command_schema,
+        polling,
+        refresh_for_feed,
+    )
+    follower = ChangeFeedFollower(feed_reader, feed_state, polling, counters.edit_propagated)
+
+    return Services(
+        configuration=c,
+        active_mapping=active_mapping,
+        redis_circuit_breaker=redis_breaker,
+        airtable_circuit_breaker=airtable_breaker,
+        call_store=stores.call,
+        command_store=stores.command,
+        background_store=stores.background,
+        status_store=stores.status,
+        replica=replica,
+        snapshots=snapshots,
+        overrides=overrides,
+        snapshot_fallback=SnapshotFallback(replica, snapshots, overrides),
+        target=target,
+        counters=counters,
+        recorder=recorder,
+        heartbeat=heartbeat,
+        flusher=flusher,
+        prometheus=PrometheusExport(
+            stores.background,
+            counters,
+            heartbeat,
+            polling if c.airtable_changes != "off" else None,
+            c.airtable_plan,
+        ),
+        rate_limiter=rate_limiter,
+        access=access,
+        call_schema=call_schema,
+        command_schema=command_schema,
+        call_client=call_lookup.client,
+        guarded_lookup=guarded_lookup,
+        single_flight=single_flight,
+        answerer=answerer,
+        history=history,
+        rollback=rollback,
+        refresh=refresh,
+        feed_state=feed_state,
+        polling=polling,
+        feed_reader=feed_reader,
+        feed_follower=follower,
+        new_client=new_client,
+    )
+
+
+@dataclass(frozen=True)
+class _Stores:
+    call: RedisStore
+    command: RedisStore
+    background: RedisStore
+    status: RedisStore
+
+
+def _stores(configuration: Configuration, call_breaker: CircuitBreaker) -> _Stores:
+    lifetimes = Lifetimes(
+        configuration.cache_ttl_seconds,
+        configuration.cache_stale_seconds,
+        configuration.cache_negative_seconds,
+    )
+
+    def store(alias: str, circuit_breaker: CircuitBreaker | None = None) -> RedisStore:
+        return RedisStore(
+            alias,
+            lifetimes,
+            is_configured=configuration.has_redis,
+            circuit_breaker=circuit_breaker,
+        )
+
+    return _Stores(
+        call=store("default", call_breaker),
+        command=store("commands"),
+        background=store("background"),
+        status=store("default"),
+    )

@@ -1,0 +1,42 @@
+"""The objects of the status page, built once per process from `Services`."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.apps import apps
+
+from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.services import Services
+from airtable_sync.status.closest_known_numbers import ClosestKnownNumbers
+from airtable_sync.status.health.collect import StatusCollector
+from airtable_sync.status.number_details import NumberReader
+from airtable_sync.status.platform_previews import PlatformPreviews
+
+
+@dataclass(frozen=True)
+class StatusServices:
+    collector: StatusCollector
+    closest_numbers: ClosestKnownNumbers
+    number_reader: NumberReader
+
+
+def status_services() -> StatusServices:
+    """The objects of this process. The views get them here."""
+    config = apps.get_app_config("airtable_sync")
+    return cast("StatusServices", cast("Any", config).status_services)
+
+
+def build_status_services(services: Services, previews: PlatformPreviews) -> StatusServices:
+    return StatusServices(
+        collector=StatusCollector(services, previews.platforms),
+        closest_numbers=ClosestKnownNumbers(services.replica),
+        number_reader=NumberReader(services, _base_schema(services), previews),
+    )
+
+
+def _base_schema(services: Services) -> BaseSchema:
+    """Not with the calls' circuit breaker: a page must not open it. Without Redis, only the calls'
+    own copy has the schema."""
+    if services.configuration.has_redis:
+        return BaseSchema(services.status_store, has_redis=True)
+    return services.call_schema

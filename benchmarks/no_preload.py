@@ -1,5 +1,0 @@
-"""gunicorn.conf.py, but each process imports for itself."""
-
-import runpy
-
-globals().update(runpy.run_path("gunicorn.conf.py"), preload_app=False)

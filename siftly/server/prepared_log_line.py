@@ -1,0 +1,44 @@
+"""A log line that every cache hit writes, prepared for speed."""
+
+import logging
+import time
+from typing import Any, cast
+
+from siftly.server.log_timestamp import timestamp
+
+
+class PreparedLogLine:
+    """Logs one message with one argument at INFO.
+
+    The log record is created once and copied for each call, and each formatter's text around the
+    argument is created once. Creating both anew for each call took a fifth of a cache hit's time.
+
+    JSON must not change the argument: use it only for plain text, such as an E.164 number."""
+
+    _PLACEHOLDER = "argument"
+
+    def __init__(self, logger: logging.Logger, message: str, **fields: Any) -> None:
+        self._logger = logger
+        values = (logger.name, logging.INFO, "", 0, message, (self._PLACEHOLDER,), None)
+        self._template = logger.makeRecord(*values, extra=fields)
+        self._attributes = {**vars(self._template), "prepared_line": self}
+        self._parts: dict[logging.Formatter, tuple[str, str, str]] = {}
+
+    def log(self, argument: str) -> None:
+        if not self._logger.isEnabledFor(logging.INFO):
+            return
+        now = time.time()
+        # For speed: LogRecord's own constructor sets twenty attributes, one by one.
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__ = self._attributes.copy()
+        record.args, record.created, record.msecs = (argument,), now, now % 1 * 1000
+        self._logger.handle(record)
+
+    def format(self, record: logging.LogRecord, formatter: logging.Formatter) -> str:
+        """Return what the formatter returns for an equal record that was not prepared."""
+        if formatter not in self._parts:
+            before, _, rest = formatter.format(self._template).partition(timestamp(self._template))
+            between, _, after = rest.partition(self._PLACEHOLDER)
+            self._parts[formatter] = (before, between, after)
+        before, between, after = self._parts[formatter]
+        return f"{before}{timestamp(record)}{between}{cast('tuple[str]', record.args)[0]}{after}"

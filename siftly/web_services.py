@@ -1,0 +1,77 @@
+"""The objects of a web process that are above `airtable_sync`, built once from the settings."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.apps import apps
+
+from airtable_sync.changes.notifications import NotificationReceiver
+from airtable_sync.monitoring.alerts.incidents import Incidents
+from airtable_sync.monitoring.alerts.observer import HealthObserver, ObserverParts
+from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck
+from airtable_sync.monitoring.alerts.sending import AlertSender, service_name
+from airtable_sync.services import Services, services
+from siftly.health import HealthProbes
+from siftly.lifecycle import Lifecycle
+from siftly.metrics import MetricsEndpoint
+from webhooks.call_handler import CallHandler
+from webhooks.platforms import build_platforms
+
+
+@dataclass(frozen=True)
+class WebServices:
+    call_handler: CallHandler
+    notification_receiver: NotificationReceiver
+    lifecycle: Lifecycle
+    probes: HealthProbes
+    metrics: MetricsEndpoint
+
+
+def web_services() -> WebServices:
+    """The web services of this process."""
+    return cast("WebServices", cast("Any", apps.get_app_config("siftly")).web_services)
+
+
+def build_web_services(settings: Any) -> WebServices:
+    used = services()
+    lifecycle = Lifecycle(used, _periodic_check(used, settings))
+    return WebServices(
+        call_handler=CallHandler(
+            build_platforms(settings),
+            used.answerer,
+            used.active_mapping,
+            used.recorder,
+            settings.LOOKUP_DEADLINE_SECONDS,
+        ),
+        notification_receiver=NotificationReceiver(
+            used.configuration.airtable_base_id,
+            used.feed_state,
+            used.feed_follower,
+            enabled=used.configuration.airtable_changes == "push",
+        ),
+        lifecycle=lifecycle,
+        probes=HealthProbes(used, lifecycle.is_ready),
+        metrics=MetricsEndpoint(used.prometheus, settings.METRICS_TOKEN or ""),
+    )
+
+
+def health_observer(used: Services) -> HealthObserver:
+    return HealthObserver(
+        ObserverParts(
+            configuration=used.configuration,
+            store=used.background_store,
+            access=used.access,
+            rate_limiter=used.rate_limiter,
+            polling=used.polling,
+            is_redis_reachable=lambda: used.replica.in_sync and used.flusher.last_request_arrived,
+        )
+    )
+
+
+def _periodic_check(used: Services, settings: Any) -> PeriodicCheck | None:
+    if not settings.ALERT_URLS:
+        return None
+    name = service_name(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
+    sender = AlertSender(settings.ALERT_URLS, name)
+    facts = health_observer(used).facts
+    return PeriodicCheck(facts, Incidents(used.background_store), sender)

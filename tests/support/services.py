@@ -1,0 +1,56 @@
+"""The test process's services: built from the current settings, without Airtable's rate limit."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from django.apps import apps
+from django.conf import settings
+
+from airtable_sync.airtable.rate_limiter import STARTS_PER_WINDOW
+from airtable_sync.configuration import Configuration
+from airtable_sync.services import Services, build_services
+from siftly.web_services import WebServices, build_web_services
+from webhooks.platforms import build_platforms
+from webhooks.platforms.base import Platform
+
+NO_RATE_LIMIT = 10_000
+_BUILT_ONCE = (
+    ("airtable_sync", "services"),
+    ("airtable_sync", "status_services"),
+    ("siftly", "web_services"),
+)
+
+
+def services() -> Services:
+    """Built at the first use in each test, and again after each change of a setting."""
+    return cast("Services", _app("airtable_sync").services)
+
+
+def web_services() -> WebServices:
+    return cast("WebServices", _app("siftly").web_services)
+
+
+def platforms() -> dict[str, Platform]:
+    return build_platforms(settings)
+
+
+def use_services(rate_limiter_file: Path, *, has_rate_limit: bool = False) -> Services:
+    """Build services from the current settings, and let the process use them."""
+    built = build_services(
+        Configuration.from_settings(settings),
+        starts_per_window=STARTS_PER_WINDOW if has_rate_limit else NO_RATE_LIMIT,
+        rate_limiter_file=rate_limiter_file,
+    )
+    forget_services()
+    _app("airtable_sync").__dict__["services"] = built
+    _app("siftly").__dict__["web_services"] = build_web_services(settings)
+    return built
+
+
+def forget_services() -> None:
+    for app, name in _BUILT_ONCE:
+        _app(app).__dict__.pop(name, None)
+
+
+def _app(name: str) -> Any:
+    return apps.get_app_config(name)
