@@ -101,6 +101,7 @@ class Services:
     feed_reader: ChangeFeedReader
     feed_follower: ChangeFeedFollower
     new_client: Callable[[RequestLimits], AirtableClient]
+    new_subscription: Callable[[RequestLimits], WebhookSubscription]
 
     @property
     def circuit_breakers(self) -> tuple[CircuitBreaker, CircuitBreaker]:
@@ -182,7 +183,7 @@ def build_services(
     )
 
     # Refreshes
-    command_schema = BaseSchema(stores.command, has_redis=c.has_redis)
+    command_schema = call_schema.through(stores.command)
     results = RefreshResults(stores.background, counters, flusher)
     history = RunHistory(access, results.run_ended, has_redis=c.has_redis)
     rollback = Rollback(target, snapshots, history, has_redis=c.has_redis)
@@ -217,16 +218,21 @@ def build_services(
     polling = Polling(
         c.airtable_changes, c.airtable_plan, c.airtable_poll_seconds, rate_limiter.usage
     )
-    change_client = new_client(CHANGE_LIMITS)
-    subscription = WebhookSubscription(
-        change_client,
-        stores.command,
-        feed_state,
-        command_schema,
-        polling,
-        notification_url_for(c.airtable_changes, c.public_url),
+
+    def new_subscription(limits: RequestLimits) -> WebhookSubscription:
+        return WebhookSubscription(
+            new_client(limits),
+            stores.command,
+            feed_state,
+            command_schema,
+            polling,
+            notification_url_for(c.airtable_changes, c.public_url),
+        )
+
+    subscription = new_subscription(CHANGE_LIMITS)
+    change_lookup = AirtableLookup(
+        subscription.client, active_mapping, command_schema, stores.command
     )
-    change_lookup = AirtableLookup(change_client, active_mapping, command_schema, stores.command)
 
     def refresh_for_feed(limits: RequestLimits) -> None:
         options = RefreshOptions(trigger=Run.Trigger.CHANGE_FEED, full=True, in_parallel=True)
@@ -286,6 +292,7 @@ def build_services(
         feed_reader=feed_reader,
         feed_follower=follower,
         new_client=new_client,
+        new_subscription=new_subscription,
     )
 
 

@@ -32,10 +32,17 @@ class StoredSchema(TypedDict):
 class BaseSchema:
     """Stored in Redis for all processes, with a copy in this one for when Redis is down."""
 
-    def __init__(self, store: RedisStore, *, has_redis: bool) -> None:
+    def __init__(
+        self, store: RedisStore, *, has_redis: bool, copy: StoredSchema | None = None
+    ) -> None:
         self._store = store
         self._has_redis = has_redis
-        self._copy = _empty()
+        self._copy = _empty() if copy is None else copy
+
+    def through(self, store: RedisStore) -> "BaseSchema":
+        """The same schema through a store with other time limits. Both have one copy, so that
+        neither overwrites Redis with an older one."""
+        return BaseSchema(store, has_redis=self._has_redis, copy=self._copy)
 
     def fields_by_table(self) -> dict[str, list[str]]:
         """Table name -> the names of its known fields."""

@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from django.apps import apps
 
-from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.services import Services
 from airtable_sync.status.closest_known_numbers import ClosestKnownNumbers
 from airtable_sync.status.health.collect import StatusCollector
@@ -27,16 +26,10 @@ def status_services() -> StatusServices:
 
 
 def build_status_services(services: Services, previews: PlatformPreviews) -> StatusServices:
+    # Without the calls' circuit breaker: a page must not open it.
+    base_schema = services.call_schema.through(services.status_store)
     return StatusServices(
         collector=StatusCollector(services, previews.platforms),
         closest_numbers=ClosestKnownNumbers(services.replica),
-        number_reader=NumberReader(services, _base_schema(services), previews),
+        number_reader=NumberReader(services, base_schema, previews),
     )
-
-
-def _base_schema(services: Services) -> BaseSchema:
-    """Not with the calls' circuit breaker: a page must not open it. Without Redis, only the calls'
-    own copy has the schema."""
-    if services.configuration.has_redis:
-        return BaseSchema(services.status_store, has_redis=True)
-    return services.call_schema

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from airtable_sync.models import ChangeFeed
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.specification import Specification
 from tests.support.commands import run
@@ -34,6 +35,12 @@ def test_it_creates_a_subscription_that_notifies_our_address(airtable: Sandbox) 
     assert webhook.notification_url == "https://siftly.example.com/airtable/changes/"
     assert f"The webhook subscription {webhook.id} was created" in output
     assert webhook.secret_base64 not in output
+
+
+def test_it_is_as_patient_with_airtable_as_a_refresh(airtable: Sandbox) -> None:
+    airtable.faults.add(Fault(status=503, times=2))
+    assert run("watch_airtable")[0] == 0
+    assert len(webhooks(airtable)) == 1
 
 
 def test_an_existing_subscription_is_not_created_again(airtable: Sandbox) -> None:

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.airtable.errors import AirtableError, NotFound
+from airtable_sync.airtable.request_limits import REFRESH_LIMITS
 from airtable_sync.models import ChangeFeed
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.lock import RefreshInProgress
@@ -28,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         self.services = services()
-        self.subscription = self.services.feed_reader.subscription
+        self.subscription = self.services.new_subscription(REFRESH_LIMITS)
         actions: dict[str, Callable[[ChangeFeed], None]] = {
             "create": self._create,
             "show": self._show,
