@@ -1,5 +1,6 @@
 """Which processes run, and whether the replica of each is in sync."""
 
+import json
 import time
 from typing import Any
 
@@ -54,6 +55,17 @@ def test_a_process_that_ends_is_removed_and_the_others_stay() -> None:
     second.flush()
     assert len(living()) == 2
     first.end()
+    assert len(living()) == 1
+
+
+def test_a_process_of_a_version_that_lacks_a_field_is_skipped(valkey: ValkeyServer) -> None:
+    web_process_flusher().flush()
+    web_process_flusher(another_process()).flush()
+    with valkey.client() as client:
+        (key,) = client.keys("*process_states")
+        name, state = next(iter(client.hgetall(key).items()))
+        older = {key: value for key, value in json.loads(state).items() if key != "in_sync"}
+        client.hset(key, name, json.dumps(older))
     assert len(living()) == 1
 
 

@@ -95,13 +95,14 @@ def processes_commands() -> tuple[tuple[str | int, ...], ...]:
 
 
 def decode_processes(heartbeats: list[bytes], states: dict[bytes, bytes]) -> list[Process]:
-    """The results of `processes_commands`. Skips processes without a recent heartbeat: Redis
-    removes them only at the next one."""
+    """The results of `processes_commands`. Skips processes without a recent heartbeat, which Redis
+    removes only at the next one, and processes of a version that lacks a field."""
     oldest = time.time() - VALID_SECONDS
     found = [
-        _process(known_fields(states[id_], Process.__slots__), ms / 1000)
+        _process(state, ms / 1000)
         for id_, ms in pairs_with_scores(heartbeats)
         if id_ in states and ms / 1000 > oldest
+        if len(state := known_fields(states[id_], Process.__slots__)) == len(Process.__slots__)
     ]
     return sorted(found, key=lambda each: (each.host, each.started_at))
 
