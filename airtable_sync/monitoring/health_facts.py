@@ -8,6 +8,7 @@ from airtable_sync.airtable.monthly_usage import MonthlyUsage
 from airtable_sync.airtable.quota import forecast_quota
 from airtable_sync.changes.polling import MARGIN_SECONDS
 from airtable_sync.models import ChangeFeed, Run
+from airtable_sync.monitoring.export.airtable_status import AirtableStatus
 from airtable_sync.monitoring.export.refresh_results import RefreshResult
 from airtable_sync.monitoring.health_rules import HealthFacts, LastRun
 
@@ -44,6 +45,19 @@ class DatabaseFacts:
     feed: ChangeFeed | None
 
 
+def redis_facts(
+    usage: MonthlyUsage, last_runs: Mapping[str, RefreshResult], airtable: AirtableStatus
+) -> RedisFacts:
+    return RedisFacts(
+        usage=usage,
+        last_run=_last_run_in_redis(last_runs),
+        feed_read_at=airtable.feed_read_at,
+        access_denied=airtable.access_denied,
+        quota_exceeded=airtable.quota_exceeded,
+        paused=airtable.paused,
+    )
+
+
 def combine_facts(
     at: datetime,
     process: ProcessFacts,
@@ -69,7 +83,7 @@ def last_run_in_database(run: Run | None) -> LastRun | None:
     return LastRun(run.status, run.ended_at, run.message) if run and run.ended_at else None
 
 
-def last_run_in_redis(runs: Mapping[str, RefreshResult]) -> LastRun | None:
+def _last_run_in_redis(runs: Mapping[str, RefreshResult]) -> LastRun | None:
     last = max(runs.values(), key=lambda run: run.ended_at, default=None)
     return LastRun(last.status, datetime.fromtimestamp(last.ended_at, UTC)) if last else None
 

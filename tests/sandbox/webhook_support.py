@@ -1,7 +1,6 @@
 """Webhooks of a sandbox in this process, a receiver of notifications, and a base with computed
 fields."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from sandbox.airtable.data.tables import Table
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.specification import Specification
 from sandbox.airtable.webhooks.webhook import Webhook
+from tests.support.threaded_server import served_in_a_thread
 
 ALL_DATA_TYPES = ("tableData", "tableFields", "tableMetadata")
 
@@ -110,15 +110,10 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver.url = f"http://127.0.0.1:{server.server_port}/changes/"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_port}/changes/"
+    with served_in_a_thread(server):
+        yield receiver
 
 
 def wait_until(condition: Callable[[], object]) -> None:

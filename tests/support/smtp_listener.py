@@ -1,12 +1,13 @@
 """An SMTP server on loopback that accepts every e-mail."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+
+from tests.support.threaded_server import served_in_a_thread
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,5 @@ def smtp_listening() -> Iterator[SmtpListener]:
 
     server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
     listener.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served_in_a_thread(server):
         yield listener
-    finally:
-        server.shutdown()
-        server.server_close()

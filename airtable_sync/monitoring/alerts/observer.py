@@ -25,7 +25,7 @@ from airtable_sync.monitoring.health_facts import (
     RedisFacts,
     combine_facts,
     last_run_in_database,
-    last_run_in_redis,
+    redis_facts,
 )
 from airtable_sync.monitoring.health_rules import HealthFacts
 from airtable_sync.redis_client.connection import CacheUnavailable
@@ -72,7 +72,7 @@ class HealthObserver:
             self._redis_read_at = time.monotonic()
             self._redis_facts = None
             with suppress(CacheUnavailable):
-                self._redis_facts = _redis_facts(self._parts.store)
+                self._redis_facts = _read_redis_facts(self._parts.store)
         return self._redis_facts
 
     def _read_database(self) -> DatabaseFacts | None:
@@ -128,19 +128,12 @@ class HealthObserver:
             return False
 
 
-def _redis_facts(store: RedisStore) -> RedisFacts:
+def _read_redis_facts(store: RedisStore) -> RedisFacts:
     """Two commands. Raises CacheUnavailable."""
     now = datetime.now(UTC)
     status, runs = store.read_all(status_command(store, now), ("HGETALL", LAST_RUNS_KEY))
     airtable = decode_status(status)
-    return RedisFacts(
-        usage=monthly_usage(airtable.requests, now),
-        last_run=last_run_in_redis(decode_results(runs)),
-        feed_read_at=airtable.feed_read_at,
-        access_denied=airtable.access_denied,
-        quota_exceeded=airtable.quota_exceeded,
-        paused=airtable.paused,
-    )
+    return redis_facts(monthly_usage(airtable.requests, now), decode_results(runs), airtable)
 
 
 def _seconds_since(moment: float | None) -> float:

@@ -3,13 +3,12 @@
 from airtable_sync.monitoring.health_facts import (
     DatabaseFacts,
     ProcessFacts,
-    RedisFacts,
     combine_facts,
     last_run_in_database,
-    last_run_in_redis,
+    redis_facts,
 )
 from airtable_sync.monitoring.health_rules import HealthFacts
-from airtable_sync.status.health.facts import DatabaseStatus, Facts, RedisStatus
+from airtable_sync.status.health.facts import DatabaseStatus, Facts
 
 
 def facts_for_rules(facts: Facts) -> HealthFacts:
@@ -22,20 +21,10 @@ def facts_for_rules(facts: Facts) -> HealthFacts:
         access_denied=facts.process.access_denied,
         quota_exceeded=facts.process.quota_exceeded,
     )
-    redis = _redis_facts(facts.redis) if facts.redis else None
+    totals = facts.redis.totals if facts.redis else None
+    redis = redis_facts(totals.usage, totals.last_runs, totals.airtable) if totals else None
     database = _database_facts(facts, facts.database) if facts.database else None
     return combine_facts(facts.at, process, redis, database)
-
-
-def _redis_facts(redis: RedisStatus) -> RedisFacts:
-    return RedisFacts(
-        usage=redis.totals.usage,
-        last_run=last_run_in_redis(redis.totals.last_runs),
-        feed_read_at=redis.airtable.feed_read_at,
-        access_denied=redis.airtable.access_denied,
-        quota_exceeded=redis.airtable.quota_exceeded,
-        paused=redis.airtable.paused,
-    )
 
 
 def _database_facts(facts: Facts, database: DatabaseStatus) -> DatabaseFacts:
