@@ -47,9 +47,14 @@ def following(
     }
     assert manage("migrate", **variables).returncode == 0
     with serving(folder, variables, port=port) as server:
-        until(lambda: is_in_sync(valkey))
-        until(lambda: config(server, NUMBER) == JOHN)
-        yield server
+        try:
+            until(lambda: is_in_sync(valkey))
+            until(lambda: config(server, NUMBER) == JOHN)
+            yield server
+        except AssertionError as error:
+            error.add_note(f"Rate limit overruns: {airtable.limits.overruns}")
+            error.add_note(server.log.read_text())
+            raise
 
 
 def config(server: Server, number: str) -> Variables:
