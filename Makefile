@@ -19,7 +19,7 @@ test-quick: .venv/installed ## run the tests that are not slow
 	@exec $(BIN)/python -m pytest -m "not slow"
 
 test-postgres: .venv/installed ## run the tests of the database on a real PostgreSQL
-	@exec $(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest -n 2 -m "django_db and not slow"
+	@exec $(BIN)/python -m tests.support.servers.postgres $(BIN)/python -m pytest -n 2 -m "django_db and not slow"
 
 lint: .venv/installed ## check style, types, Django's own checks and known vulnerabilities
 	$(BIN)/ruff check .

@@ -13,9 +13,9 @@ from interlock import CircuitBreaker
 from airtable_sync.airtable.access import AirtableAccess
 from airtable_sync.airtable.circuit_breaker import airtable_circuit_breaker
 from airtable_sync.airtable.client import AirtableBase, AirtableClient
-from airtable_sync.airtable.rate_limiter import STARTS_PER_WINDOW, RateLimiter
-from airtable_sync.airtable.rate_limiter_file import HostFile, host_file_path
-from airtable_sync.airtable.request_limits import (
+from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW, RateLimiter
+from airtable_sync.airtable.limits.rate_limiter_file import HostFile, host_file_path
+from airtable_sync.airtable.limits.request_limits import (
     CALL_LIMITS,
     CHANGE_LIMITS,
     PROBE_LIMITS,

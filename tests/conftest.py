@@ -12,9 +12,9 @@ from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
 from siftly.environment import mapping_path
-from tests.support.postgres import Postgres, running
+from tests.support.servers.postgres import Postgres, running
+from tests.support.servers.valkeys import TlsValkey, behind_tls, start_valkey
 from tests.support.services import forget_services, use_services
-from tests.support.valkeys import TlsValkey, behind_tls, start_valkey
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""Access to Airtable: the HTTP client, its errors, the rate limiter and the monthly quota.
+"""Access to Airtable: the HTTP client, its errors and its limits.
 
-May import `mapping` and every package below it. Start reading at
-`client.py`, then `rate_limiter.py`."""
+May import `mapping` and every package below it. Start reading at `client.py`, then
+`limits/rate_limiter.py`."""

@@ -21,8 +21,8 @@ from airtable_sync.airtable.errors import (
     Unavailable,
     translate_error,
 )
-from airtable_sync.airtable.rate_limiter import RateLimiter
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits.rate_limiter import RateLimiter
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.response_deadline import read_response_within
 from airtable_sync.mapping.records import BaseTables, Record
 

@@ -5,8 +5,8 @@ import calendar
 from collections.abc import Callable
 from datetime import datetime
 
-from airtable_sync.airtable.monthly_usage import MonthlyUsage, utc_now
-from airtable_sync.airtable.quota import PLANS
+from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage, utc_now
+from airtable_sync.airtable.limits.quota import PLANS
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 6 * 3600.0

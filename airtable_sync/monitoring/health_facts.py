@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from airtable_sync.airtable.monthly_usage import MonthlyUsage
-from airtable_sync.airtable.quota import forecast_quota
+from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage
+from airtable_sync.airtable.limits.quota import forecast_quota
 from airtable_sync.changes.polling import MARGIN_SECONDS
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.monitoring.export.airtable_status import AirtableStatus

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from airtable_sync.airtable.quota import QuotaForecast
+from airtable_sync.airtable.limits.quota import QuotaForecast
 from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS, MARGIN_MINUTES
 from airtable_sync.refresh.rollback import PAUSED_MESSAGE
 

@@ -15,7 +15,7 @@ from benchmarks.results import Goal, Report
 from benchmarks.retell_calls import call_bytes, source_of
 from benchmarks.server_process import FASTAPI, serving, starting
 from sandbox.airtable.sample.bases import linked_base
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 
 ONE_WAY_SECONDS = 0.0125
 NUMBERS = 10_000

@@ -12,7 +12,6 @@ import pytest
 import requests
 from pyairtable import formulas
 
-from airtable_sync.airtable import rate_limiter
 from airtable_sync.airtable.errors import (
     AccessDenied,
     AirtableError,
@@ -24,7 +23,8 @@ from airtable_sync.airtable.errors import (
     WebhooksDenied,
     translate_error,
 )
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits import rate_limiter
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.webhooks_api import WebhooksApi
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox

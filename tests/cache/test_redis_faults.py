@@ -14,8 +14,8 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.callers import Calls, call_all, warm
 from tests.support.cast import JOHN
-from tests.support.proxy import Proxy
-from tests.support.server import Server, serving
+from tests.support.servers.proxy import Proxy
+from tests.support.servers.server import Server, serving
 
 pytestmark = pytest.mark.slow
 

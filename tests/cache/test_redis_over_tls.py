@@ -18,10 +18,10 @@ from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis, variables_of
 from tests.support.cast import JOHN, NUMBER
-from tests.support.server import manage, serving
+from tests.support.servers.server import manage, serving
+from tests.support.servers.tls import Authority
+from tests.support.servers.valkeys import TlsValkey, behind_tls
 from tests.support.services import services
-from tests.support.tls import Authority
-from tests.support.valkeys import TlsValkey, behind_tls
 
 pytestmark = pytest.mark.slow
 

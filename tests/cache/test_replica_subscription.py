@@ -16,9 +16,9 @@ from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_subscription import ReplicaSubscription
 from siftly.caches import redis_caches
 from tests.conftest import use_redis
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
+from tests.support.servers.valkeys import start_valkey
 from tests.support.services import services
-from tests.support.valkeys import start_valkey
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh
-from tests.support.ports import free_port
-from tests.support.server import manage, serving
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import manage, serving
 from tests.support.services import services
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airtable_sync.airtable.monthly_usage import monthly_usage, usage_key, utc_now
+from airtable_sync.airtable.limits.monthly_usage import monthly_usage, usage_key, utc_now
 from airtable_sync.changes import polling
 from airtable_sync.changes.polling import Polling
 from tests.support.services import services

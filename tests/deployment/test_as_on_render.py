@@ -16,12 +16,12 @@ from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import stand_ins
-from tests.support.ports import free_port
-from tests.support.postgres import Postgres
 from tests.support.render_yaml import CRON, NOT_SECRET, WEB, Render
-from tests.support.server import Server
+from tests.support.servers.ports import free_port
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.server import Server
+from tests.support.servers.valkeys import TlsValkey
 from tests.support.services import platforms
-from tests.support.valkeys import TlsValkey
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ import pytest
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.docs.test_documents import shell
-from tests.support.postgres import Postgres
-from tests.support.server import ROOT, manage
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.server import ROOT, manage
 
 pytestmark = pytest.mark.slow
 

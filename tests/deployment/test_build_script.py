@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.render_yaml import CRON, WEB
-from tests.support.server import ROOT, environment, serving
+from tests.support.servers.server import ROOT, environment, serving
 
 # Variables that pip needs to download packages.
 PIP_VARIABLES = (

@@ -16,7 +16,7 @@ from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.cast import JOHN, NUMBER
-from tests.support.server import Server, manage, serving
+from tests.support.servers.server import Server, manage, serving
 
 pytestmark = pytest.mark.slow
 

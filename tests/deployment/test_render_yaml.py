@@ -19,7 +19,7 @@ from tests.support.render_yaml import (
     WEB,
     variables,
 )
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 from tests.support.services import platforms
 
 # https://render.com/schema/render.yaml.json as of October 2026; sha256 a0d4e8a3eb119a1b…

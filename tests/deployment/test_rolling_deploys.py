@@ -21,7 +21,7 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.deployment.test_scenarios import call_in_thread
 from tests.support.callers import Calls, warm
-from tests.support.server import ROOT, Server, serving
+from tests.support.servers.server import ROOT, Server, serving
 
 UPGRADE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrade")[2]
 # The script that pip creates for gunicorn's entry point. After SIGUSR2 it starts the new master.

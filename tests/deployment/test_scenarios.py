@@ -20,9 +20,9 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.support.callers import Calls, call_all, warm
 from tests.support.cast import JOHN, NUMBER
-from tests.support.ports import free_port
-from tests.support.server import Server, manage, serving
-from tests.support.valkeys import start_valkey
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import Server, manage, serving
+from tests.support.servers.valkeys import start_valkey
 
 pytestmark = pytest.mark.slow
 

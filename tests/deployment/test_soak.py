@@ -17,8 +17,8 @@ from benchmarks.soak.random_faults import RandomFaults
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.support.server import Server, manage, serving
-from tests.support.valkeys import start_valkey
+from tests.support.servers.server import Server, manage, serving
+from tests.support.servers.valkeys import start_valkey
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 SHORT_LIFETIMES = {"CACHE_TTL_SECONDS": "3", "CACHE_NEGATIVE_SECONDS": "1"}

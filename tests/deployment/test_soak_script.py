@@ -16,7 +16,7 @@ from benchmarks.soak.expected_values import (
     FaultPeriods,
     is_flat,
 )
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 
 
 class TestExpectedValues:

@@ -15,8 +15,8 @@ from tests.changes.test_edits_become_live import config, is_in_sync, until
 from tests.conftest import record_id, variables_of
 from tests.support.callers import Answered, call_all
 from tests.support.cast import NUMBER
-from tests.support.ports import free_port
-from tests.support.server import Server, manage, serving
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import Server, manage, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

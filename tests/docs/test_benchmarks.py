@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.results import Goal, Report
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 
 
 def test_only_a_result_ten_times_worse_than_its_goal_is_reported() -> None:

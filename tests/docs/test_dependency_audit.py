@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 
 CLEAN = {"name": "django", "version": "5.2.19", "vulns": []}
 UNKNOWN = {"name": "redis", "skip_reason": "Dependency not found on PyPI"}

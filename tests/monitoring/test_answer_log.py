@@ -20,8 +20,8 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 from tests.support.asgi_client import asend
 from tests.support.cast import JOHN, NUMBER
-from tests.support.ports import free_port
-from tests.support.server import KEY
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import KEY
 from tests.support.services import services
 
 pytestmark = pytest.mark.usefixtures("valkey")

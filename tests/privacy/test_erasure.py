@@ -16,7 +16,7 @@ from tests.conftest import record_id, use_redis
 from tests.monitoring.test_unknown_numbers import call
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh, run
-from tests.support.ports import free_port
+from tests.support.servers.ports import free_port
 from tests.support.services import services
 
 pytestmark = pytest.mark.django_db

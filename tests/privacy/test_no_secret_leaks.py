@@ -15,7 +15,7 @@ from django.contrib import admin
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
-from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.models import ChangeFeed
 from airtable_sync.monitoring.alerts.sending import AlertSender
 from sandbox.airtable.faults.fault import Fault
@@ -23,11 +23,11 @@ from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import NUMBER
 from tests.support.platforms import stand_ins
-from tests.support.ports import free_port
-from tests.support.postgres import PASSWORD, Postgres
-from tests.support.server import Server, manage, serving
+from tests.support.servers.ports import free_port
+from tests.support.servers.postgres import PASSWORD, Postgres
+from tests.support.servers.server import Server, manage, serving
+from tests.support.servers.valkeys import TlsValkey
 from tests.support.services import platforms, services
-from tests.support.valkeys import TlsValkey
 
 NEEDLE = f"n33dle{secrets.token_hex(8)}"
 PUBLISHED, FAILED, REFUSED = 0, 1, 2

@@ -21,7 +21,7 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_airtable, variables_of
 from tests.refresh.test_refresh import NUMBER, OTHER, config
 from tests.support.commands import refresh
-from tests.support.server import manage, serving
+from tests.support.servers.server import manage, serving
 from tests.support.services import services
 
 # Some refreshes run in other threads, with their own database connections.

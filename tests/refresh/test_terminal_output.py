@@ -17,7 +17,7 @@ from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.support.server import ROOT, environment, manage
+from tests.support.servers.server import ROOT, environment, manage
 
 pytestmark = pytest.mark.slow
 

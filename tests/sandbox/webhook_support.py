@@ -14,7 +14,7 @@ from sandbox.airtable.data.tables import Table
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.specification import Specification
 from sandbox.airtable.webhooks.webhook import Webhook
-from tests.support.threaded_server import served_in_a_thread
+from tests.support.servers.threaded_server import served_in_a_thread
 
 ALL_DATA_TYPES = ("tableData", "tableFields", "tableMetadata")
 

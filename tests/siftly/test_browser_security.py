@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.server import Server, manage, serving
+from tests.support.servers.server import Server, manage, serving
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
 
-from tests.support.server import ROOT, manage
+from tests.support.servers.server import ROOT, manage
 
 RENDER = {
     "RENDER": "true",

@@ -23,9 +23,9 @@ from sandbox.airtable.server import Sandbox
 from siftly.databases import STATEMENT_SECONDS, database_from_url, sqlite
 from tests.conftest import variables_of
 from tests.support.cast import JOHN, NUMBER
-from tests.support.ports import free_port
-from tests.support.postgres import Postgres
-from tests.support.server import manage, serving
+from tests.support.servers.ports import free_port
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.server import manage, serving
 
 COLD = "+12125550187"
 

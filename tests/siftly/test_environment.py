@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tests.support.ports import free_port
 from tests.support.render_yaml import WEB, variables
-from tests.support.server import ROOT, environment, manage
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT, environment, manage
 from tests.support.services import platforms
 
 pytestmark = pytest.mark.slow

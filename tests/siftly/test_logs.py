@@ -19,8 +19,8 @@ from siftly.server.log_format import JsonFormatter, TextFormatter
 from siftly.server.log_handler import BackgroundHandler
 from siftly.server.prepared_log_line import PreparedLogLine
 from tests.support.cast import NUMBER
-from tests.support.ports import free_port
-from tests.support.server import ROOT, environment, manage
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT, environment, manage
 from tests.support.services import services
 
 UNKNOWN = "+32460999999"

@@ -31,9 +31,9 @@ from tests.conftest import record_id, variables_of
 from tests.support import commands
 from tests.support.asgi_client import send
 from tests.support.cast import NUMBER
-from tests.support.http_listener import listening
-from tests.support.ports import free_port
-from tests.support.server import ROOT, environment, manage
+from tests.support.servers.http_listener import listening
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT, environment, manage
 from tests.support.services import platforms, services
 
 CALLER = "+32499123456"

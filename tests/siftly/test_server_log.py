@@ -22,8 +22,8 @@ from sandbox.airtable.server import Sandbox
 from siftly.server.log_handler import chunks
 from tests.conftest import variables_of
 from tests.support.cast import NUMBER
-from tests.support.ports import free_port
-from tests.support.server import ROOT, Server, environment
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT, Server, environment
 
 ALERTS = "json://alerts.example.com"  # the checks have a warning and a hint about it
 TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING|ERROR) \S")

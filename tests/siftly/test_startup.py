@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.server import ROOT, environment
+from tests.support.servers.server import ROOT, environment
 
 IMPORTED = """
 import asyncio, sys

@@ -15,7 +15,7 @@ from sandbox.airtable.sample.bases import linked_base
 from tests.conftest import record_id
 from tests.support.browser import PHONE, Site, Visitor, chromium, require_browser, site, visiting
 from tests.support.cast import JOHN, NUMBER
-from tests.support.valkeys import start_valkey
+from tests.support.servers.valkeys import start_valkey
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

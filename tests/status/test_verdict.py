@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airtable_sync.airtable.monthly_usage import MonthlyUsage
+from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage
 from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
 from airtable_sync.monitoring.export.airtable_status import AirtableStatus

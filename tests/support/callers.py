@@ -13,7 +13,7 @@ import requests
 
 from benchmarks.load import request_bytes
 from tests.support.cast import NUMBER
-from tests.support.server import KEY, Server, manage
+from tests.support.servers.server import KEY, Server, manage
 from tests.support.services import platforms
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.configuration import Configuration
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.services import Services, build_services

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.server import ROOT
+from tests.support.servers.server import ROOT
 
 BLUEPRINT: dict[str, Any] = yaml.safe_load((ROOT / "render.yaml").read_text(encoding="utf-8"))
 SERVICES = {service["name"]: service for service in BLUEPRINT["services"]}

@@ -6,7 +6,7 @@ from typing import Any, cast
 from django.apps import apps
 from django.conf import settings
 
-from airtable_sync.airtable.rate_limiter import STARTS_PER_WINDOW
+from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
 from airtable_sync.configuration import Configuration
 from airtable_sync.services import Services, build_services
 from siftly.web_services import WebServices, build_web_services

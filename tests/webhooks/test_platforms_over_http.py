@@ -7,7 +7,7 @@ import requests
 
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import stand_ins
-from tests.support.server import serving
+from tests.support.servers.server import serving
 from tests.support.services import platforms
 
 pytestmark = pytest.mark.slow

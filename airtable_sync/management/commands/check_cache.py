@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.mapping.base_schema import missing_in_base
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.schema import MappingError

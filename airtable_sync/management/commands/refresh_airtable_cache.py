@@ -14,8 +14,8 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.base_reader import PUBLISHING
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.airtable.quota import log_forecast
-from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.quota import log_forecast
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
 from airtable_sync.redis_client.connection import CacheUnavailable

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.mapping.schema import MappingError

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.airtable.errors import AirtableError, NotFound
-from airtable_sync.airtable.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.models import ChangeFeed
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.lock import RefreshInProgress

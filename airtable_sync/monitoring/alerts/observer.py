@@ -11,8 +11,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.airtable.access import AirtableAccess
-from airtable_sync.airtable.monthly_usage import monthly_usage
-from airtable_sync.airtable.rate_limiter import RateLimiter
+from airtable_sync.airtable.limits.monthly_usage import monthly_usage
+from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.changes.polling import Polling
 from airtable_sync.configuration import Configuration

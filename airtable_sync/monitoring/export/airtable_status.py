@@ -6,8 +6,8 @@ from datetime import datetime
 
 from airtable_sync.airtable import access
 from airtable_sync.airtable.errors import QuotaExceeded
-from airtable_sync.airtable.monthly_usage import usage_key
-from airtable_sync.airtable.rate_limiter import BLOCKED_KEY
+from airtable_sync.airtable.limits.monthly_usage import usage_key
+from airtable_sync.airtable.limits.rate_limiter import BLOCKED_KEY
 from airtable_sync.cache.keys import CONFIRMED_AT, PAUSED_BY
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.changes.shared_state import READ_AT

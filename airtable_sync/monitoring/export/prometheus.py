@@ -13,7 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from airtable_sync.airtable.quota import PLANS
+from airtable_sync.airtable.limits.quota import PLANS
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.changes.polling import Polling
 from airtable_sync.monitoring.export.refresh_results import RefreshResult

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from airtable_sync.airtable.monthly_usage import MonthlyUsage, monthly_usage
+from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage, monthly_usage
 from airtable_sync.cache.keys import INDEX, KNOWN_NUMBERS
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.monitoring.calls.unknown_numbers import LAST_CALLED_KEY

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from airtable_sync.airtable.errors import RateLimited
-from airtable_sync.airtable.quota import QuotaForecast
+from airtable_sync.airtable.limits.quota import QuotaForecast
 from airtable_sync.models import ChangeFeed
 from airtable_sync.monitoring.health_rules import Kind, is_feed_behind, quota_problem
 from airtable_sync.status.display.units import ago, count, long_duration

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError
 
-from airtable_sync.airtable.rate_limiter import BLOCKED_KEY
+from airtable_sync.airtable.limits.rate_limiter import BLOCKED_KEY
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.overrides import active_overrides
 from airtable_sync.models import ChangeFeed, Run

@@ -4,7 +4,7 @@ error."""
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from airtable_sync.airtable.quota import PLANS
+from airtable_sync.airtable.limits.quota import PLANS
 from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
 from airtable_sync.monitoring.export.airtable_status import AirtableStatus

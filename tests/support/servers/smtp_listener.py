@@ -7,7 +7,7 @@ from email import message_from_bytes
 from email.message import Message
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
-from tests.support.threaded_server import served_in_a_thread
+from tests.support.servers.threaded_server import served_in_a_thread
 
 
 @dataclass(frozen=True)

