@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.bases import linked_base
 from tests.conftest import record_id
-from tests.support.browser import PHONE, Site, Visitor, chromium, require_browser, site, visiting
+from tests.support.browser import Site, Visitor, chromium, require_browser, site, visiting
 from tests.support.cast import JOHN, NUMBER
 from tests.support.servers.valkeys import start_valkey
 
@@ -435,9 +435,13 @@ def test_a_user_without_view_run_sees_nothing(browser: Browser, unchanged: Site)
         assert visitor.page.locator("#part-verdict").count() == 0
 
 
+@pytest.mark.parametrize("width", [320, 390])
 @pytest.mark.parametrize("path", ["", "number/?q=0460234291", "answers/", "runs/1/"])
-def test_the_pages_work_on_a_phone(browser: Browser, unchanged: Site, path: str) -> None:
-    with visiting(browser, unchanged, viewport=PHONE, has_touch=True) as visitor:
+def test_the_pages_work_on_a_phone(
+    browser: Browser, unchanged: Site, path: str, width: int
+) -> None:
+    viewport = {"width": width, "height": 844}
+    with visiting(browser, unchanged, viewport=viewport, has_touch=True) as visitor:
         visitor.page.goto(f"{unchanged.url}{path}")
         take_screenshot(visitor, f"phone-{path.partition('/')[0] or 'status'}")
         visitor.assert_no_faults()

@@ -27,7 +27,6 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 PASSWORD = "open-sesame"
-PHONE = {"width": 390, "height": 844}
 
 _USERS = f"""
 from django.contrib.auth.models import Permission, User
