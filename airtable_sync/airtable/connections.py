@@ -34,7 +34,7 @@ class KeptConnections(HTTPAdapter):
         pool = self.get_connection_with_tls_context(requests.Request("GET", url).prepare(), True)
         if not isinstance(pool, HTTPConnectionPool):
             return
-        # `send` does the same: both must trust the same certificates.
+        # `send` does the same: both must trust the same certificates. It has no types in the stubs.
         self.cert_verify(pool, url, verify=True, cert=None)  # type: ignore[no-untyped-call]
         connection = pool._get_conn()  # noqa: SLF001 - urllib3 has no public way to connect early
         try:
@@ -48,6 +48,7 @@ class KeptConnections(HTTPAdapter):
         finally:
             pool._put_conn(connection)  # noqa: SLF001 - as above
 
+    # The stubs name each argument; all of them are only passed on.
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:  # type: ignore[override]
         try:
             return super().send(request, **arguments)
@@ -58,7 +59,7 @@ class KeptConnections(HTTPAdapter):
 
 
 def _pool_that_reports(adapter: KeptConnections, pool: Any) -> Any:
-    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]  # a class known only at run time
         def getresponse(self) -> Any:
             adapter.on_sent()
             return super().getresponse()

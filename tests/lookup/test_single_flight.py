@@ -185,13 +185,13 @@ class TestFailures:
     def test_an_entry_that_another_process_has_cached_meanwhile_is_used(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        async def cached_elsewhere() -> Entry:
+        async def cached_by_another_process() -> Entry:
             read_at = int(time.time() * 1000)
-            entry = Entry(NUMBER, {"a": "elsewhere"}, read_at, "lookup")
+            entry = Entry(NUMBER, {"a": "from another process"}, read_at, "lookup")
             services().call_store.write([entry], announce_unchanged=True)
             return await services().single_flight.look_up(NUMBER)
 
-        assert run(cached_elsewhere).config == {"a": "elsewhere"}
+        assert run(cached_by_another_process).config == {"a": "from another process"}
         assert not airtable.requests
 
     def test_scenario_2_without_redis_a_number_is_looked_up_once_in_a_process(
@@ -255,7 +255,7 @@ def test_the_entry_of_another_process_reaches_a_waiting_caller_even_if_the_repli
     async def wait_for_another() -> tuple[Entry, float]:
         waiting = services().single_flight.look_up(NUMBER)
         await asyncio.sleep(0.2)
-        entry = Entry(NUMBER, {"a": "elsewhere"}, int(time.time() * 1000), "lookup")
+        entry = Entry(NUMBER, {"a": "from another process"}, int(time.time() * 1000), "lookup")
         await asyncio.to_thread(services().call_store.write, [entry], announce_unchanged=True)
         started = time.monotonic()
         await asyncio.to_thread(replica.sync)
@@ -263,7 +263,7 @@ def test_the_entry_of_another_process_reaches_a_waiting_caller_even_if_the_repli
 
     replica.sync()
     entry, seconds = run(wait_for_another)
-    assert entry.config == {"a": "elsewhere"}
+    assert entry.config == {"a": "from another process"}
     assert seconds < 1
     assert not airtable.requests
 
@@ -315,7 +315,7 @@ def test_the_entry_of_another_process_reaches_a_waiting_caller(
     async def seconds_until_the_entry_arrives() -> float:
         waiting = services().single_flight.look_up(NUMBER)
         await asyncio.sleep(0.3)
-        entry = Entry(NUMBER, {"a": "elsewhere"}, int(time.time() * 1000), "lookup")
+        entry = Entry(NUMBER, {"a": "from another process"}, int(time.time() * 1000), "lookup")
         await asyncio.to_thread(services().call_store.write, [entry], announce_unchanged=True)
         started = time.monotonic()
         await asyncio.to_thread(replica.sync)

@@ -49,7 +49,7 @@ def run_ended(status: str = "published", message: str = "", **ago: float) -> Ste
     return step
 
 
-def run_ended_elsewhere(status: Status) -> Step:
+def run_ended_on_another_machine(status: Status) -> Step:
     """The cron job uses another database."""
     return lambda _: record_run(status)
 
@@ -124,17 +124,17 @@ CASES: dict[str, tuple[tuple[Step, ...], set[Kind]]] = {
     ),
     "cron is overdue, and its refresh was killed": ((OVERDUE, run_started), {"cron"}),
     "cron never ran": ((process_is_old,), {"cron"}),
-    "cron ran elsewhere": ((OVERDUE, run_ended_elsewhere("published")), set()),
+    "cron ran on another machine": ((OVERDUE, run_ended_on_another_machine("published")), set()),
     "a refresh failed": ((FAILED,), {"refresh"}),
     "a refresh was rejected": ((run_ended("refused", "too few numbers."),), {"refresh"}),
-    "a refresh failed elsewhere": ((run_ended_elsewhere("failed"),), {"refresh"}),
+    "a refresh failed on another machine": ((run_ended_on_another_machine("failed"),), {"refresh"}),
     "a refresh was rejected because publishing is paused": (
         (*ROLLED_BACK, REJECTED_WHILE_PAUSED),
         set(),
     ),
     "the rollback that rejected a refresh is released": ((REJECTED_WHILE_PAUSED,), set()),
-    "a refresh was rejected elsewhere because publishing is paused": (
-        (*ROLLED_BACK, run_ended_elsewhere("refused")),
+    "a refresh was rejected on another machine because publishing is paused": (
+        (*ROLLED_BACK, run_ended_on_another_machine("refused")),
         set(),
     ),
     "a refresh failed while publishing is paused": (

@@ -73,7 +73,7 @@ class AirtableCounters(Protocol):
 class Permit:
     """Permission for one request, now."""
 
-    asked_at: float  # time.monotonic()
+    requested_at: float  # time.monotonic()
     host_start: float  # its start in the host file, seconds since 1970
     redis_start: int  # its start in Redis, ms; 0 if Redis does not have it
 
@@ -110,7 +110,7 @@ class RateLimiter:
     def request_sent(self, permit: Permit) -> None:
         """If the request was sent late (this process or Redis was slow), it counts from now:
         otherwise the requests after it would meet it in Airtable's second."""
-        if time.monotonic() - permit.asked_at < PUNCTUAL_SECONDS:
+        if time.monotonic() - permit.requested_at < PUNCTUAL_SECONDS:
             return
         with self._host_file.locked() as host:
             _move_to_now(host, permit.host_start)
@@ -147,7 +147,7 @@ class RateLimiter:
 
         The start goes into the host file before Redis is asked: meanwhile another process, which
         can't reach Redis, may take permits by the file."""
-        asked_at, start = time.monotonic(), time.time()
+        requested_at, start = time.monotonic(), time.time()
         with self._host_file.locked() as host:
             host_wait = self._host_wait(host)
             if host_wait == 0:
@@ -167,7 +167,7 @@ class RateLimiter:
         with self._host_file.locked() as host:
             start = _move_to_now(host, start)
             host["uncounted"] = max(0, host["uncounted"] - uncounted)
-        return Permit(asked_at, start, redis_start)
+        return Permit(requested_at, start, redis_start)
 
     def _ask_redis(self, count: int, host_wait: float, *, is_call: bool) -> tuple[float, int]:
         """The seconds to wait, and the start (ms) if there is no wait."""
