@@ -44,7 +44,7 @@ from airtable_sync.lookup.leases import LookupLeases
 from airtable_sync.lookup.single_flight import SingleFlight
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
-from airtable_sync.mapping.rejected_records import RejectedRecords
+from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.models import Run
 from airtable_sync.monitoring.calls.answer_log import AnswerLogWriter
 from airtable_sync.monitoring.calls.recorder import CallRecorder
@@ -199,7 +199,7 @@ def build_services(
             target=target,
             active_mapping=active_mapping,
             base_schema=command_schema,
-            rejected_records=RejectedRecords(stores.command),
+            invalid_records=InvalidRecords(stores.command),
             validation=Validation(
                 command_schema,
                 min_share=c.refresh_min_share,

@@ -45,7 +45,7 @@ class CallHandler:
         self._active_mapping = active_mapping
         self._recorder = recorder
         self._deadline_seconds = deadline_seconds
-        # Operators search for this text. The field `tier` says which tier it was.
+        # Operators search for this text, so it stays. This hit is from memory: `tier` is the truth.
         self._log_hit = PreparedLogLine(logger, "Redis cache hit for %s", tier="memory").log
         # Path -> the fast path's function, for the server's protocol.
         self.fast_answers = self._fast_answers_by_path()

@@ -1,5 +1,7 @@
 """The cache: entries in Redis, a replica of them in each process, and snapshots in the database.
 
-After Redis was emptied, `publish.lua` starts a new epoch, and `replica.py` writes the entries back
-(`_handle_lost`, `_refill_redis`). May import `redis_client`, `configuration` and `models`. Start
-reading at `entry.py`, then `redis_store.py` and `replica.py`."""
+When Redis was emptied, `replica_subscription.py` notices it at its next comparison. `replica.py`
+continues to answer calls, and writes its entries back (`_handle_lost`, `_refill_redis`). The first
+write starts a new epoch (`publish.lua`), at which every replica loads everything. `keys.py`
+explains epoch and sequence. May import `redis_client`, `configuration` and `models`. Start reading
+at `entry.py`, then `redis_store.py` and `replica.py`."""

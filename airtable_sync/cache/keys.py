@@ -1,4 +1,8 @@
-"""The names of the cache's keys in Redis, and the messages on its channel."""
+"""The names of the cache's keys in Redis, and the messages on its channel.
+
+An entry's own `read_at` is when it was read from Airtable. CONFIRMED_AT is about all numbers: until
+then Airtable had exactly these. A full refresh moves it, and so does the change feed when it
+confirms that nothing changed."""
 
 INDEX = "index"  # sorted set: called number -> sequence of its last change
 SEQUENCE = "sequence"  # the number of changes so far

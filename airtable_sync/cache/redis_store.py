@@ -60,7 +60,7 @@ class ReplicaState:
     paused: bool
     in_sync_until: int  # by the change feed
     numbers: int  # that have a config
-    is_complete: bool  # `changed` holds every number
+    lists_all_numbers: bool  # `changed` holds every number
     changed: list[str]
     sequence: int  # of the newest change
 
@@ -149,7 +149,7 @@ class RedisStore(RedisConnection):
         found, confirmed_at, now, paused, in_sync_until, numbers, complete, changed = (
             self.run_script(_REPLICA_STATE, _REPLICA_STATE_KEYS, [epoch, sequence])
         )
-        is_complete = complete == b"1"
+        lists_all_numbers = complete == b"1"
         sequences = [int(float(each)) for each in changed[1::2]]
         return ReplicaState(
             epoch=found.decode(),
@@ -158,9 +158,9 @@ class RedisStore(RedisConnection):
             paused=paused == 1,
             in_sync_until=int(float(in_sync_until)),
             numbers=int(numbers),
-            is_complete=is_complete,
+            lists_all_numbers=lists_all_numbers,
             changed=[number.decode() for number in changed[::2]],
-            sequence=max([0 if is_complete else sequence, *sequences]),
+            sequence=max([0 if lists_all_numbers else sequence, *sequences]),
         )
 
     def count_known(self) -> int:

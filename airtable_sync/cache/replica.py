@@ -87,7 +87,7 @@ class Replica(ReplicaEntries):
         state = self.store.replica_state(epoch, self.sequence)
         self._same_epoch = state.epoch == self._epoch
         self._clock_offset = state.now - int(time.time() * 1000)
-        if state.is_complete:
+        if state.lists_all_numbers:
             self._load_all(state)
         else:
             self._load_changes(state)
@@ -126,7 +126,7 @@ class Replica(ReplicaEntries):
         """Numbers that are in the index and have no entry. Raises CacheUnavailable if Redis was
         emptied between the two readings: then neither is reliable."""
         missing = [number for number in numbers if number in self._entries]
-        if missing and self.store.replica_state(state.epoch, state.sequence).is_complete:
+        if missing and self.store.replica_state(state.epoch, state.sequence).lists_all_numbers:
             raise CacheUnavailable("Redis was emptied while it was read.")
         self._handle_lost(missing, state)
 
@@ -221,13 +221,13 @@ class Replica(ReplicaEntries):
         outcomes = self.store.write(stamped, announce_unchanged=False)
         with self._write_lock:
             self._unsaved.difference_update(e.number for e in entries if self._is_unchanged(e))
-        rejected = [each for each in entries if outcomes[each.number] == "older"]
-        self._replace_rejected(rejected)
+        older = [each for each in entries if outcomes[each.number] == "older"]
+        self._replace_older(older)
 
-    def _replace_rejected(self, rejected: list[Entry]) -> None:
+    def _replace_older(self, older: list[Entry]) -> None:
         """Redis has newer entries, or a paused rollback: take those."""
-        found = dict(self.store.read_raw(each.number for each in rejected))
-        for entry in rejected:
+        found = dict(self.store.read_raw(each.number for each in older))
+        for entry in older:
             with self._write_lock:
                 if self._is_unchanged(entry):
                     self._remove(entry.number)

@@ -16,7 +16,7 @@ from airtable_sync.changes.payloads import ChangedRecords
 from airtable_sync.lookup.airtable_lookup import NUMBERS_PER_LOOKUP, AirtableLookup
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
-from airtable_sync.mapping.rejected_records import RejectedRecords
+from airtable_sync.mapping.invalid_records import InvalidRecords
 
 
 @dataclass
@@ -46,7 +46,7 @@ class AffectedNumbers:
     ) -> None:
         self._store, self._replica, self._lookup = store, replica, lookup
         self._active_mapping, self._base_schema = active_mapping, base_schema
-        self._rejected_records = RejectedRecords(store)
+        self._invalid_records = InvalidRecords(store)
 
     def find(self, changed: ChangedRecords, tables: Mapping[str, str]) -> Affected:
         """`tables` has the names of the mapping's tables by id."""
@@ -68,7 +68,7 @@ class AffectedNumbers:
                 found.number_records |= records_changed
             found.nearby_records |= {f"{table}/{each}" for each in records_changed}
         found.nearby_records |= expected.linked_records()
-        found.number_records |= self._rejected_records.linked_to(touched)
+        found.number_records |= self._invalid_records.linked_to(touched)
         found.expected_numbers = set(filter(self._active_mapping.is_served, expected.numbers))
         return found
 
@@ -94,7 +94,7 @@ class AffectedNumbers:
             expected = sorted(affected.expected_numbers.difference(numbers))[:NUMBERS_PER_LOOKUP]
         likely = self._likely_records(affected, numbers)
         result = self._lookup.look_up_with([*numbers, *expected], records, likely)
-        self._rejected_records.add(result.rejected, result.read_at)
+        self._invalid_records.add(result.invalid, result.read_at)
         entries = {
             number: replace(entry, origin="change")
             for number, entry in result.entries.items()

@@ -73,7 +73,7 @@ class ChangeFeedReader:
     def read_to_end(self) -> Counter[str]:
         """Apply all changes. Returns the count of each outcome (added, changed, removed, …)."""
         self.live_edits = []
-        feed, status = ChangeFeed.for_base(self._base_id), self._shared.look()
+        feed, status = ChangeFeed.for_base(self._base_id), self._shared.status()
         if not self.subscription.may_try(status):
             return Counter()
         self._wait_for_refresh(feed, status)
@@ -82,7 +82,7 @@ class ChangeFeedReader:
             changed, cursor = self.subscription.read(feed)
         except (ChangesLost, NotFound) as error:
             self.subscription.replace(feed, str(error))
-            status = self._shared.look()
+            status = self._shared.status()
             changed, cursor = self.subscription.read(feed)
         outcomes = self._apply(feed, changed, status)
         valid_seconds, all_applied = self._polling.valid_seconds(), outcomes is not None

@@ -57,10 +57,10 @@ class ChangeFeedFollower:
         self._token = f"{os.getpid()}:{secrets.token_hex(8)}"
         self._woken = threading.Event()
         self._has_notification = False  # a notification came, and the feed was not read since
-        self._notify_late = False  # Redis was down when it came
-        self._no_leader = False  # a leader has stepped down
-        self._look_at = self._due_at = float("-inf")
-        self._was_notified = False  # the leader should have noticed the notification too
+        self._must_notify_leader = False  # Redis was down when it came
+        self._leader_stepped_down = False
+        self._check_leader_at = self._due_at = float("-inf")
+        self._expects_a_reading = False  # the leader was notified too, so it should read soon
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._failures = 0
@@ -80,13 +80,13 @@ class ChangeFeedFollower:
 
     def change_notified(self, *, redis_is_down: bool = False) -> None:
         """A change notification came. Returns at once; from any thread."""
-        self._notify_late = self._notify_late or redis_is_down
+        self._must_notify_leader = self._must_notify_leader or redis_is_down
         self._has_notification = True
         self._woken.set()
 
     def leader_stepped_down(self) -> None:
         """Returns at once; from any thread."""
-        self._no_leader = True
+        self._leader_stepped_down = True
         self._woken.set()
 
     def _run(self) -> None:
@@ -109,14 +109,14 @@ class ChangeFeedFollower:
 
     def _turn(self) -> float:
         """Do what is due. Returns the seconds until the next turn."""
-        if self._notify_late:
-            self._notify_late = False
+        if self._must_notify_leader:
+            self._must_notify_leader = False
             self._notify_leader_late()
-        if not self.is_leader and (wait := self._plan_look()) > 0:
+        if not self.is_leader and (wait := self._plan_leader_check()) > 0:
             return wait
         lead = self._try_to_lead()
         if not lead.is_leader:
-            self._look_at = time.monotonic() + lead.remaining_seconds + _jitter()
+            self._check_leader_at = time.monotonic() + lead.remaining_seconds + _jitter()
             return lead.remaining_seconds + _jitter()
         if (self._has_notification or lead.has_new_notification) and not self._failures:
             self._due_at = float("-inf")
@@ -130,25 +130,26 @@ class ChangeFeedFollower:
         try:
             self._shared.notify_leader_late()
         except CacheUnavailable:
-            self._notify_late = True
+            self._must_notify_leader = True
             raise
 
-    def _plan_look(self) -> float:
+    def _plan_leader_check(self) -> float:
         """Take the notifications into account. Returns the seconds until this process, which does
         not lead, checks that another one does."""
-        if self._no_leader:
-            self._no_leader, self._look_at = False, float("-inf")
+        if self._leader_stepped_down:
+            self._leader_stepped_down, self._check_leader_at = False, float("-inf")
         if self._has_notification:
-            self._has_notification, self._was_notified = False, True
-            self._look_at = min(self._look_at, time.monotonic() + SILENT_SECONDS + _jitter())
-        return self._look_at - time.monotonic()
+            self._has_notification, self._expects_a_reading = False, True
+            soon = time.monotonic() + SILENT_SECONDS + _jitter()
+            self._check_leader_at = min(self._check_leader_at, soon)
+        return self._check_leader_at - time.monotonic()
 
     def _try_to_lead(self) -> Lead:
-        silent_seconds = SILENT_SECONDS if self._was_notified else LEAD_SECONDS
+        silent_seconds = SILENT_SECONDS if self._expects_a_reading else LEAD_SECONDS
         lead = self._shared.lead(self._token, LEAD_SECONDS, silent_seconds)
         if lead.is_leader and not self.is_leader:
             self._due_at = float("-inf")
-        self.is_leader, self._was_notified = lead.is_leader, False
+        self.is_leader, self._expects_a_reading = lead.is_leader, False
         return lead
 
     def _read(self) -> None:
@@ -183,7 +184,7 @@ class ChangeFeedFollower:
 
     def _wait_for_quiet(self) -> None:
         until = time.monotonic() + MAX_SETTLE_SECONDS
-        self._has_notification = True
+        self._has_notification = True  # so that the loop waits once at least
         while self._has_notification and time.monotonic() < until:
             self._stopping.wait(ECHO_SECONDS)
             self._has_notification = False
@@ -201,5 +202,5 @@ class ChangeFeedFollower:
 
 
 def _jitter() -> float:
-    """So that processes do not all look at the same moment."""
+    """So that processes do not all check at the same moment."""
     return random.uniform(0.1, 0.5)

@@ -15,7 +15,7 @@ NOTIFIED_AT = "change_feed_notified_at"  # ms: when a change notification last c
 DENIED = "change_feed_denied"  # Airtable has refused a webhook subscription
 NOTIFICATION_KEPT_SECONDS = 24 * 3600  # Airtable repeats a notification for so long
 
-_LOOK = load_script(__file__, "look.lua")
+_STATUS = load_script(__file__, "feed_status.lua")
 _MARK_READ = load_script(__file__, "mark_read.lua")
 _LEAD = load_script(__file__, "lead.lua")
 _STEP_DOWN = """
@@ -62,10 +62,10 @@ class SharedFeedState:
         self._store = store
         self._active_mapping = active_mapping
 
-    def look(self) -> FeedStatus:
+    def status(self) -> FeedStatus:
         names = [keys.LAST_REFRESH, READ_AT, keys.PAUSED_BY, DENIED, keys.KNOWN_NUMBERS]
         now, refresh_at, fingerprint, read_at, paused, denied, numbers = self._store.run_script(
-            _LOOK, names, []
+            _STATUS, names, []
         )
         is_current = fingerprint.decode() == self._active_mapping.fingerprint
         return FeedStatus(

@@ -38,7 +38,7 @@ class UnchangedCheck:
         if not self._enabled:
             return None
         for _ in range(TRIES):
-            status = self._shared.look()
+            status = self._shared.status()
             try:
                 feed = ChangeFeed.for_base(self._base_id)
                 if not _is_reliable(feed, status):

@@ -15,7 +15,7 @@ from airtable_sync.cache.redis_store import RedisStore, clock_now
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.formatting import links_of
-from airtable_sync.mapping.join import Config, RejectedRecord, join, records_by_number
+from airtable_sync.mapping.join import Config, InvalidRecord, join, records_by_number
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping, Node
 
@@ -28,10 +28,10 @@ NUMBERS_PER_LOOKUP = 100
 
 @dataclass
 class LookupResult:
-    """`rejected` are records of the numbers that make no config. `read_at` in ms."""
+    """`invalid` are records of the numbers that make no config. `read_at` in ms."""
 
     entries: dict[str, Entry]
-    rejected: list[RejectedRecord]
+    invalid: list[InvalidRecord]
     read_at: int
 
 

@@ -50,7 +50,7 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class RejectedRecord:
+class InvalidRecord:
     """A record of the numbers' table that makes no config, and the reason. `records` are the record
     itself and those it links to."""
 
@@ -66,7 +66,7 @@ class RejectedRecord:
 class Joined:
     configs: dict[str, Config] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
-    invalid: list[RejectedRecord] = field(default_factory=list)
+    invalid: list[InvalidRecord] = field(default_factory=list)
 
 
 class _NoConfig(ValueError):
@@ -89,7 +89,7 @@ def join(mapping: Mapping, tables: Tables, known: KnownFields) -> Joined:
             except _NoConfig as error:
                 linked = tuple(joiner.config.records)
                 reason = f"{number}: {error}"
-                joined.invalid.append(RejectedRecord(f"{root}/{record['id']}", reason, linked))
+                joined.invalid.append(InvalidRecord(f"{root}/{record['id']}", reason, linked))
         if configs:
             joined.configs[number] = configs[0]
         if len(configs) > 1:
@@ -112,7 +112,7 @@ def records_by_number(
             found[number].append(record)
         elif joined is not None and (text.strip() or has_error(cell)):
             reason = f"{text[:50]!r} in {mapping.number_field} is not a telephone number."
-            joined.invalid.append(RejectedRecord(f"{mapping.root.table}/{record['id']}", reason))
+            joined.invalid.append(InvalidRecord(f"{mapping.root.table}/{record['id']}", reason))
     for same in found.values():
         same.sort(key=lambda record: (record["createdTime"], record["id"]))
     return found

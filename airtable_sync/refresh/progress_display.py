@@ -45,7 +45,7 @@ def show_progress(expected: AbstractMapping[str, int]) -> Iterator[Progress]:
 
 
 def log_warnings(report: Report) -> None:
-    """Log conflicts, rejected records and warnings, at most fifty of each."""
+    """Log conflicts, invalid records and warnings, at most fifty of each."""
     for kind in (report.conflicts, report.invalid, report.warnings):
         for each in kind[:LINES_SHOWN]:
             logger.warning("%s", each)

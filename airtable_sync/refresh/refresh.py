@@ -19,8 +19,8 @@ from airtable_sync.cache.redis_store import WriteResult
 from airtable_sync.cache.snapshots import Snapshots
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.join import Joined, join
-from airtable_sync.mapping.rejected_records import RejectedRecords
 from airtable_sync.mapping.schema import Mapping
 from airtable_sync.models import Run
 from airtable_sync.refresh.history import RunHistory
@@ -56,7 +56,7 @@ class RefreshParts:
     target: PublishTarget
     active_mapping: ActiveMapping
     base_schema: BaseSchema
-    rejected_records: RejectedRecords
+    invalid_records: InvalidRecords
     validation: Validation
     overrides: Overrides
     snapshots: Snapshots
@@ -74,18 +74,18 @@ class Refresh:
         """Raises AirtableError, CacheUnavailable, MappingError and DatabaseError; RefreshRejected
         if validation fails or publishing is paused; RefreshInProgress."""
         if options.dry_run:
-            return _Run(self._parts, client, progress, options).compare()
+            return _Attempt(self._parts, client, progress, options).compare()
         history = self._parts.history
         with (
             refresh_lock(self._parts.target),
             history.record(options.trigger, options.user, client) as run,
         ):
             progress = history.with_saved_progress(run, progress)
-            return _Run(self._parts, client, progress, options).publish(run)
+            return _Attempt(self._parts, client, progress, options).publish(run)
 
 
 @dataclass
-class _Run:
+class _Attempt:
     parts: RefreshParts
     client: AirtableClient
     progress: Progress
@@ -104,13 +104,13 @@ class _Run:
         if options.force:
             parts.rollback.release()
         parts.overrides.restore_lost()
-        parts.rollback.reject_if_paused()
+        parts.rollback.publish_snapshot_and_reject_if_paused()
         if not (options.force or options.full) and (report := self._confirm(started)):
             parts.history.end(run, report)
             return report
         publication, report = self._read()
         if parts.has_redis:
-            parts.rejected_records.replace_all(report.invalid, publication.read_at)
+            parts.invalid_records.replace_all(report.invalid, publication.read_at)
         report.count(self._write(publication))
         with ignore_database_errors("saving the snapshot", when=parts.has_redis):
             parts.snapshots.save(run, publication.entries, publication.read_at)
@@ -140,7 +140,7 @@ class _Run:
         return report
 
     def _read(self) -> tuple[Publication, Report]:
-        """Everything in Airtable, validated."""
+        """Everything in Airtable, validated unless `force`."""
         started, read_at = time.monotonic(), self.parts.target.now()
         mapping = self.parts.active_mapping.mapping
         reading = self._read_base(mapping)

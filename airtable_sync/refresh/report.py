@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import WriteResult
-from airtable_sync.mapping.join import Conflict, RejectedRecord
+from airtable_sync.mapping.join import Conflict, InvalidRecord
 
+# "refused": rejected by validation or by a pause. Scripts read these values, so they stay.
 Status = Literal["published", "unchanged", "refused", "failed", "busy", "dry-run", "rolled-back"]
 DETAILS_KEPT = 1000  # of each kind; the counts are exact
 DIFFERENT = ("added", "changed", "removed")
@@ -40,7 +41,7 @@ class Report:
     removed: int = 0
     unchanged: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
-    invalid: list[RejectedRecord] = field(default_factory=list)
+    invalid: list[InvalidRecord] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)  # table -> count of its records

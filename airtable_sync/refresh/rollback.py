@@ -58,7 +58,7 @@ class Rollback:
             released = _release_runs()
         return was_paused or released > 0
 
-    def reject_if_paused(self) -> None:
+    def publish_snapshot_and_reject_if_paused(self) -> None:
         """Raises RefreshRejected. Before that, publishes the rollback's snapshot again: it stays
         fresh, and an emptied Redis gets it back."""
         run = None

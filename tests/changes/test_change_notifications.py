@@ -250,7 +250,7 @@ def test_a_notification_that_comes_while_redis_is_down_is_passed_on_later(
     follower = services().feed_follower
     settings.CACHES = redis_caches(valkey.connection_url)
     assert services().command_store.get(NOTIFIED_AT) is None
-    follower._look_at = time.monotonic() + 60  # another process leads
+    follower._check_leader_at = time.monotonic() + 60  # another process leads
     follower._turn()
     assert services().command_store.get(NOTIFIED_AT)
 

@@ -63,7 +63,7 @@ def two_processes() -> Iterator[tuple[Process, Process]]:
     processes = Process(), Process()
     for each in processes:
         each.start()
-        until(lambda: services().feed_state.look().read_at)
+        until(lambda: services().feed_state.status().read_at)
     try:
         yield processes
     finally:
@@ -79,7 +79,7 @@ def until(condition: Callable[[], object], seconds: float = 15) -> None:
 
 
 def read_since(moment: int) -> Callable[[], bool]:
-    return lambda: services().feed_state.look().read_at > moment
+    return lambda: services().feed_state.status().read_at > moment
 
 
 def test_one_process_leads_and_gets_the_notifications_that_others_receive(

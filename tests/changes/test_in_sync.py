@@ -53,17 +53,17 @@ def test_after_a_rejected_refresh_the_cache_is_out_of_sync(
     base.rename_field("client", "language_agent_names", "agents")
     with pytest.raises(RefreshRejected):
         followed.apply_changes()
-    last_refresh_at = services().feed_state.look().last_refresh_at
+    last_refresh_at = services().feed_state.status().last_refresh_at
     rename(airtable, row, "Jane")
     followed.apply_changes()
     assert refresh()["status"] == "refused"  # not confirmed
     base.rename_field("client", "agents", "language_agent_names")
     followed.apply_changes()
-    assert services().feed_state.look().last_refresh_at == last_refresh_at  # no retry yet
+    assert services().feed_state.status().last_refresh_at == last_refresh_at  # no retry yet
     ChangeFeed.objects.update(next_refresh_at=0)
     followed.apply_changes()
     assert (followed.config() or {})["customer_name"] == "Jane"
-    assert services().feed_state.look().last_refresh_at > last_refresh_at
+    assert services().feed_state.status().last_refresh_at > last_refresh_at
     rename(airtable, row, "Jill")
     assert followed.apply_changes() == {"changed": 1}
 

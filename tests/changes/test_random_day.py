@@ -339,7 +339,7 @@ def test_after_a_day_of_edits_and_faults_the_cache_equals_airtable(
     for _ in range(STEPS):
         day.step()
     day.end()
-    now = services().feed_state.look().now
+    now = services().feed_state.status().now
     assert day.replica.in_sync_until > now, ChangeFeed.for_base(airtable.base().id).last_error
     report = refresh(RefreshOptions(full=True))
     assert not report.differences

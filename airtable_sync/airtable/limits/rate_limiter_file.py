@@ -1,6 +1,6 @@
 """The rate limiter's state on this machine: a file that all its processes share, under a lock that
-each holds for microseconds. It is used alone while Redis is down, and beside Redis for what Redis
-may lose."""
+each has for microseconds. While Redis is down, only this state counts. While Redis is up, it is
+kept too, in case Redis loses its own."""
 
 import fcntl
 import hashlib
@@ -68,7 +68,7 @@ def host_file_path(api_url: str, base_id: str) -> Path:
 
 
 def _decode(content: bytes) -> HostState:
-    """Ignores invalid content, and starts in the future (the clock was set back)."""
+    """Ignores invalid content. Drops start times in the future: the clock was set back."""
     try:
         value: Any = json.loads(content)
         latest = time.time() + 1

@@ -17,7 +17,7 @@ RESOLVED: dict[Kind, str] = {
 
 def alert_messages(facts: HealthFacts) -> dict[Kind, str]:
     """Kind -> message, "" if there is no problem. A kind that can't be decided is left out: its
-    incident stays as it was. So does the quota's, while the forecast is close to the limit."""
+    incident stays as it was. The quota is left out while the forecast is close to the limit."""
     found = {
         kind: _MESSAGES[kind](facts) if is_problem else ""
         for kind, is_problem in problems(facts).items()
