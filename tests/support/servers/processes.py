@@ -81,8 +81,19 @@ class _ForkingServer:
             else:
                 self._processes.pop(event["ended"]).end(event["status"])
 
+    def stop(self) -> None:
+        """The processes that it has started continue."""
+        with self._program:
+            self._program.stdin.close()  # type: ignore[union-attr]
+
 
 _forking_server = cache(_ForkingServer)
+
+
+def stop_forking_server() -> None:
+    if _forking_server.cache_info().currsize:
+        _forking_server().stop()
+        _forking_server.cache_clear()
 
 
 def start(

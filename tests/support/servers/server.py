@@ -18,6 +18,7 @@ from sandbox.processes import stop
 from tests.support.servers import processes as child_processes
 from tests.support.servers.ports import free_port
 from tests.support.services import platforms
+from tests.support.whole_run import RUN_FOLDER
 
 ROOT = child_processes.ROOT
 KEY = "key_tests"
@@ -82,6 +83,7 @@ def environment(**variables: str) -> dict[str, str]:
         "SECRET_KEY": os.environ["SECRET_KEY"],
         "LOG_FORMAT": "json",
         "RETELL_API_KEY": KEY,
+        **{name: os.environ[name] for name in (RUN_FOLDER, "TMPDIR") if name in os.environ},
         **variables,
     }
 
