@@ -18,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ENDING_SECONDS = 15.0  # for processes that the last tests have told to end
 
 
+def run_folder() -> Path:
+    """A folder for what all processes of this test run share."""
+    return Path(os.environ[RUN_FOLDER])
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if RUN_FOLDER in os.environ:
         return  # a worker of pytest-xdist, or a test run inside a test
