@@ -20,6 +20,9 @@ class AirtableSyncConfig(AppConfig):
     @cached_property
     def services(self) -> "Services":
         """Built when they are first used: in each process, after gunicorn has forked."""
+        return self.new_services()
+
+    def new_services(self) -> "Services":
         from airtable_sync.services import build_services  # noqa: PLC0415 - needs the models
 
         return build_services(Configuration.from_settings(settings))

@@ -17,7 +17,7 @@ from siftly.environment import mapping_path
 from tests.support.servers.postgres import Postgres, running
 from tests.support.servers.processes import stop_forking_server
 from tests.support.servers.valkeys import TlsValkey, behind_tls, start_valkey
-from tests.support.services import forget_services, use_services
+from tests.support.services import forget_services, services_for_tests
 
 hypothesis_settings.register_profile(
     "default",
@@ -50,17 +50,16 @@ def _time_limit(test: pytest.Item) -> float:
 
 @pytest.fixture(autouse=True)
 def new_services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
-    """Each test has its own services, built again after each change of a setting."""
+    """Each test has its own services, built at the first use and after each change of a setting."""
     has_rate_limit = "rate_limit" in request.keywords
 
-    def build(**_: Any) -> None:
-        use_services(tmp_path / "rate-limiter", has_rate_limit=has_rate_limit)
+    def forget(**_: Any) -> None:
+        forget_services()
 
-    build()
-    setting_changed.connect(build, weak=False)
-    yield
-    setting_changed.disconnect(build)
-    forget_services()
+    setting_changed.connect(forget, weak=False)
+    with services_for_tests(tmp_path / "rate-limiter", has_rate_limit=has_rate_limit):
+        yield
+    setting_changed.disconnect(forget)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,11 @@
 that fails. Servers and commands that tests start use `siftly.settings`."""
 
 from siftly.settings import *
-from siftly.settings import LOGGING
+from siftly.settings import DATABASES, LOGGING
+from tests.support.whole_run import run_folder
 
 LOGGING["root"] = {"handlers": [], "level": "INFO"}
+
+# A file: Django never closes connections to a database in memory, not even when a thread ends.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": str(run_folder() / "tests.sqlite3")}

@@ -1,5 +1,7 @@
 """The test process's services: built from the current settings, without Airtable's rate limit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,7 +11,7 @@ from django.conf import settings
 from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
 from airtable_sync.configuration import Configuration
 from airtable_sync.services import Services, build_services
-from siftly.web_services import WebServices, build_web_services
+from siftly.web_services import WebServices
 from webhooks.platforms import build_platforms
 from webhooks.platforms.base import Platform
 
@@ -34,17 +36,26 @@ def platforms() -> dict[str, Platform]:
     return build_platforms(settings)
 
 
-def use_services(rate_limiter_file: Path, *, has_rate_limit: bool = False) -> Services:
-    """Build services from the current settings, and let the process use them."""
-    built = build_services(
-        Configuration.from_settings(settings),
-        starts_per_window=STARTS_PER_WINDOW if has_rate_limit else NO_RATE_LIMIT,
-        rate_limiter_file=rate_limiter_file,
-    )
+def use_services(rate_limiter_file: Path, *, has_rate_limit: bool = False) -> None:
+    """The process's services are built for tests when they are used next."""
+
+    def new_services() -> Services:
+        return build_services(
+            Configuration.from_settings(settings),
+            starts_per_window=STARTS_PER_WINDOW if has_rate_limit else NO_RATE_LIMIT,
+            rate_limiter_file=rate_limiter_file,
+        )
+
     forget_services()
-    _app("airtable_sync").__dict__["services"] = built
-    _app("siftly").__dict__["web_services"] = build_web_services(settings)
-    return built
+    _app("airtable_sync").__dict__["new_services"] = new_services
+
+
+@contextmanager
+def services_for_tests(rate_limiter_file: Path, *, has_rate_limit: bool) -> Iterator[None]:
+    use_services(rate_limiter_file, has_rate_limit=has_rate_limit)
+    yield
+    forget_services()
+    del _app("airtable_sync").__dict__["new_services"]
 
 
 def forget_services() -> None:

@@ -1,8 +1,9 @@
 """A pytest plugin for the test run as a whole: it has a temporary folder of its own, and it fails
 if it leaves a process or a file behind.
 
-The first process of the run (with pytest-xdist the controller) sets RUN_FOLDER. All processes that
-it starts have this variable, which is how they are found at the end (on Linux)."""
+The first process of the run (with pytest-xdist the controller) sets RUN_FOLDER when it imports this
+module, which is before the settings are loaded. All processes that it starts have this variable,
+which is how they are found at the end (on Linux)."""
 
 import os
 import shutil
@@ -18,18 +19,21 @@ ROOT = Path(__file__).resolve().parents[2]
 ENDING_SECONDS = 15.0  # for processes that the last tests have told to end
 
 
+def _create_run_folder() -> None:
+    folder = tempfile.mkdtemp(prefix="siftly-tests-")
+    Path(folder).chmod(0o711)  # root's tests run PostgreSQL as another user
+    os.environ[RUN_FOLDER] = os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # TMPDIR is read again
+
+
 def run_folder() -> Path:
     """A folder for what all processes of this test run share."""
     return Path(os.environ[RUN_FOLDER])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if RUN_FOLDER in os.environ:
-        return  # a worker of pytest-xdist, or a test run inside a test
-    folder = tempfile.mkdtemp(prefix="siftly-tests-")
-    os.environ[RUN_FOLDER] = os.environ["TMPDIR"] = folder
-    tempfile.tempdir = None  # TMPDIR is read again
-    config.pluginmanager.register(Leftovers(Path(folder)))
+    if IS_FIRST_PROCESS:
+        config.pluginmanager.register(Leftovers(run_folder()))
 
 
 class Leftovers:
@@ -93,3 +97,9 @@ def _processes_of(folder: Path) -> list[str]:
 
 def _words(file: Path) -> list[bytes]:
     return file.read_bytes().strip(b"\0").split(b"\0")
+
+
+# Not a worker of pytest-xdist, and not a test run inside a test.
+IS_FIRST_PROCESS = RUN_FOLDER not in os.environ
+if IS_FIRST_PROCESS:
+    _create_run_folder()

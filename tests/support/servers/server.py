@@ -18,7 +18,7 @@ from sandbox.processes import stop
 from tests.support.servers import processes as child_processes
 from tests.support.servers.ports import free_port
 from tests.support.services import platforms
-from tests.support.whole_run import RUN_FOLDER
+from tests.support.whole_run import RUN_FOLDER, run_folder
 
 ROOT = child_processes.ROOT
 KEY = "key_tests"
@@ -83,7 +83,10 @@ def environment(**variables: str) -> dict[str, str]:
         "SECRET_KEY": os.environ["SECRET_KEY"],
         "LOG_FORMAT": "json",
         "RETELL_API_KEY": KEY,
-        **{name: os.environ[name] for name in (RUN_FOLDER, "TMPDIR") if name in os.environ},
+        # Without a database of its own a process would create one in the checkout.
+        "DATABASE_URL": f"sqlite:///{run_folder() / 'default.sqlite3'}",
+        "TMPDIR": os.environ["TMPDIR"],
+        RUN_FOLDER: os.environ[RUN_FOLDER],
         **variables,
     }
 
