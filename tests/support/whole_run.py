@@ -55,6 +55,9 @@ class Leftovers:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        seed = terminalreporter.config.getoption("randomly_seed", None)
+        terminalreporter.ensure_newline()
+        terminalreporter.write_line(f"The random order and values: --randomly-seed={seed}")
         for each in self._found:
             terminalreporter.write_line(f"The tests left behind {each}", red=True)
         if self._folder.exists():
