@@ -116,8 +116,8 @@ class ChangeFeedFollower:
             return wait
         lead = self._try_to_lead()
         if not lead.is_leader:
-            self._check_leader_at = time.monotonic() + lead.remaining_seconds + _jitter()
-            return lead.remaining_seconds + _jitter()
+            self._check_leader_at = time.monotonic() + self._next_leader_check(lead) + _jitter()
+            return self._check_leader_at - time.monotonic()
         if (self._has_notification or lead.has_new_notification) and not self._failures:
             self._due_at = float("-inf")
             self._wait_for_quiet()
@@ -149,8 +149,17 @@ class ChangeFeedFollower:
         lead = self._shared.lead(self._token, LEAD_SECONDS, silent_seconds)
         if lead.is_leader and not self.is_leader:
             self._due_at = float("-inf")
-        self.is_leader, self._expects_a_reading = lead.is_leader, False
+        self.is_leader = lead.is_leader
+        if lead.is_leader or not lead.has_new_notification:
+            self._expects_a_reading = False
         return lead
+
+    def _next_leader_check(self, lead: Lead) -> float:
+        """The seconds until the leader's lead has ended. While a reading is expected: until the
+        leader has been silent, because it may have died after it renewed its lead."""
+        if not self._expects_a_reading:
+            return lead.remaining_seconds
+        return max(0.0, lead.remaining_seconds - (LEAD_SECONDS - SILENT_SECONDS))
 
     def _read(self) -> None:
         self._has_notification = False
@@ -166,11 +175,12 @@ class ChangeFeedFollower:
 
     @contextmanager
     def _lead_renewed(self) -> Iterator[None]:
-        """Renew the lead in a thread, however long a reading takes."""
+        """Renew the lead in a thread, however long a reading takes. Not while this process stops:
+        it must not lead again after it has stepped down."""
         ended = threading.Event()
 
         def renew() -> None:
-            while not ended.wait(RENEW_WHILE_READING_SECONDS):
+            while not (ended.wait(RENEW_WHILE_READING_SECONDS) or self._stopping.is_set()):
                 with suppress(CacheUnavailable):
                     self._shared.lead(self._token, LEAD_SECONDS, LEAD_SECONDS)
 

@@ -19,7 +19,11 @@ from sandbox.airtable.server import Sandbox
 from tests.support.change_feed import another_process
 from tests.support.services import services
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.xdist_group("change-feed-follower"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +94,7 @@ def test_one_process_leads_and_gets_the_notifications_that_others_receive(
         before, now = len(airtable.requests), services().command_store.now()
         services().feed_state.notify_leader("one")
         until(read_since(now))
-        time.sleep(2)
+        until(lambda: not second.follower._expects_a_reading)  # it has checked the leader
         assert (first.follower.is_leader, second.follower.is_leader) == (True, False)
         assert len(airtable.requests) - before == 1
 
@@ -104,6 +108,49 @@ def test_a_dead_leader_is_replaced_at_the_next_notification(
         services().feed_state.notify_leader("one")
         until(read_since(now))
         assert second.follower.is_leader
+
+
+def test_a_leader_that_dies_while_it_serves_a_notification_is_replaced_soon(
+    valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although another process has just looked, and found its lead renewed."""
+    process, shared = Process(), services().feed_state
+    assert shared.lead("other", LEAD_SECONDS, LEAD_SECONDS).is_leader
+    real_lead, checks = SharedFeedState.lead, 0
+
+    def lead_after_the_other_renews_once_more(*arguments: Any) -> Lead:
+        nonlocal checks
+        checks += 1
+        if checks == 2:  # the first is at the process's start, the second after the notification
+            real_lead(shared, "other", LEAD_SECONDS, LEAD_SECONDS)
+        return real_lead(*arguments)
+
+    monkeypatch.setattr(SharedFeedState, "lead", lead_after_the_other_renews_once_more)
+    process.start()
+    try:
+        until(lambda: checks == 1)
+        shared.notify_leader("one")
+        until(lambda: process.follower.is_leader)
+        assert checks > 2
+    finally:
+        process.stop()
+
+
+def test_a_leader_that_has_stepped_down_while_it_reads_does_not_lead_again(
+    valkey: ValkeyServer,
+) -> None:
+    one, shared = services().feed_follower, services().feed_state
+    key = services().command_store.full_key(LEADER)
+    with valkey.client() as client, one._lead_renewed():
+        until(lambda: client.exists(key))
+        one.is_leader = True
+        one.stop()
+        assert not client.exists(key)
+        threads = [each for each in threading.enumerate() if each.name == "change-feed-lead"]
+        for each in threads:
+            each.join(15)  # it ends although the reading has not
+        assert not client.exists(key)
+        assert shared.lead("other", LEAD_SECONDS, LEAD_SECONDS).is_leader
 
 
 def test_a_leader_that_steps_down_is_replaced_immediately(
@@ -154,7 +201,7 @@ def test_notifications_during_an_error_cause_few_requests(
 ) -> None:
     with two_processes():
         fault = airtable.faults.add(Fault(path="/payloads", status=403, times=None))
-        for index in range(30):
+        for index in range(15):
             services().feed_state.notify_leader(str(index))
             time.sleep(0.1)
         assert airtable.faults.hits(fault) <= 3
