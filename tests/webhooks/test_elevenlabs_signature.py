@@ -7,7 +7,6 @@ import time
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.platforms import NOW, SECRET, TEXT, is_authentic
@@ -29,7 +28,6 @@ class TestElevenLabs:
         for wrong in ("", "s3cre", "s3cret ", "S3CRET", "s3cret,s3cret"):
             assert not is_authentic("elevenlabs", b"", {name: wrong}, "s3cret", "other")
 
-    @hypothesis_settings(deadline=None)  # the import is slow
     @given(st.dictionaries(TEXT, TEXT), SECRET, st.sampled_from([0, -60, -1790, -1810]))
     def test_events_are_accepted_as_the_sdk_accepts_them(
         self, event: dict[str, str], secret: str, seconds: int

@@ -222,12 +222,12 @@ class TestOutages:
         airtable: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        airtable.faults.add(Fault(delay=3.0, times=None))
+        airtable.faults.add(Fault(delay=60.0, times=None))
         monkeypatch.setattr(type(platform), "deadline_seconds", 0.2)
         started = time.monotonic()
         response = call(platform, NUMBER, settings)
         assert (response.status, response.headers["x-siftly-source"]) == (200, "default")
-        assert 0.1 < time.monotonic() - started < 2.5
+        assert 0.1 < time.monotonic() - started < 20
 
     def test_each_deadline_is_shorter_than_the_platforms_documented_limit(self) -> None:
         theirs = {"retell": 10, "vapi": 7.5, "twilio": 15, "telnyx": 1.5, "standard": 2}

@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airtable_sync.cache.entry import Entry
@@ -17,10 +16,6 @@ from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import call_with, path_of, secret_of, set_up
 from tests.support.services import platforms, services
 from webhooks.platforms.base import Platform
-
-many = hypothesis_settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
 
 
 @pytest.fixture(params=list(platforms()))
@@ -89,7 +84,6 @@ QUERIES = st.one_of(
 )
 
 
-@many
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=5), QUERIES, st.data())
 def test_any_request_without_a_signature_is_400_or_401(
     platform: Platform, headers: list[tuple[str, bytes]], query: bytes, data: st.DataObject
@@ -100,7 +94,6 @@ def test_any_request_without_a_signature_is_400_or_401(
     assert status in (400, 401)
 
 
-@many
 @given(st.binary(max_size=300))
 def test_any_signed_bytes_cause_no_server_error(
     platform: Platform, settings: Any, body: bytes
@@ -108,7 +101,6 @@ def test_any_signed_bytes_cause_no_server_error(
     assert call_with(platform, body, settings).status in (200, 204, 400)
 
 
-@many
 @given(st.data())
 def test_any_signed_json_with_the_platforms_names_causes_no_server_error(
     platform: Platform, settings: Any, data: st.DataObject
@@ -146,14 +138,12 @@ def _changed(whole: Any, values: st.SearchStrategy[Any]) -> st.SearchStrategy[An
     return st.fixed_dictionaries({}, optional=members) | values
 
 
-@many
 @given(st.text(max_size=30))
 def test_any_called_number_is_answered(platform: Platform, settings: Any, number: str) -> None:
     text = number.encode("utf-8", "replace").decode()
     assert call_with(platform, platform.sample_body(text), settings).status == 200
 
 
-@many
 @given(st.binary(max_size=30))
 def test_any_query_causes_no_server_error(platform: Platform, settings: Any, query: bytes) -> None:
     body = platform.sample_body(NUMBER)

@@ -1,11 +1,13 @@
 """The responses to each platform, compared with its documentation and its SDK's types."""
 
+import importlib.util
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
@@ -25,7 +27,6 @@ class TestElevenLabs:
             "dynamic_variables": JOHN,
         }
 
-    @hypothesis_settings(deadline=None)
     @given(VARIABLES)
     def test_the_response_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from elevenlabs.types.conversation_initiation_client_data_request_input import (
@@ -68,8 +69,19 @@ class TestVapi:
         assert answer == {"assistantOverrides": {"variableValues": JOHN}}
         assert f"No assistant for {NUMBER}: VAPI_ASSISTANT_ID is not set" in caplog.messages
 
-    @pytest.mark.slow  # importing the SDK takes ten seconds
-    @hypothesis_settings(deadline=None)
+    def test_the_sdks_types_have_the_names_of_the_response(self) -> None:
+        """Without importing the SDK, which takes at least ten seconds."""
+        spec = importlib.util.find_spec("vapi")
+        assert spec
+        assert spec.origin
+        types = Path(spec.origin).parent / "types"
+        request = (types / "server_message_response_assistant_request.py").read_text()
+        overrides = (types / "assistant_overrides.py").read_text()
+        assert {"assistantId", "assistantOverrides"} <= set(re.findall(r'"(\w+)"', request))
+        assert "variableValues" in re.findall(r'"(\w+)"', overrides)
+
+    @pytest.mark.long  # the import
+    @pytest.mark.slow
     @given(VARIABLES)
     def test_the_response_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from vapi.types.server_message_response_assistant_request import (
@@ -161,7 +173,6 @@ class TestStandard:
 
 
 class TestRetell:
-    @hypothesis_settings(deadline=None)
     @given(VARIABLES)
     def test_the_variables_are_of_the_sdks_type(self, variables: dict[str, str]) -> None:
         from pydantic import TypeAdapter

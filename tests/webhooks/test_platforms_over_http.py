@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from tests.support.cast import JOHN, NUMBER
+from tests.support.databases import new_database
 from tests.support.platforms import stand_ins
 from tests.support.servers.server import serving
 from tests.support.services import platforms
@@ -20,9 +21,8 @@ def test_a_chunked_call_without_the_final_slash_is_answered_without_a_redirect(
     tmp_path: Path,
 ) -> None:
     variables = stand_ins()
-    with serving(
-        tmp_path, {**variables, "DEFAULT_VARIABLES": '{"customer_name": "John Doe"}'}
-    ) as server:
+    defaults = {"DEFAULT_VARIABLES": '{"customer_name": "John Doe"}', **new_database(tmp_path)}
+    with serving(tmp_path, {**variables, **defaults}, processes=1) as server:
         for platform in platforms().values():
             path = f"/webhooks/{platform.name}"
             sent = platform.outgoing_call(

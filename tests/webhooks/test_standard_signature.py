@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.platforms import NOW, TEXT, is_authentic
@@ -35,7 +34,6 @@ class TestStandard:
         assert is_authentic("standard", self.BODY, self.HEADERS, self.SECRET[6:])
         assert not is_authentic("standard", self.BODY + " ", self.HEADERS, self.SECRET)
 
-    @hypothesis_settings(deadline=None)
     @given(TEXT, st.binary(min_size=1, max_size=64))
     def test_what_the_sdk_signs_is_authentic(self, body: str, key: bytes) -> None:
         from standardwebhooks import Webhook
@@ -53,7 +51,6 @@ class TestStandard:
         assert not is_authentic("standard", body + "x", headers, secret)
         assert not is_authentic("standard", body, headers | {"webhook-id": "msg_2"}, secret)
 
-    @hypothesis_settings(deadline=None)
     @given(TEXT)
     def test_the_sdk_accepts_what_place_call_signs(self, number: str) -> None:
         from standardwebhooks import Webhook

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.platforms import TEXT, is_authentic
@@ -46,7 +45,6 @@ class TestTelnyx:
         sent = platforms()["telnyx"].outgoing_call("+32460234291", pair["TELNYX_SIGNING_KEY"], "")
         assert telnyx_accepts(sent.body, dict(sent.headers), pair["TELNYX_PUBLIC_KEY"])
 
-    @hypothesis_settings(deadline=None)
     @given(TEXT, st.integers(-400, 400), st.booleans())  # text, because the SDK accepts only UTF-8
     def test_it_accepts_what_the_sdk_accepts(self, text: str, seconds: int, forged: bool) -> None:
         from nacl.signing import SigningKey

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 import pytest
 from django.http import QueryDict
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.platforms import SECRET, TEXT, is_authentic
@@ -39,7 +38,6 @@ class TestTwilio:
         assert not self.accepts(sha256)
         assert not self.accepts("0/KCTR6DLpKmkAf8muzZqo1nDgQ=", self.VECTOR + "&x=y")
 
-    @hypothesis_settings(deadline=None)
     @given(st.lists(st.tuples(TEXT, TEXT), max_size=8), SECRET)
     def test_what_the_sdk_signs_is_authentic(
         self, fields: list[tuple[str, str]], token: str
@@ -54,7 +52,6 @@ class TestTwilio:
         assert not is_authentic("twilio", body + "&To=1", sent, token, path=path)
         assert not is_authentic("twilio", body, sent, token, path="/myapp.php?foo=1")
 
-    @hypothesis_settings(deadline=None)
     @given(TEXT)
     def test_the_sdk_accepts_what_place_call_signs(self, number: str) -> None:
         from twilio.request_validator import RequestValidator

@@ -5,7 +5,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
@@ -38,7 +37,6 @@ class TestTwilio:
         assert canonical(response.body) == canonical(twiml(kind, url, JOHN))
 
     @given(VARIABLES)
-    @hypothesis_settings(deadline=None)
     def test_any_variables_give_valid_xml(self, variables: dict[str, str]) -> None:
         answer = known(variables, twilio_connect_url="wss://own.example/<\"&'>")
         response = platforms()["twilio"].response(Call(NUMBER), answer)

@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from retell.lib.webhook_auth import symmetric
 
@@ -239,12 +238,10 @@ class TestLogs:
 
 
 class TestNoServerErrors:
-    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(st.binary(max_size=300))
     def test_any_signed_bytes(self, raw: bytes) -> None:
         assert call(raw).status in (200, 204, 400)
 
-    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(
         st.recursive(
             st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
@@ -261,7 +258,6 @@ class TestNoServerErrors:
     def test_any_signed_json(self, value: Any, event: str) -> None:
         assert call({"event": event, event: value}).status in (200, 204, 400)
 
-    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(
         st.lists(
             st.tuples(
