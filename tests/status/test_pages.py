@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -238,19 +239,25 @@ def silent(settings: Any) -> Iterator[None]:
 def test_with_a_silent_redis_every_page_opens_in_time(
     silent: None, admin: Client, path: str
 ) -> None:
+    """Redis never answers, so a page without a time limit would never open."""
     run = Run.objects.create(started_at=timezone.now(), trigger="cron")
     started = time.monotonic()
     assert admin.get(PAGE + path.format(run=run.pk)).status_code == 200
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
+@pytest.mark.slow  # waits for the time limit
 def test_a_slow_redis_does_not_delay_the_page(
     valkey: ValkeyServer, admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(StatusCollector, "_read_redis", lambda *_: time.sleep(3))
+    has_opened = threading.Event()
+    monkeypatch.setattr(StatusCollector, "_read_redis", lambda *_: has_opened.wait(60))
     started = time.monotonic()
-    assert "It did not answer within 1.2 s." in text_of(admin, PAGE)
-    assert time.monotonic() - started < 2
+    try:
+        assert "It did not answer within 1.2 s." in text_of(admin, PAGE)
+        assert time.monotonic() - started < 20
+    finally:
+        has_opened.set()
 
 
 def _fill(numbers: int, runs: int) -> None:
@@ -291,7 +298,7 @@ def test_the_cost_of_a_page_does_not_depend_on_the_amount_of_data(
     span: str,
 ) -> None:
     commands = []
-    for numbers, runs in ((10, 2), (5000, 2000)):
+    for numbers, runs in ((10, 2), (500, 200)):
         _fill(numbers, runs)
         services().replica.sync()
         admin.get(PAGE)
