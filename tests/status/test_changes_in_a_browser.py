@@ -1,0 +1,333 @@
+"""What users and faults change on the status page, in Chromium, on gunicorn, with a real Valkey and
+the Airtable sandbox. Before each test the site is made healthy again."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from sandbox.airtable.faults.fault import Fault
+from tests.conftest import record_id
+from tests.support.browser import Site, visiting
+from tests.support.cast import JOHN, NUMBER
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser-changes")]
+
+TIMEOUT = 60_000.0  # of a wait for an update of the page, which comes every 5 seconds
+TYPO = "+32460234219"  # John's number with two digits swapped
+
+
+def test_the_page_updates_without_a_reload(browser: Browser, healthy: Site) -> None:
+    with visiting(browser, healthy) as visitor:
+        page = visitor.page
+        page.evaluate("window.sameDocument = true")
+        page.focus("#refresh-now")
+        newest = page.locator("#part-runs tbody a").first
+        before = newest.get_attribute("href")
+        assert before
+        healthy.refresh("--full")
+        expect(newest).not_to_have_attribute("href", before, timeout=TIMEOUT)
+        button = page.locator("#refresh-now")  # it is gone during the run
+        expect(button).to_be_focused(timeout=TIMEOUT)
+        assert page.evaluate("window.sameDocument")
+        visitor.assert_no_faults()
+
+
+def test_a_refresh_shows_its_progress_and_outlives_the_web_process(
+    browser: Browser, healthy: Site
+) -> None:
+    may_answer = threading.Event()
+    healthy.airtable.faults.add(Fault(table="twilio_number", before=may_answer.wait, times=None))
+    try:
+        with visiting(browser, healthy) as visitor:
+            visitor.page.click("#refresh-now")
+            visitor.shows("A refresh was started")
+            visitor.shows("ada is refreshing")
+            progress = visitor.page.locator(".progress")
+            expect(progress).to_contain_text("Reading twilio_number", timeout=TIMEOUT)
+            assert visitor.page.locator("#refresh-now").count() == 0
+            visitor.take_screenshot("refreshing")
+            visitor.assert_no_faults()
+            (worker,) = healthy.server.workers()
+            os.kill(worker, 9)
+        with visiting(browser, healthy) as visitor:  # on another worker
+            visitor.shows("ada is refreshing")
+            may_answer.set()
+            expect(visitor.page.locator(".progress")).to_have_count(0, timeout=TIMEOUT)
+            row = visitor.page.locator("#part-runs tbody tr").first
+            expect(row).to_contain_text("unchanged")
+            expect(row).to_contain_text("ada")
+    finally:
+        may_answer.set()
+
+
+def test_a_second_click_starts_no_second_refresh(browser: Browser, healthy: Site) -> None:
+    may_answer = threading.Event()
+    healthy.airtable.faults.add(Fault(table="twilio_number", before=may_answer.wait, times=None))
+    without_updates = visiting(browser, healthy, java_script_enabled=False)  # its button stays
+    try:
+        runs = _count_runs(healthy)
+        with visiting(browser, healthy) as first, without_updates as second:
+            first.page.click("#refresh-now")
+            first.shows("ada is refreshing")
+            second.page.click("#refresh-now")
+            second.shows("A refresh is already running: ada started it")
+            may_answer.set()
+            expect(first.page.locator(".progress")).to_have_count(0, timeout=TIMEOUT)
+        assert _count_runs(healthy) == runs + 1
+    finally:
+        may_answer.set()
+
+
+def _count_runs(at: Site) -> int:
+    return int(at.console.run("from airtable_sync.models import Run; print(Run.objects.count())"))
+
+
+def test_a_wrong_token_is_reported_with_the_next_step(browser: Browser, healthy: Site) -> None:
+    assert healthy.refresh_with(AIRTABLE_API_KEY="not-the-token")["status"] == "failed"
+    with visiting(browser, healthy) as visitor:
+        visitor.shows("Needs attention")
+        assert "The last refresh failed: Airtable answered 401" in visitor.verdict()
+        assert "Check AIRTABLE_API_KEY" in visitor.verdict()
+        assert "The cache still serves the 26 numbers of the last snapshot." in visitor.verdict()
+        visitor.take_screenshot("wrong-token")
+        visitor.assert_no_faults()
+
+
+def test_a_missing_field_is_reported_with_the_next_step(browser: Browser, healthy: Site) -> None:
+    table = healthy.airtable.base().table("language_agent_names")
+    table.rename_field("key_pair", "pair")
+    try:
+        assert healthy.refresh("--full")["status"] == "refused"
+    finally:
+        table.rename_field("pair", "key_pair")
+    with visiting(browser, healthy) as visitor:
+        visitor.shows("Needs attention")
+        assert "language_agent_names has no field key_pair" in visitor.verdict()
+        assert "Restore the name of the field or table" in visitor.verdict()
+        visitor.take_screenshot("missing-field")
+        visitor.assert_no_faults()
+
+
+def test_an_exceeded_quota_is_reported_with_the_next_step(browser: Browser, healthy: Site) -> None:
+    fault = Fault(status=429, error="PUBLIC_API_BILLING_LIMIT_EXCEEDED", shape="array", times=None)
+    healthy.airtable.faults.add(fault)
+    assert healthy.refresh("--full")["status"] == "failed"
+    with visiting(browser, healthy) as visitor:
+        visitor.shows("Calls are at risk")
+        assert "The month's requests to Airtable are used up" in visitor.verdict()
+        assert "Choose a larger plan" in visitor.verdict()
+        visitor.take_screenshot("quota")
+        visitor.assert_no_faults()
+
+
+SEVEN_HOURS_AGO = """
+import json
+from dataclasses import asdict
+from datetime import timedelta
+
+from django.db.models import F
+
+from airtable_sync.models import Run
+from airtable_sync.monitoring.export.refresh_results import LAST_RUNS_KEY
+from airtable_sync.monitoring.export.totals import read_totals
+from airtable_sync.services import services
+
+Run.objects.update(
+    started_at=F("started_at") - timedelta(hours=7), ended_at=F("ended_at") - timedelta(hours=7)
+)
+store = services().command_store
+for status, run in read_totals(store).last_runs.items():
+    earlier = json.dumps({**asdict(run), "ended_at": run.ended_at - 7 * 3600})
+    script = 'return redis.call("HSET", KEYS[1], ARGV[1], ARGV[2])'
+    store.run_script(script, [LAST_RUNS_KEY], [status, earlier])
+"""
+
+
+def test_a_missing_cron_run_is_reported(browser: Browser, healthy: Site) -> None:
+    """Neither the database nor Redis, which has the runs of other machines, has a recent one."""
+    healthy.console.run(SEVEN_HOURS_AGO)
+    with visiting(browser, healthy) as visitor:
+        visitor.shows("The cron job has not run: the last refresh ended 7 hours ago.")
+        visitor.take_screenshot("cron")
+        visitor.assert_no_faults()
+
+
+def test_with_redis_down_the_page_opens_and_reports_it(browser: Browser, breakable: Site) -> None:
+    with visiting(browser, breakable) as visitor:
+        breakable.stop_valkey()
+        visitor.page.goto(breakable.url)
+        assert "Redis does not answer: calls are answered from memory" in visitor.verdict()
+        assert _variables(breakable) == JOHN
+        visitor.take_screenshot("redis-down")
+        visitor.assert_no_faults()
+        visitor.page.goto(f"{breakable.url}number/?q=0460234291")
+        visitor.shows("this process's memory")
+        breakable.airtable.stop()
+        _open_the_circuit_breaker(breakable)
+        visitor.page.goto(breakable.url)
+        assert "Redis and Airtable do not answer" in visitor.verdict()
+        assert "Calls are at risk" in visitor.verdict()
+        visitor.take_screenshot("both-down")
+        visitor.assert_no_faults()
+        breakable.start_valkey()
+        part = visitor.page.locator("#part-verdict")
+        expect(part).not_to_contain_text("Redis and Airtable do not answer", timeout=TIMEOUT)
+
+
+def test_with_airtable_down_the_page_opens_and_reports_it(
+    browser: Browser, breakable: Site
+) -> None:
+    breakable.airtable.stop()
+    _open_the_circuit_breaker(breakable)
+    with visiting(browser, breakable) as visitor:
+        visitor.page.goto(breakable.url)
+        visitor.shows("Airtable does not answer: known numbers are served from the cache")
+        visitor.take_screenshot("airtable-down")
+        visitor.assert_no_faults()
+
+
+def _open_the_circuit_breaker(at: Site) -> None:
+    """With calls that need a lookup."""
+    for place in range(4):
+        at.server.call(f"+3246099000{place}")
+
+
+def test_an_unknown_number_is_shown_with_the_closest_known_one(
+    browser: Browser, healthy: Site
+) -> None:
+    for _ in range(4):
+        healthy.server.call(TYPO)
+    with visiting(browser, healthy) as visitor:
+        visitor.shows(f"{TYPO} was called 4 times and is unknown.", seconds=60)
+        row = visitor.page.locator("#part-unknown tbody tr", has_text=TYPO)
+        expect(row.locator("td").last).to_have_text(NUMBER)
+        visitor.take_screenshot("unknown")
+        visitor.assert_no_faults()
+
+
+def test_a_number_is_looked_up_read_again_and_dropped(browser: Browser, healthy: Site) -> None:
+    with visiting(browser, healthy) as visitor:
+        page = visitor.page
+        page.fill("#search-q", "0460 23 42 91")
+        page.get_by_role("button", name="Look up").click()
+        for text in ("John Doe", "Redis; read by a refresh", '"customer_known": true'):
+            visitor.shows(text)
+        link = page.locator("a", has_text="client/rec").get_attribute("href")
+        assert link
+        assert re.fullmatch(r"https://airtable\.com/app\w+/tbl\w+/rec\w+", link)
+        visitor.take_screenshot("number")
+        visitor.assert_no_faults()
+        healthy.rename_john("All wrong")
+        page.click("#reread")
+        visitor.shows("it has changed")
+        visitor.shows("All wrong")
+        page.click("#drop")
+        visitor.shows(f"Drop {NUMBER} from the cache?")
+        visitor.assert_no_faults()
+        page.click("#confirm")
+        visitor.shows("Redis has no entry for it: the next call needs a lookup in Airtable.")
+        assert healthy.server.call(NUMBER).headers["X-Siftly-Source"] == "airtable"
+        visitor.assert_no_faults()
+
+
+def test_an_override_is_served_until_it_is_ended(browser: Browser, healthy: Site) -> None:
+    with visiting(browser, healthy) as visitor:
+        page = visitor.page
+        page.goto(f"{healthy.url}number/?q=0460234291")
+        page.click("#override-details summary")
+        page.get_by_label("account_type").fill("overridden")
+        page.get_by_label("Reason").fill("The CRM is being cleaned up")
+        visitor.assert_no_faults()
+        page.click("#override")
+        visitor.shows("has an override until")
+        expected = {**JOHN, "account_type": "overridden"}
+        assert _variables(healthy) == expected
+        assert healthy.refresh("--full")["changed"] == 0
+        assert _variables(healthy) == expected
+        visitor.take_screenshot("number-with-override")
+        page.goto(healthy.url)
+        visitor.shows("1 override is active")
+        visitor.shows("The CRM is being cleaned up")
+        visitor.take_screenshot("override")
+        visitor.assert_no_faults()
+        page.goto(f"{healthy.url}number/?q=0460234291")
+        page.click("#end-override")
+        visitor.shows("The override was ended")
+        _wait_until(lambda: _variables(healthy) == JOHN)
+
+
+def test_a_rollback_pauses_publishing_until_it_is_released(browser: Browser, healthy: Site) -> None:
+    healthy.rename_john("All wrong")
+    healthy.refresh("--full")
+    with visiting(browser, healthy) as visitor:
+        page = visitor.page
+        page.locator("#snapshots a").nth(1).click()
+        visitor.take_screenshot("run")
+        visitor.assert_no_faults()
+        page.click("#roll-back")
+        visitor.shows(
+            "Publishing is paused then: refreshes and edits in Airtable change nothing until"
+        )
+        visitor.take_screenshot("confirm")
+        visitor.assert_no_faults()
+        page.click("#confirm")
+        visitor.shows("A rollback has paused publishing")
+        expect(page.locator("#part-runs tbody tr").first).to_contain_text("rolled-back")
+        _wait_until(lambda: _variables(healthy)["customer_name"] == "John Doe")
+        visitor.take_screenshot("rolled-back")
+        visitor.assert_no_faults()
+        page.click("#release")
+        visitor.shows("Released.")
+        _wait_until(lambda: _variables(healthy)["customer_name"] == "All wrong")
+
+
+def test_a_run_shows_its_differences(browser: Browser, healthy: Site) -> None:
+    healthy.rename_john("All wrong")
+    numbers = healthy.airtable.base().table("twilio_number")
+    client = record_id(healthy.airtable, "client", "name", "John Doe")
+    double = numbers.create({"twilio_number": "0460 23 42 91", "client": [client]})
+    lost = numbers.create({"twilio_number": "+32 460 11 12 13"})
+    try:
+        assert healthy.refresh("--full")["status"] == "published"
+    finally:
+        numbers.delete(double.id)
+        numbers.delete(lost.id)
+    with visiting(browser, healthy) as visitor:
+        visitor.page.locator("#part-runs tbody a").first.click()
+        for text in ("customer_name", "John Doe", "All wrong", "Conflicts", "Invalid records"):
+            visitor.shows(text)
+        assert visitor.page.locator(f'a[href$="{double.id}"]').count() == 1
+        visitor.take_screenshot("differences")
+        visitor.assert_no_faults()
+
+
+def test_the_page_works_without_javascript(browser: Browser, healthy: Site) -> None:
+    with visiting(browser, healthy, java_script_enabled=False) as visitor:
+        visitor.page.click("#refresh-now")
+        visitor.shows("A refresh was started")
+        visitor.page.get_by_role("link", name="Reload").click()
+        visitor.shows("Cache status")
+
+        def has_ended() -> bool:
+            visitor.page.reload()
+            newest = visitor.page.locator("#part-runs tbody tr").first.inner_text()
+            return "ada" in newest and "running" not in newest
+
+        _wait_until(has_ended)  # or the next test would meet this refresh
+
+
+def _variables(at: Site) -> dict[str, str]:
+    variables: dict[str, str] = at.server.call(NUMBER).json()["call_inbound"]["dynamic_variables"]
+    return variables
+
+
+def _wait_until(is_done: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not is_done():
+        assert time.monotonic() < until
+        time.sleep(0.1)
