@@ -22,6 +22,7 @@ from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import NUMBER
+from tests.support.console import Console, console
 from tests.support.platforms import stand_ins
 from tests.support.servers.ports import free_port
 from tests.support.servers.postgres import PASSWORD, Postgres
@@ -30,6 +31,7 @@ from tests.support.servers.valkeys import TlsValkey
 from tests.support.services import platforms, services
 
 NEEDLE = f"n33dle{secrets.token_hex(8)}"
+MAC_SECRET = "from airtable_sync.models import *; print(ChangeFeed.objects.get().mac_secret)"
 PUBLISHED, FAILED, REFUSED = 0, 1, 2
 # Each kind of error that a refresh may get from Airtable, and the exit status of the refresh.
 FAULTS = [
@@ -47,10 +49,16 @@ class Output:
 
     texts: list[str] = field(default_factory=list)
 
-    def add_command(self, command: str, variables: dict[str, str], status: int = 0) -> None:
+    def add_process(self, command: str, variables: dict[str, str], status: int = 0) -> None:
         done = manage(*command.split(), **variables)
         self.texts += [done.stdout, done.stderr]
         assert done.returncode == status, done.stdout + done.stderr
+
+    def add_command(self, command: str, shared: Console, status: int = 0) -> None:
+        """The log lines are in the console's file, which is added at the end."""
+        done, text = shared.command(*command.split())
+        self.texts.append(text)
+        assert done == status, text
 
     def add_response(self, response: requests.Response) -> requests.Response:
         self.texts += [response.text, str(response.headers), response.url]
@@ -59,7 +67,7 @@ class Output:
 
 @pytest.fixture
 def airtable() -> Iterator[Sandbox]:
-    with Sandbox([linked_base()], token=f"pat{NEEDLE}") as sandbox:
+    with Sandbox([linked_base()], token=f"pat{NEEDLE}", requests_per_second=None) as sandbox:
         yield sandbox
 
 
@@ -92,17 +100,23 @@ def test_no_secret_is_in_any_output(
     tmp_path: Path,
 ) -> None:
     output = Output()
-    output.add_command("migrate", variables)
-    with serving(tmp_path, variables, processes=1) as server:
-        run_commands(output, variables)
-        call_every_platform(output, server, variables)
-        mac_secret = open_pages(output, server, variables)
-        postgres.stop()
-        broken = requests.post(f"{server.url}/admin/login/", data=login(), timeout=15)
-        postgres.start()
-        assert output.add_response(broken).status_code in (403, 500)
-        output.texts.append(server.log.read_text())
-    fail_refreshes(output, variables, airtable)
+    with console(tmp_path, variables) as shared:
+        output.add_command("migrate", shared)
+        with serving(tmp_path, variables, processes=1) as server:
+            run_commands(output, shared)
+            call_every_platform(output, server, variables)
+            open_pages(output, server, variables)
+            mac_secret = shared.run(MAC_SECRET).strip()
+            fail_refreshes(output, shared, airtable)
+            postgres.stop()
+            broken = requests.post(f"{server.url}/admin/login/", data=login(), timeout=15)
+            postgres.start()
+            assert output.add_response(broken).status_code in (403, 500)
+        log = server.log.read_text()
+        for level in ("DEBUG", "INFO", "WARNING"):
+            assert f'"level": "{level}"' in log
+        output.texts.append(log)
+    output.texts.append((tmp_path / "console.log").read_text())
     stop_parts(output, variables, tls_valkey)
     everything = "\n".join(output.texts)
     assert len(everything) > 20_000
@@ -120,13 +134,13 @@ def login() -> dict[str, str]:
     return {"username": "admin", "password": f"{NEEDLE}-typed"}
 
 
-def run_commands(output: Output, variables: dict[str, str]) -> None:
-    output.add_command("refresh_airtable_cache", variables)
-    output.add_command("check_cache", variables)
-    output.add_command("show_config --all", variables)
-    output.add_command("watch_airtable", variables)
-    output.add_command("watch_airtable show", variables)
-    output.add_command("test_alert", variables, FAILED)
+def run_commands(output: Output, shared: Console) -> None:
+    output.add_command("refresh_airtable_cache", shared)
+    output.add_command("check_cache", shared)
+    output.add_command("show_config --all", shared)
+    output.add_command("watch_airtable", shared)
+    output.add_command("watch_airtable show", shared)
+    output.add_command("test_alert", shared, FAILED)
 
 
 def call_every_platform(output: Output, server: Server, variables: dict[str, str]) -> None:
@@ -142,8 +156,7 @@ def call_every_platform(output: Output, server: Server, variables: dict[str, str
         output.add_response(requests.post(url, data=b"{", headers=dict(sent.headers), timeout=15))
 
 
-def open_pages(output: Output, server: Server, variables: dict[str, str]) -> str:
-    """Returns the secret of Airtable's change notifications."""
+def open_pages(output: Output, server: Server, variables: dict[str, str]) -> None:
     for path in ("/healthz", "/readyz", "/admin/", "/nothing", "/metrics"):
         output.add_response(requests.get(server.url + path, timeout=15))
     token = {"Authorization": f"Bearer {variables['METRICS_TOKEN']}"}
@@ -156,24 +169,17 @@ def open_pages(output: Output, server: Server, variables: dict[str, str]) -> str
     output.add_response(
         requests.post(f"{server.url}/airtable/changes/", b"{}", headers=signature, timeout=15)
     )
-    done = manage(
-        "shell",
-        "-c",
-        "from airtable_sync.models import *; print(ChangeFeed.objects.get().mac_secret)",
-        **variables,
-    )
-    return done.stdout.splitlines()[-1]
 
 
-def fail_refreshes(output: Output, variables: dict[str, str], airtable: Sandbox) -> None:
+def fail_refreshes(output: Output, shared: Console, airtable: Sandbox) -> None:
     for fault, status in FAULTS:
         with faulty(airtable, fault):
-            output.add_command("refresh_airtable_cache --full --json", variables, status)
-    output.add_command("check_cache", variables)  # ends the pause after the quota error
+            output.add_command("refresh_airtable_cache --full --json", shared, status)
+    output.add_command("check_cache", shared)  # ends the pause after the quota error
     table = airtable.base().table("twilio_number")
     for record in list(table.records)[:20]:
         table.delete(record)
-    output.add_command("refresh_airtable_cache --full", variables, REFUSED)
+    output.add_command("refresh_airtable_cache --full", shared, REFUSED)
 
 
 @contextlib.contextmanager
@@ -190,16 +196,20 @@ def stop_parts(output: Output, variables: dict[str, str], tls: TlsValkey) -> Non
         "AIRTABLE_API_URL": f"http://{nowhere}",
         "DATABASE_URL": f"postgres://siftly:{NEEDLE}@{nowhere}/siftly",
     }
-    for command in (("check_cache",), ("show_config", "+32460999999"), ("watch_airtable",)):
-        done = manage(*command, **{**variables, **wrong})
-        output.texts += [done.stdout, done.stderr]
-        assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
-    output.add_command("check_cache", {**variables, "REDIS_URL": wrong["REDIS_URL"]}, 1)
+    for command in ("check_cache", "show_config +32460999999", "watch_airtable"):
+        output.add_process(command, {**variables, **wrong}, FAILED)
+        assert "Traceback" not in output.texts[-1]
+    output.add_process("check_cache", {**variables, "REDIS_URL": wrong["REDIS_URL"]}, 1)
     without_database = {**variables, "DATABASE_URL": wrong["DATABASE_URL"]}
-    output.add_command("refresh_airtable_cache", without_database, REFUSED)  # still too few numbers
-    output.add_command("check", {**variables, "DATABASE_URL": f"nope://u:{NEEDLE}@h/d"}, 1)
-    output.add_command("check", {**variables, "REDIS_URL": f"redis://:{NEEDLE}@h/?x=1"}, 1)
-    output.add_command("check", {**variables, "ALERT_URLS": f"nope://u:{NEEDLE}@h, {NEEDLE}"}, 1)
+    output.add_process("refresh_airtable_cache", without_database, REFUSED)  # still too few numbers
+    malformed = {
+        "DATABASE_URL": f"nope://u:{NEEDLE}@h/d",
+        "REDIS_URL": f"redis://:{NEEDLE}@h/?x=1",
+        "ALERT_URLS": f"nope://u:{NEEDLE}@h, {NEEDLE}",
+    }
+    output.add_process("check", {**variables, **malformed}, 1)
+    for name in malformed:
+        assert name in "".join(output.texts[-2:])
 
 
 def test_an_error_page_in_development_hides_addresses_and_keys(settings: Any) -> None:

@@ -7,6 +7,7 @@ refuses to use the database."""
 import contextlib
 import json
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,23 @@ class Console:
         assert not error, error
         return str(output)
 
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """Run a management command. Returns its exit status and its output."""
+        code = _COMMAND.format(arguments=arguments)
+        status, output = json.loads(self.run(code).splitlines()[-1])
+        return status, output
+
     def refresh(self, *arguments: str) -> dict[str, Any]:
         """Run refresh_airtable_cache. Returns its JSON, and its exit status as `exit`."""
         report: dict[str, Any] = json.loads(self.run(_REFRESH.format(arguments=arguments)))
         return report
 
 
+_COMMAND = """
+import json
+from tests.support.commands import run
+print(json.dumps(run(*{arguments!r})))
+"""
 _REFRESH = """
 import json
 from tests.support.commands import refresh
@@ -61,5 +73,7 @@ def console(folder: Path, variables: Mapping[str, str]) -> Iterator[Console]:
             with connection, connection.makefile("rw", encoding="utf-8") as stream:
                 connection.settimeout(CODE_SECONDS)
                 yield Console(stream)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(15)  # its last log lines are written
         finally:
             stop(process, 15)

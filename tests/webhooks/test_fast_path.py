@@ -323,7 +323,7 @@ def test_a_call_that_arrives_while_the_server_shuts_down_is_answered(settings: A
     async def run() -> bytes:
         async with server.connection() as (reader, writer):
             writer.write(sent[:-5])
-            while not any(has_head(each) for each in server.state.connections):
+            while not any(has_head(each) for each in server.state.connections):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             for each in list(server.state.connections):
                 each.shutdown()
