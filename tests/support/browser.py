@@ -121,7 +121,11 @@ class Site:
 @contextlib.contextmanager
 def site(folder: Path, base: Base, **variables: str) -> Iterator[Site]:
     valkey = start_valkey()
-    with Sandbox([base], requests_per_second=None) as airtable:
+    with (
+        contextlib.ExitStack() as cleanup,
+        Sandbox([base], requests_per_second=None) as airtable,
+    ):
+        cleanup.callback(valkey.terminate)
         variables = {
             **variables_of(airtable, valkey),
             **new_database(folder),
