@@ -13,6 +13,7 @@ import pytest
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.docs.test_documents import shell
+from tests.support.databases import new_database
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.server import ROOT, manage
 
@@ -57,11 +58,11 @@ User.objects.create_user("bob")
 
 @pytest.fixture
 def variables(tmp_path: Path, airtable: Sandbox) -> dict[str, str]:
-    return {**variables_of(airtable), "DATABASE_URL": f"sqlite:///{tmp_path / 'old.sqlite3'}"}
+    return {**variables_of(airtable), **new_database(tmp_path)}
 
 
 @pytest.fixture
-def new_database(postgres: Postgres) -> str:
+def empty_database(postgres: Postgres) -> str:
     """The address of an empty database."""
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS restored")
@@ -90,16 +91,15 @@ def run_block(block: str, file: Path, variables: dict[str, str]) -> None:
 
 
 def test_a_backup_is_restored_into_another_database(
-    tmp_path: Path, variables: dict[str, str], new_database: str
+    tmp_path: Path, variables: dict[str, str], empty_database: str
 ) -> None:
-    run_command("migrate", **variables)
     run_command("refresh_airtable_cache", **variables)
     run_command("shell", "-c", ROWS, **variables)
     before = contents(variables)
     file = tmp_path / "backup.json"
     run_block(BACKUP, file, variables)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    elsewhere = {**variables, "DATABASE_URL": new_database}
+    elsewhere = {**variables, "DATABASE_URL": empty_database}
     run_command("migrate", **elsewhere)
     run_command("shell", "-c", CHANGE_IDS, **elsewhere)
     run_block(RESTORE, file, elsewhere)

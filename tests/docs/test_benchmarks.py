@@ -23,6 +23,7 @@ def test_only_a_result_ten_times_worse_than_its_goal_is_reported() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_no_result_is_ten_times_worse_than_its_goal() -> None:
     command = [sys.executable, "-m", "benchmarks", "--short"]

@@ -52,6 +52,7 @@ def credentials_in(text: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_file_contains_a_credential() -> None:
     files = tracked()
     assert len(files) > 100
