@@ -1,11 +1,13 @@
 """build.sh in an empty environment: production needs nothing but the packages of
 requirements.txt."""
 
+import ast
 import os
 import re
 import subprocess
 import venv
 from collections.abc import Mapping
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,7 @@ def run(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_build_can_check_migrate_serve_and_refresh(built: Path, tmp_path: Path) -> None:
     """Without the packages of development. The commands are those of render.yaml."""
@@ -84,6 +87,38 @@ def test_the_build_can_check_migrate_serve_and_refresh(built: Path, tmp_path: Pa
 def locked(file: str) -> dict[str, str]:
     text = (ROOT / file).read_text(encoding="utf-8")
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==(\S+)", text, re.M))
+
+
+@pytest.mark.slow
+def test_the_product_imports_only_packages_of_production() -> None:
+    """Read from the source. The test with the real build is `long`."""
+    deployed = {normalized(name) for name in locked("requirements.txt")}
+    of_module = packages_distributions()
+    imported = {name for name in imported_modules() if name in of_module}
+    assert {"django", "redis", "pyairtable", "uvicorn"} <= imported
+    missing = [
+        name for name in imported if not {normalized(each) for each in of_module[name]} & deployed
+    ]
+    assert missing == []
+
+
+def normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def imported_modules() -> set[str]:
+    """The top-level names of all modules that the product imports."""
+    found = set()
+    files = [ROOT / "manage.py", ROOT / "gunicorn.conf.py"]
+    for package in ("siftly", "webhooks", "airtable_sync"):
+        files += (ROOT / package).rglob("*.py")
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.split(".")[0] for each in node.names}
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found
 
 
 def test_production_has_the_tested_versions() -> None:
