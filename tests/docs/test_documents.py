@@ -101,9 +101,18 @@ def test_make_run_and_the_commands_of_the_readme_work_twice(tmp_path: Path) -> N
             placed = re.search(r"Place a call\s+(.*)", welcome)
             assert placed
             assert "John Doe" in shell(placed[1])
-            script = "\n".join(COMMANDS[1:-1]).replace(".venv/bin/python", sys.executable)
-            output = shell(script.replace(".run/env", str(tmp_path / "env")))
-            assert "nl-be_agent_name" in output
+            # The second time only the first and the last command, which is the edit.
+            commands = COMMANDS[1:-1] if names else [COMMANDS[1], COMMANDS[-2]]
+            *before, edit = (
+                each.replace(".venv/bin/python", sys.executable).replace(
+                    ".run/env", str(tmp_path / "env")
+                )
+                for each in commands
+            )
+            output = shell("\n".join(before))
+            wait_until_airtable_has_no_request(tmp_path / "env")
+            output += shell(f"{before[0]}\n{edit}")
+            assert ("nl-be_agent_name" if names else "standard") in output
             place_calls(tmp_path / "env", port, names)
             if not names:
                 wait_until_the_edit_is_live(tmp_path / "env")
@@ -157,6 +166,18 @@ def can_log_in(url: str, user: str, password: str) -> bool:
             "next": "/admin/",
         }
         return "Site administration" in session.post(f"{url}login/", data=form, timeout=10).text
+
+
+def wait_until_airtable_has_no_request(env: Path) -> None:
+    """For over a second: Airtable rejects the sixth request in a second."""
+    url = f"{exported(env)['AIRTABLE_API_URL']}/_sandbox/requests"
+    until = time.monotonic() + 60
+    while True:
+        newest = requests.get(url, timeout=10).json()["requests"][-1]["started_at"]
+        if time.monotonic() - newest > 1.2:
+            return
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def wait_until_the_edit_is_live(env: Path) -> None:
