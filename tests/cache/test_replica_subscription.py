@@ -24,6 +24,8 @@ pytestmark = pytest.mark.slow
 
 NUMBER = "+32460234291"
 REPLICA_MAX_BYTES = 1_000_000
+# A change without a notification or a new subscription arrives after 24 s at the earliest.
+SOON = 0.5 * replica_subscription.COMPARE_SECONDS
 
 
 def write(name: str) -> None:
@@ -33,13 +35,11 @@ def write(name: str) -> None:
     services().call_store.write([entry], announce_unchanged=False)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> float:
-    """Returns how many seconds it took until the condition was true."""
+def wait_until(condition: Callable[[], bool], seconds: float = SOON) -> None:
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < seconds, "it did not happen in time"
-        time.sleep(0.002)
-    return time.monotonic() - started
+        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ class SubscribedReplica:
 
     def __enter__(self) -> Replica:
         self.subscription.start()
-        assert self.subscription.first_load_ended.wait(10)
+        assert self.subscription.first_load_ended.wait(60)
         return self.replica
 
     def __exit__(self, *_: Any) -> None:
@@ -70,21 +70,21 @@ def has(replica: Replica, name: str) -> Callable[[], bool]:
     return condition
 
 
-def test_a_change_arrives_in_milliseconds(replica: Replica) -> None:
+def test_a_change_arrives_with_its_notification(replica: Replica) -> None:
     write("John")
-    assert wait_until(has(replica, "John"), 1) < 0.5
+    wait_until(has(replica, "John"))
 
 
-def test_a_change_after_redis_was_emptied_arrives_in_time(
+def test_a_change_after_redis_was_emptied_arrives_with_its_notification(
     replica: Replica, valkey: ValkeyServer
 ) -> None:
     for name in ("one", "two", "three"):
         write(name)
-        wait_until(has(replica, name), 2)
+        wait_until(has(replica, name))
     with valkey.client() as client:
         client.flushall()
     write("four")  # the first of the new epoch, the fourth for the replica
-    assert wait_until(has(replica, "four"), 5) < 3
+    wait_until(has(replica, "four"))
 
 
 def test_scenario_12_a_change_while_a_killed_subscription_reconnects_is_not_lost(
@@ -92,10 +92,10 @@ def test_scenario_12_a_change_while_a_killed_subscription_reconnects_is_not_lost
 ) -> None:
     with valkey.client() as client:
         write("before")
-        wait_until(has(replica, "before"), 2)
+        wait_until(has(replica, "before"))
         client.client_kill_filter(_type="pubsub")
         write("in the gap")
-        assert wait_until(has(replica, "in the gap"), 5) < 3
+        wait_until(has(replica, "in the gap"))
 
 
 def test_a_lost_notification_delays_a_change_by_half_a_minute_at_most(
@@ -107,25 +107,25 @@ def test_a_lost_notification_delays_a_change_by_half_a_minute_at_most(
         with monkeypatch.context() as patch:
             patch.setattr(keys, "CHANNEL", "no-listener")
             write("John")
-        assert wait_until(has(replica, "John"), 5) < 3
+        wait_until(has(replica, "John"))
 
 
 def test_a_frozen_redis_is_noticed_and_calls_are_served_from_memory(
     replica: Replica, valkey: ValkeyServer
 ) -> None:
     write("John")
-    wait_until(has(replica, "John"), 2)
+    wait_until(has(replica, "John"))
     process = valkey._process
     process.send_signal(signal.SIGSTOP)
     try:
-        wait_until(lambda: not replica.in_sync, 5)
+        wait_until(lambda: not replica.in_sync)
         assert has(replica, "John")()
     finally:
         process.send_signal(signal.SIGCONT)
-    wait_until(lambda: replica.in_sync, 5)
+    wait_until(lambda: replica.in_sync)
 
 
-def test_scenario_13_a_silent_subscription_is_in_sync_3_s_after_it_is_back(
+def test_scenario_13_a_silent_subscription_is_in_sync_soon_after_it_is_back(
     valkey: ValkeyServer, settings: Any
 ) -> None:
     proxy = Proxy(valkey.port)
@@ -134,13 +134,13 @@ def test_scenario_13_a_silent_subscription_is_in_sync_3_s_after_it_is_back(
     settings.CACHES = {**direct, "background": through["background"]}
     with SubscribedReplica(services().background_store) as replica:
         write("before")
-        wait_until(has(replica, "before"), 2)
+        wait_until(has(replica, "before"))
         proxy.swallowing = True
         write("meanwhile")
-        wait_until(lambda: not replica.in_sync, 5)
+        wait_until(lambda: not replica.in_sync)
         assert has(replica, "before")()
         proxy.swallowing = False
-        assert wait_until(has(replica, "meanwhile"), 10) < 3
+        wait_until(has(replica, "meanwhile"))
     proxy.close()
 
 
@@ -150,14 +150,14 @@ def test_scenario_18_a_redis_that_restarts_empty_is_refilled(settings: Any) -> N
     port = first.port
     with SubscribedReplica(services().background_store) as replica:
         write("John")
-        wait_until(has(replica, "John"), 2)
+        wait_until(has(replica, "John"))
         first.terminate()
-        wait_until(lambda: not replica.in_sync, 5)
+        wait_until(lambda: not replica.in_sync)
         assert has(replica, "John")()
         second = start_valkey(port)
         try:
             services().redis_circuit_breaker.reset()
-            wait_until(lambda: services().call_store.indexed_numbers() == [NUMBER], 5)
+            wait_until(lambda: services().call_store.indexed_numbers() == [NUMBER])
             assert has(replica, "John")()
         finally:
             second.terminate()
@@ -167,10 +167,8 @@ def test_scenario_19_the_first_load_ends_when_redis_is_down_at_the_start(setting
     use_redis(settings, "redis://127.0.0.1:1")
     replica = Replica(services().background_store, REPLICA_MAX_BYTES)
     subscription = ReplicaSubscription(replica, lambda _: None)
-    started = time.monotonic()
     subscription.start()
-    assert subscription.first_load_ended.wait(5)
-    assert time.monotonic() - started < 3
+    assert subscription.first_load_ended.wait(SOON)
     subscription.stop()
 
 
@@ -186,10 +184,11 @@ def test_stop_ends_the_thread(valkey: ValkeyServer) -> None:
 
 def test_while_nothing_changes_no_entry_is_read(replica: Replica, valkey: ValkeyServer) -> None:
     with valkey.client() as client:
-        before = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
-        time.sleep(2)
-        after = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
-        assert after == before
+        client.config_resetstat()
+        wait_until(
+            lambda: client.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"] >= 2
+        )
+        assert "cmdstat_mget" not in client.info("commandstats")
         assert replica.in_sync
 
 
@@ -211,7 +210,7 @@ def test_invalid_messages_on_the_channel_are_ignored(
         ):
             client.publish("siftly:1:changes", text)
     write("John")
-    assert wait_until(has(replica, "John"), 5) < 3
+    wait_until(has(replica, "John"))
 
 
 def test_an_unexpected_error_does_not_end_the_thread(
@@ -220,15 +219,15 @@ def test_an_unexpected_error_does_not_end_the_thread(
     with monkeypatch.context() as patch:
         patch.setattr(Replica, "sync", lambda _: 1 / 0)
         write("John")
-        wait_until(lambda: not replica.in_sync, 3)
-    wait_until(has(replica, "John"), 5)
+        wait_until(lambda: not replica.in_sync)
+    wait_until(has(replica, "John"))
 
 
 def test_the_replica_stays_in_sync_with_a_full_redis_that_rejects_an_entry(
     replica: Replica, valkey: ValkeyServer
 ) -> None:
     write("John")
-    wait_until(has(replica, "John"), 2)
+    wait_until(has(replica, "John"))
     with valkey.client() as client:
         client.config_set("maxmemory", "1")
         newer = Entry(NUMBER, {"customer_name": "new"}, int(time.time() * 1000) + 1, "lookup")

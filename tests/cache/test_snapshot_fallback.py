@@ -19,8 +19,9 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh
-from tests.support.servers.ports import free_port
+from tests.support.databases import new_database
 from tests.support.servers.server import manage, serving
+from tests.support.servers.valkeys import start_valkey
 from tests.support.services import services
 
 
@@ -164,10 +165,13 @@ class TestFollower:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("refresh-processes")
 def test_with_redis_and_airtable_down_a_process_starts_from_the_database(tmp_path: Path) -> None:
-    with ValkeyServer(port=free_port()) as valkey, Sandbox([linked_base()]) as airtable:
-        variables = {**variables_of(airtable, valkey), "DATABASE_URL": database_url(tmp_path)}
+    valkey = start_valkey()
+    with Sandbox([linked_base()], requests_per_second=None) as airtable:
+        variables = {**variables_of(airtable, valkey), **new_database(tmp_path)}
         fill_database(variables)
+    valkey.terminate()
     with serving(tmp_path, variables) as server:
         for _ in range(10):
             response = server.call(NUMBER)
@@ -176,10 +180,11 @@ def test_with_redis_and_airtable_down_a_process_starts_from_the_database(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("refresh-processes")
 def test_with_redis_emptied_and_airtable_down_a_process_serves_the_newest_snapshot(
     tmp_path: Path, valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    variables = {**variables_of(airtable, valkey), "DATABASE_URL": database_url(tmp_path)}
+    variables = {**variables_of(airtable, valkey), **new_database(tmp_path)}
     fill_database(variables)
     with valkey.client() as client:
         client.flushall()
@@ -192,10 +197,11 @@ def test_with_redis_emptied_and_airtable_down_a_process_serves_the_newest_snapsh
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("refresh-processes")
 def test_without_a_redis_url_the_database_is_the_shared_copy(
     tmp_path: Path, airtable: Sandbox
 ) -> None:
-    variables = {**variables_of(airtable), "DATABASE_URL": database_url(tmp_path)}
+    variables = {**variables_of(airtable), **new_database(tmp_path)}
     fill_database(variables)
     requests_before = len(airtable.requests)
     with serving(tmp_path, variables) as server:
@@ -208,10 +214,5 @@ def test_without_a_redis_url_the_database_is_the_shared_copy(
     assert not lookups
 
 
-def database_url(folder: Path) -> str:
-    return f"sqlite:///{folder}/db.sqlite3"
-
-
 def fill_database(variables: dict[str, str]) -> None:
-    assert manage("migrate", **variables).returncode == 0
     assert manage("refresh_airtable_cache", **variables).returncode == 0

