@@ -25,7 +25,7 @@ from tests.support.servers.tls import Authority
 from tests.support.servers.valkeys import TlsValkey, behind_tls
 from tests.support.services import services
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("redis-faults")]
+pytestmark = pytest.mark.slow
 
 # https://upstash.com/docs/redis/overall/rediscompatibility
 UPSTASH_COMMANDS = {

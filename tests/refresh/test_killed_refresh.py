@@ -193,7 +193,7 @@ def test_readers_see_only_the_old_or_the_new_config(
         for entry in services().command_store.read_many(map(number_of, range(NUMBERS))):
             base.first[entry.number] = entry.config or {}
         requests = len(airtable.requests) // 2
-        kills = [
+        kills: list[Callable[[], None]] = [
             lambda: refreshes.kill(random.uniform(0, duration), while_it_publishes=False),
             lambda: refreshes.kill_at_request(airtable, random.randrange(requests)),
             lambda: refreshes.kill(random.uniform(0, 0.1), while_it_publishes=True),
