@@ -137,11 +137,11 @@ class TestAnyRedis:
 def test_each_write_with_changes_sends_one_notification(valkey: ValkeyServer) -> None:
     with valkey.client() as client, client.pubsub() as changes:
         changes.subscribe("siftly:1:changes")
-        assert changes.get_message(timeout=1)
+        assert changes.get_message(timeout=15)
         write(known(1), known(1, number=OTHER))
         write(known(2))  # unchanged: no notification
         write(known(3, "Jane"))
-        received = [changes.get_message(timeout=1)["data"] for _ in range(2)]
+        received = [changes.get_message(timeout=15)["data"] for _ in range(2)]
         epoch = client.get("siftly:1:epoch")
         assert received == [epoch + b":1", epoch + b":2"]
         assert changes.get_message(timeout=0.1) is None
