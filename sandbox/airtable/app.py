@@ -52,7 +52,7 @@ class App:
         except AirtableError as error:
             await error_response(error)(scope, receive, send)
             return
-        rejection = self._rejection(request)
+        rejection = self._rejection(request, scope[effects.ARRIVED_AT])
         fault = self.state.faults.take(self._info(request))
         await asyncio.sleep(self.state.next_latency())
         if fault is not None:
@@ -80,7 +80,7 @@ class App:
             return False
         return True
 
-    def _rejection(self, request: ApiRequest) -> AirtableError | None:
+    def _rejection(self, request: ApiRequest, arrived_at: float) -> AirtableError | None:
         """The error for a long URL, a wrong token or an exceeded limit. Sets `request.token`."""
         if request.url_length >= MAX_URL_LENGTH:
             return url_too_long()
@@ -88,7 +88,7 @@ class App:
             request.token = authenticate(request.authorization, self.state.tokens)
         except AirtableError as error:
             return error
-        return self.state.limits.check(request.base_id, data=not request.is_meta)
+        return self.state.limits.check(request.base_id, arrived_at, data=not request.is_meta)
 
     def _info(self, request: ApiRequest) -> RequestInfo:
         page = None
@@ -109,7 +109,7 @@ def _for_routes(scope: Scope, request: ApiRequest) -> Scope:
 
 def _log_entry(scope: Scope) -> LoggedRequest:
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return LoggedRequest(scope["method"], scope["path"], query, time.monotonic())
+    return LoggedRequest(scope["method"], scope["path"], query, scope[effects.ARRIVED_AT])
 
 
 def _recording(entry: LoggedRequest, send: Send) -> Send:

@@ -9,7 +9,8 @@ MAX_ENTRIES = 100_000
 
 @dataclass
 class LoggedRequest:
-    """Times are of time.monotonic(). `status` and `finished_at` are None until the response."""
+    """Times are of time.monotonic(). It starts when it arrives at this machine. `status` and
+    `finished_at` are None until the response."""
 
     method: str
     path: str

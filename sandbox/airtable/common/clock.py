@@ -16,6 +16,10 @@ class Clock:
     def __call__(self) -> float:
         return time.monotonic() + self.skipped
 
+    def at(self, moment: float) -> float:
+        """This clock's time at a moment of time.monotonic()."""
+        return moment + self.skipped
+
     def advance(self, seconds: float) -> None:
         self.skipped += seconds
         for callback in self.after_advance:

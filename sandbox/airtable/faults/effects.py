@@ -9,19 +9,23 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sandbox.airtable.common.arrival import arrival_time
 from sandbox.airtable.common.responses import JsonResponse
 from sandbox.airtable.faults.fault import Fault
 
 TRANSPORT = "sandbox.transport"
+ARRIVED_AT = "sandbox.arrived_at"
 
 
 class Protocol(HttpToolsProtocol):
-    """Adds the transport to the scope, for faults that close the connection."""
+    """Adds to the scope the transport, for faults that close the connection, and when the request
+    arrived, for the log and the limits."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         scope = cast("dict[str, Any]", self.scope)
         scope[TRANSPORT] = self.transport
+        scope[ARRIVED_AT] = arrival_time(self.transport.get_extra_info("socket"))
 
 
 async def wait_before(fault: Fault) -> None:

@@ -1,18 +1,22 @@
 """Airtable's rate limit (five requests per second per base, then a lockout) and monthly quota."""
 
+import math
 import threading
-from collections import defaultdict, deque
+from bisect import insort
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from sandbox.airtable.common.clock import Clock
 from sandbox.airtable.common.errors import AirtableError, quota_exceeded, rate_limited
 
 WINDOW_SECONDS = 1.0
+KEPT_SECONDS = 3.0  # a busy process may read a request this late
 
 
 @dataclass
 class BaseUsage:
-    recent: deque[float] = field(default_factory=deque)
+    recent: list[float] = field(default_factory=list)
+    """When the last requests arrived, in this order: a busy process may read them in another."""
     locked_until: float = float("-inf")
 
 
@@ -37,11 +41,12 @@ class Limits:
         self._bases: defaultdict[str, BaseUsage] = defaultdict(BaseUsage)
         self._lock = threading.Lock()
 
-    def check(self, base_id: str, *, data: bool) -> AirtableError | None:
-        """Counts one request. Over the quota, only requests for data are rejected, not /meta."""
+    def check(self, base_id: str, arrived_at: float, *, data: bool) -> AirtableError | None:
+        """Counts one request, which arrived then (of time.monotonic()). Over the quota, only
+        requests for data are rejected, not /meta."""
         with self._lock:
             self.calls_this_month += 1
-            if base_id and not self._admit(self._bases[base_id]):
+            if base_id and not self._admit(self._bases[base_id], self.clock.at(arrived_at)):
                 return rate_limited()
             if data and self.monthly_quota is not None and self._over(self.monthly_quota):
                 return quota_exceeded()
@@ -62,17 +67,19 @@ class Limits:
     def _over(self, quota: int) -> bool:
         return self.calls_this_month > quota
 
-    def _admit(self, use: BaseUsage) -> bool:
-        now = self.clock()
+    def _admit(self, use: BaseUsage, now: float) -> bool:
         if self.requests_per_second is None:
             return True
         if now < use.locked_until:
             return False
-        while use.recent and use.recent[0] <= now - WINDOW_SECONDS:
-            use.recent.popleft()
-        if len(use.recent) >= self.requests_per_second:
+        use.recent = [each for each in use.recent if now - each < KEPT_SECONDS]
+        insort(use.recent, now)
+        most = math.ceil(self.requests_per_second)
+        pairs = zip(use.recent, use.recent[most:], strict=False)
+        if any(later - earlier < WINDOW_SECONDS for earlier, later in pairs):
+            use.recent.remove(now)
             use.locked_until = now + self.lockout_seconds
-            self.overruns.append([now - each for each in use.recent])
+            ages = [now - each for each in use.recent]
+            self.overruns.append([age for age in ages if abs(age) < WINDOW_SECONDS])
             return False
-        use.recent.append(now)
         return True

@@ -1,14 +1,21 @@
 """Five requests per second, the lockout, and the monthly quota."""
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import requests
 
+from sandbox.airtable.common.clock import Clock
+from sandbox.airtable.faults.limits import Limits
 from sandbox.airtable.sample.bases import FLAT_BASE_ID, LINKED_BASE_ID, flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from tests.sandbox.conftest import HttpClient
+from tests.sandbox.webhook_support import wait_until
 
+REQUEST = b"GET /v0/meta/whoami HTTP/1.1\r\nHost: x\r\n\r\n"
 PATH = f"/v0/{LINKED_BASE_ID}/client"
 
 
@@ -45,6 +52,35 @@ def test_the_window_slides(http: HttpClient, sandbox: Sandbox) -> None:
     for _ in range(12):
         assert http.get(PATH).status_code == 200
         sandbox.clock.advance(0.21)
+
+
+def test_the_window_counts_arrivals_whatever_the_order_in_which_they_are_read() -> None:
+    limits, now = Limits(Clock()), time.monotonic()
+    for arrived_at in (now + 0.5, now, now + 0.6, now + 0.7, now + 0.8, now + 1.1):
+        assert limits.check("app", arrived_at, data=True) is None
+    assert limits.check("app", now + 0.9, data=True) is not None
+
+
+def test_a_request_arrives_when_its_bytes_do_also_if_the_sandbox_is_busy(sandbox: Sandbox) -> None:
+    is_busy, may_read = threading.Event(), threading.Event()
+
+    def be_busy() -> None:
+        is_busy.set()
+        assert may_read.wait(20)
+
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) as connection:
+        connection.sendall(REQUEST)
+        assert connection.recv(100)
+        assert sandbox._server
+        sandbox._server._uvicorn._loop.call_soon_threadsafe(be_busy)
+        assert is_busy.wait(20)
+        sent_at = time.monotonic()
+        connection.sendall(REQUEST)
+        time.sleep(0.1)
+        read_at = time.monotonic()
+        may_read.set()
+        wait_until(lambda: len(sandbox.requests) == 2)
+    assert sent_at <= sandbox.requests[1].started_at < read_at
 
 
 def test_after_the_sixth_request_the_base_is_locked_for_thirty_seconds(
