@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 from tests.support.services import services
+from tests.support.until import until
 
 NUMBER, UNKNOWN = "+32460234291", "+32460999999"
 DEADLINE = 5.0
@@ -75,10 +77,12 @@ class TestWithRedis:
 
         async def calls() -> list[str]:
             first = [await services().answerer.answer(NUMBER, DEADLINE) for _ in range(20)]
-            await asyncio.sleep(1)
-            return [
-                each.source for each in [*first, await services().answerer.answer(NUMBER, DEADLINE)]
-            ]
+            last = first[-1]
+            async with asyncio.timeout(20):
+                while last.source == "stale":
+                    await asyncio.sleep(0.01)
+                    last = await services().answerer.answer(NUMBER, DEADLINE)
+            return [each.source for each in [*first, last]]
 
         assert asyncio.run(calls()) == ["stale"] * 20 + ["memory"]
         assert len(airtable.requests) == 4
@@ -91,9 +95,12 @@ class TestWithRedis:
 
         async def calls() -> set[str]:
             found: set[str] = set()
-            for _ in range(1000):
+            for _ in range(500):
                 found.add((await services().answerer.answer(NUMBER, DEADLINE)).source)
-                await asyncio.sleep(0.0005)
+            await until(lambda: airtable.requests)
+            await until(lambda: NUMBER not in services().single_flight._waiting)
+            for _ in range(500):
+                found.add((await services().answerer.answer(NUMBER, DEADLINE)).source)
             return found
 
         assert asyncio.run(calls()) == {"stale"}
@@ -108,7 +115,7 @@ class TestWithRedis:
 
         async def calls() -> list[str]:
             found: list[str] = []
-            until = time.monotonic() + 5
+            until = time.monotonic() + 30
             while time.monotonic() < until and "memory" not in found:
                 found.append((await services().answerer.answer(NUMBER, DEADLINE)).source)
                 await asyncio.sleep(0.02)
@@ -152,19 +159,18 @@ class TestWithRedis:
     def test_at_the_deadline_the_answer_is_the_defaults_and_the_lookup_continues(
         self, airtable: Sandbox
     ) -> None:
-        airtable.latency = 0.2
+        answers_again = threading.Event()
+        airtable.faults.add(Fault(before=lambda: answers_again.wait(60)))
 
-        async def call_with_a_short_deadline() -> tuple[Answer, float]:
-            started = time.monotonic()
+        async def call_with_a_short_deadline() -> Answer:
             found = await services().answerer.answer(NUMBER, 0.2)
-            spent = time.monotonic() - started
-            await asyncio.sleep(1.5)
-            return found, spent
+            answers_again.set()
+            await services().single_flight.look_up(NUMBER)
+            return found
 
-        found, spent = asyncio.run(call_with_a_short_deadline())
-        assert found.source == "default"
-        assert spent < 0.5
+        assert asyncio.run(call_with_a_short_deadline()).source == "default"
         assert ask().source == "memory"
+        assert len(airtable.requests) == 4
 
     def test_only_the_numbers_in_to_numbers_are_looked_up(
         self, airtable: Sandbox, settings: Any
@@ -207,8 +213,8 @@ class TestWithoutRedis:
         process.send_signal(19)  # SIGSTOP
         try:
             started = time.monotonic()
-            assert ask().source == "airtable"
-            assert time.monotonic() - started < 4
+            assert ask(deadline=60).source == "airtable"
+            assert time.monotonic() - started < 20
         finally:
             process.send_signal(18)  # SIGCONT
 
@@ -219,8 +225,9 @@ class TestWithoutRedis:
         valkey._process.send_signal(19)  # SIGSTOP
         try:
             started = time.monotonic()
-            assert ask(deadline=1.5).source == "default"
-            assert 1.4 < time.monotonic() - started < 2.5
+            assert ask(deadline=0.6).source == "default"
+            # A request to Airtable alone may take 4 s.
+            assert 0.6 <= time.monotonic() - started < 3.5
         finally:
             valkey._process.send_signal(18)  # SIGCONT
 

@@ -15,16 +15,17 @@ from tests.conftest import variables_of
 from tests.support.callers import Answered, call_all
 from tests.support.servers.server import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("storms")]
 
 DEADLINE_SECONDS = 9.0  # Retell's
 FLAT = {"AIRTABLE_MAPPING": "flat"}
 
 
+@pytest.mark.parametrize("calls", [100, pytest.param(500, marks=pytest.mark.long)])
 def test_scenario_22_fifty_unknown_numbers_a_second_keep_the_rate_limit_and_later_need_no_request(
-    tmp_path: Path, own_valkey: ValkeyServer
+    tmp_path: Path, own_valkey: ValkeyServer, calls: int
 ) -> None:
-    numbers = [f"+32470{index:06}" for index in range(500)]
+    numbers = [f"+32470{index:06}" for index in range(calls)]
     with (
         Sandbox([linked_base()], latency=0.1) as airtable,
         serving(tmp_path, variables_of(airtable, own_valkey)) as server,
@@ -37,11 +38,11 @@ def test_scenario_22_fifty_unknown_numbers_a_second_keep_the_rate_limit_and_late
         assert {each.status for each in answers} == {200}
         assert {each.source for each in answers} == {"default"}
         assert max(each.seconds for each in answers) < DEADLINE_SECONDS
-    assert len(requests) < 100  # of 500 calls
+    assert len(requests) < calls / 5
     assert not again
     assert {each.status for each in airtable.requests} == {200}
     assert _most_at_a_time(requests) <= 2  # one in each of two processes
-    assert _most_starts_in(1.05, airtable.requests) <= 5
+    assert _most_starts_in_a_second(airtable.requests) <= 5
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_hundred_cold_numbers_on_two_processes_need_at_most_twice_the_requests
             _assert_all_correct(call_all(server, list(expected)), expected)
     assert len(_lookups(airtable)) <= most
     assert {each.status for each in airtable.requests} == {200}
-    assert _most_starts_in(1.05, airtable.requests) <= 5
+    assert _most_starts_in_a_second(airtable.requests) <= 5
 
 
 def _assert_all_correct(answers: list[Answered], expected: dict[str, str]) -> None:
@@ -98,5 +99,5 @@ def _most_at_a_time(log: list[LoggedRequest]) -> int:
     )
 
 
-def _most_starts_in(seconds: float, log: list[LoggedRequest]) -> int:
-    return max(sum(0 <= each.started_at - one.started_at < seconds for each in log) for one in log)
+def _most_starts_in_a_second(log: list[LoggedRequest]) -> int:
+    return max(sum(0 <= each.started_at - one.started_at < 1.0 for each in log) for one in log)
