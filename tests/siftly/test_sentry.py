@@ -31,6 +31,7 @@ from tests.conftest import record_id, variables_of
 from tests.support import commands
 from tests.support.asgi_client import send
 from tests.support.cast import NUMBER
+from tests.support.databases import new_database
 from tests.support.servers.http_listener import listening
 from tests.support.servers.ports import free_port
 from tests.support.servers.server import ROOT, environment, manage
@@ -190,6 +191,7 @@ def test_the_secrets_of_all_settings_are_masked(
     assert masked == " ".join(["[secret]"] * 5)
 
 
+@pytest.mark.slow
 def test_without_a_dsn_sentry_is_not_imported() -> None:
     code = "import siftly.asgi, sys; print('sentry_sdk' in sys.modules)"
     command = [sys.executable, "-W", "ignore", "-c", code]
@@ -199,6 +201,7 @@ def test_without_a_dsn_sentry_is_not_imported() -> None:
     assert done.stdout == "False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dsn", ["nonsense", "https://example.com/1", "https://key@example.com/"])
 def test_a_malformed_dsn_is_reported_by_name(dsn: str) -> None:
     done = manage("check", SENTRY_DSN=dsn)
@@ -213,10 +216,9 @@ def test_cron_sends_to_sentry_and_does_not_wait_if_sentry_is_down(
 ) -> None:
     with Sandbox([linked_base()], requests_per_second=None) as airtable, listening() as server:
         variables = variables_of(airtable, own_valkey) | {
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+            **new_database(tmp_path),
             "SENTRY_DSN": f"http://public@127.0.0.1:{server.port}/1",
         }
-        assert manage("migrate", **variables).returncode == 0
         assert manage("refresh_airtable_cache", **variables).returncode == 0
         statuses = [each["status"] for each in server.envelopes() if "monitor_slug" in each]
         assert statuses == ["in_progress", "ok"]
@@ -232,4 +234,4 @@ def test_cron_sends_to_sentry_and_does_not_wait_if_sentry_is_down(
         variables["SENTRY_DSN"] = f"http://public@127.0.0.1:{free_port()}/1"
         started = time.monotonic()
         assert manage("refresh_airtable_cache", **variables).returncode == 0
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 60

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.servers.server import ROOT, environment
 
 IMPORTED = """
@@ -25,6 +27,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_pyairtable_is_imported_after_the_start_and_before_a_call_needs_it() -> None:
     unreachable = {"AIRTABLE_API_URL": "http://127.0.0.1:9", "AIRTABLE_BASE_ID": "appNowhere"}
     env = environment(AIRTABLE_API_KEY="pat.secret", **unreachable)

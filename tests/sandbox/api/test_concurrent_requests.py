@@ -31,5 +31,5 @@ def test_hundreds_of_requests_wait_at_the_same_time() -> None:
         began = time.monotonic()
         statuses = asyncio.run(all_status_lines(sandbox))
         assert set(statuses) == {b"HTTP/1.1 200 OK\r\n"}
-        assert 0.5 <= time.monotonic() - began < 3
+        assert 0.5 <= time.monotonic() - began < MANY * 0.5 / 5
         assert set(threading.enumerate()) <= threads

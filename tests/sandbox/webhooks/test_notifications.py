@@ -240,12 +240,12 @@ def test_notifications_without_a_change_are_sent_on_request(
 def test_stopping_does_not_wait_for_a_notification(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
-    receiver.delay = 2
+    receiver.delay = 60
     edit(people)
     wait_until(lambda: receiver.notifications)
     began = time.monotonic()
     sandbox.stop()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 20
 
 
 def test_a_notification_interrupted_by_the_stop_is_sent_after_the_start(
@@ -260,10 +260,11 @@ def test_a_notification_interrupted_by_the_stop_is_sent_after_the_start(
     assert_received(receiver, 2)
 
 
-def test_a_stop_during_edits_and_notifications_is_harmless() -> None:
+@pytest.mark.parametrize("times", [4, pytest.param(50, marks=pytest.mark.long)])
+def test_a_stop_during_edits_and_notifications_is_harmless(times: int) -> None:
     base = linked_base()
     with receiving() as receiver:
-        for _ in range(20):
+        for _ in range(times):
             settings = WebhookSettings(notification_delay=0.0)
             with Sandbox([base], webhooks=settings) as sandbox:
                 watch(sandbox, base, specification(), receiver.url)
