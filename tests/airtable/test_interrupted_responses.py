@@ -68,7 +68,7 @@ def too_late_in_the_middle_of_a_chunk(connection: socket.socket, body: bytes) ->
 def piece_by_piece_without_end(connection: socket.socket, body: bytes) -> None:
     for byte in with_length(body):
         connection.sendall(bytes([byte]))
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def half_of_the_body(connection: socket.socket, body: bytes) -> None:

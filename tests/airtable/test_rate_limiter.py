@@ -22,6 +22,8 @@ from airtable_sync.airtable.limits.monthly_usage import seconds_until_next_month
 from airtable_sync.airtable.limits.rate_limiter import (
     BLOCKED_KEY,
     LOCKOUT_SECONDS,
+    PUNCTUAL_SECONDS,
+    STARTS_KEY,
     STARTS_LEFT_TO_CALLS,
     STARTS_PER_WINDOW,
     WINDOW_SECONDS,
@@ -97,27 +99,22 @@ def test_a_permit_that_is_used_late_counts_from_then(
     assert time.monotonic() - sent_at > WINDOW_SECONDS - 0.01
 
 
-def test_a_request_that_is_sent_late_does_not_exceed_the_rate_limit_with_later_ones(
+def test_a_request_that_is_sent_late_counts_from_then(
     valkey: ValkeyServer, airtable: Sandbox
 ) -> None:
-    airtable.limits.requests_per_second = 5
+    client, store = services().new_client(CALL), services().call_store
+    sending_at: list[int] = []
 
     def wait_before_sending(request: PreparedRequest) -> PreparedRequest:
-        time.sleep(0.5)
+        time.sleep(2 * PUNCTUAL_SECONDS)
+        sending_at.append(store.now())
         return request
 
-    def send_late() -> None:
-        client = services().new_client(CALL)
-        client._api.session.auth = wait_before_sending
-        send_request(client)
-
-    late, client = threading.Thread(target=send_late), services().new_client(CALL)
-    late.start()
-    time.sleep(0.1)
-    for _ in range(9):
-        send_request(client)
-    late.join()
-    assert [each.status for each in airtable.requests] == [200] * 10
+    client._api.session.auth = wait_before_sending
+    send_request(client)
+    with valkey.client() as redis:
+        [start] = redis.lrange(store.full_key(STARTS_KEY), 0, -1)
+    assert int(start) >= sending_at[0]
 
 
 def test_a_call_has_priority_over_a_running_refresh(

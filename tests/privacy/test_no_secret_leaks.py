@@ -4,6 +4,7 @@ representations of objects. All secrets contain a text that can be searched for.
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,13 @@ class Output:
 
     def add_command(self, command: str, shared: Console, status: int = 0) -> None:
         """The log lines are in the console's file, which is added at the end."""
-        done, text = shared.command(*command.split())
-        self.texts.append(text)
+        until = time.monotonic() + 60
+        while True:
+            done, text = shared.command(*command.split())
+            self.texts.append(text)
+            if '"busy"' not in text:  # else the change feed's refresh is running
+                break
+            assert time.monotonic() < until, text
         assert done == status, text
 
     def add_response(self, response: requests.Response) -> requests.Response:
