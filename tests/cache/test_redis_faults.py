@@ -1,5 +1,5 @@
-"""Scenario 9: real faults of Redis while two processes answer calls. The p99 of a hit may be ten
-times its value without the fault."""
+"""Scenario 9: real faults of Redis while two processes answer calls. A hit does not wait for Redis:
+that would take CALL_TIMEOUT for half of the calls, or FAULT_SECONDS for a few."""
 
 import itertools
 import signal
@@ -149,7 +149,8 @@ def _assert_calls_are_unaffected(
     assert {status for _, status, _, _ in calls.answers} == {200}
     assert {source for _, _, source, _ in calls.answers} == {"memory"}
     assert all(variables == JOHN for *_, variables in calls.answers)
-    assert calls.p99() < max(10 * before.p99(), CALL_TIMEOUT)
+    assert calls.median() < max(3 * before.median(), CALL_TIMEOUT / 2)
+    assert calls.p99() < FAULT_SECONDS / 2
     assert more_requests <= 5
     assert {each.status for each in cold} == {200}
     assert {each.status for each in airtable.requests} == {200}

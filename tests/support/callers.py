@@ -104,6 +104,9 @@ class Calls:
         for thread in self._threads:
             thread.join(30)
 
+    def median(self) -> float:
+        return statistics.median(spent for spent, *_ in self.answers)
+
     def p99(self) -> float:
         return statistics.quantiles([spent for spent, *_ in self.answers], n=100)[98]
 
