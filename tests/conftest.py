@@ -18,6 +18,7 @@ from tests.support.servers.postgres import Postgres, running
 from tests.support.servers.processes import stop_forking_server
 from tests.support.servers.valkeys import TlsValkey, behind_tls, start_valkey
 from tests.support.services import forget_services, services_for_tests
+from tests.support.whole_run import run_folder
 
 hypothesis_settings.register_profile(
     "default",
@@ -49,7 +50,7 @@ def _time_limit(test: pytest.Item) -> float:
 
 
 @pytest.fixture(autouse=True)
-def new_services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+def new_services(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test has its own services, built at the first use and after each change of a setting."""
     has_rate_limit = "rate_limit" in request.keywords
 
@@ -57,7 +58,8 @@ def new_services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Non
         forget_services()
 
     setting_changed.connect(forget, weak=False)
-    with services_for_tests(tmp_path / "rate-limiter", has_rate_limit=has_rate_limit):
+    rate_limiter_file = run_folder() / f"{secrets.token_hex(8)}.rate-limiter"
+    with services_for_tests(rate_limiter_file, has_rate_limit=has_rate_limit):
         yield
     setting_changed.disconnect(forget)
 

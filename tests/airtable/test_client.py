@@ -248,6 +248,7 @@ class SlowServer:
                 time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_response_that_arrives_too_slowly_is_abandoned(airtable: Sandbox, settings: Any) -> None:
     settings.AIRTABLE_API_URL = SlowServer().url
     started = time.monotonic()

@@ -75,6 +75,7 @@ def test_a_request_fails_if_its_kept_connection_hangs_or_breaks_in_the_response(
     assert len(airtable.requests) == 2
 
 
+@pytest.mark.slow
 def test_a_handshake_that_never_ends_is_abandoned(airtable: Sandbox, settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.AIRTABLE_API_URL = f"https://127.0.0.1:{silent.getsockname()[1]}"

@@ -53,6 +53,7 @@ def test_parallel_reading_gives_the_same_result_with_as_many_requests(airtable: 
     assert not is_reading()
 
 
+@pytest.mark.slow
 def test_no_table_waits_for_another_table(airtable: Sandbox) -> None:
     """The first page of each table is requested before any of them is answered."""
     tables = len(mapping().tables())
@@ -79,6 +80,7 @@ def test_progress_is_reported_in_the_thread_that_reads(airtable: Sandbox) -> Non
     assert all(done == sorted(done) for done in counts.values())
 
 
+@pytest.mark.slow
 def test_the_first_error_ends_the_reading_and_no_request_follows(airtable: Sandbox) -> None:
     """No more pages of other tables, and no waiting for the pauses before their retries."""
     airtable.faults.add(Fault(table="language_agent_names", page=3, status=403, times=None))

@@ -202,6 +202,7 @@ def test_the_newer_of_two_refreshes_wins_whichever_finishes_last(valkey: ValkeyS
     assert services().call_store.read(NUMBERS[0]) is None
 
 
+@pytest.mark.slow
 def test_the_newest_reading_of_each_number_stays(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

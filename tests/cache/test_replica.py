@@ -185,6 +185,7 @@ def test_a_call_does_not_wait_for_the_write_lock(replica: Replica) -> None:
     assert found == [["John"]]
 
 
+@pytest.mark.slow
 def test_the_limit_in_bytes_is_about_the_memory_that_the_replica_takes(
     valkey: ValkeyServer,
 ) -> None:

@@ -37,6 +37,7 @@ def test_it_creates_a_subscription_that_notifies_our_address(airtable: Sandbox) 
     assert webhook.secret_base64 not in output
 
 
+@pytest.mark.slow
 def test_it_is_as_patient_with_airtable_as_a_refresh(airtable: Sandbox) -> None:
     airtable.faults.add(Fault(status=503, times=2))
     assert run("watch_airtable")[0] == 0

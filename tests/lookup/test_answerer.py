@@ -106,6 +106,7 @@ class TestWithRedis:
         assert asyncio.run(calls()) == {"stale"}
         assert len(airtable.requests) == 1
 
+    @pytest.mark.slow
     def test_scenario_7_when_airtable_is_back_the_next_lookup_renews_it(
         self, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -206,6 +207,7 @@ class TestWithoutRedis:
         assert "Redis can't be asked for +32460234291" in caplog.text
         assert "cache miss" not in caplog.text
 
+    @pytest.mark.slow
     def test_a_frozen_redis_delays_an_answer_by_its_time_limits_only(
         self, airtable: Sandbox, valkey: ValkeyServer
     ) -> None:
@@ -218,6 +220,7 @@ class TestWithoutRedis:
         finally:
             process.send_signal(18)  # SIGCONT
 
+    @pytest.mark.slow
     def test_one_deadline_covers_a_frozen_redis_and_a_hanging_airtable(
         self, airtable: Sandbox, valkey: ValkeyServer
     ) -> None:

@@ -139,6 +139,7 @@ def test_answers_are_deleted_after_eight_days(
             assert 0 < client.ttl(name) <= SECONDS_KEPT
 
 
+@pytest.mark.slow
 def test_ten_thousand_answers_are_sent_in_requests_of_four_hundred(valkey: ValkeyServer) -> None:
     for index in range(10_000):
         record_answer(name=f"name {index % 100}")

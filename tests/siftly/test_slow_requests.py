@@ -91,6 +91,7 @@ def test_single_bytes_do_not_extend_the_time_limit() -> None:
     assert len(run_on_connection(client)) < 300
 
 
+@pytest.mark.slow
 def test_a_slow_response_and_a_pause_between_requests_are_allowed() -> None:
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         bodies = []

@@ -8,6 +8,7 @@ which is how they are found at the end (on Linux)."""
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ def _create_run_folder() -> None:
     Path(folder).chmod(0o711)  # root's tests run PostgreSQL as another user
     os.environ[RUN_FOLDER] = os.environ["TMPDIR"] = folder
     tempfile.tempdir = None  # TMPDIR is read again
+    # Some machines switch the cache of compiled modules off. It saves each worker several seconds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def run_folder() -> Path:
@@ -102,6 +105,7 @@ def _words(file: Path) -> list[bytes]:
     return file.read_bytes().strip(b"\0").split(b"\0")
 
 
+sys.dont_write_bytecode = False
 # Not a worker of pytest-xdist, and not a test run inside a test.
 IS_FIRST_PROCESS = RUN_FOLDER not in os.environ
 if IS_FIRST_PROCESS:

@@ -102,6 +102,7 @@ def test_any_signed_bytes_cause_no_server_error(
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_any_signed_json_with_the_platforms_names_causes_no_server_error(
     platform: Platform, settings: Any, data: st.DataObject
 ) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from retell.lib.webhook_auth import symmetric
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.answer import Answer
 from tests.support.asgi_client import Response, asend, send
+from tests.support.sdks import sdk_module
 from tests.support.services import services
 
 NUMBER = "+32460234291"
 JOHN = {"customer_name": "John Doe", "nl-be_agent_name": "Tom"}
 PATH = "/webhooks/retell/"
+webhook_auth = sdk_module("retell", "lib/webhook_auth.py")
 
 
 def call(body: Any, path: str = PATH, key: str = "key_tests", **headers: str) -> Response:
@@ -28,7 +29,9 @@ def call(body: Any, path: str = PATH, key: str = "key_tests", **headers: str) ->
 
 def sign(raw: bytes, key: str = "key_tests") -> str:
     text = raw.decode("utf-8", "surrogateescape")
-    return str(symmetric["sign"](text, key)) if _is_utf8(raw) else _sign_bytes(raw, key)
+    return (
+        str(webhook_auth.symmetric["sign"](text, key)) if _is_utf8(raw) else _sign_bytes(raw, key)
+    )
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -157,7 +160,9 @@ class TestRejections:
     @pytest.mark.parametrize("seconds", [-301, 301])
     def test_an_expired_or_future_signature_is_401(self, seconds: int) -> None:
         raw = json.dumps(inbound())
-        signature = symmetric["sign"](raw, "key_tests", int((time.time() + seconds) * 1000))
+        signature = webhook_auth.symmetric["sign"](
+            raw, "key_tests", int((time.time() + seconds) * 1000)
+        )
         assert send(PATH, raw.encode(), {"X-Retell-Signature": signature}).status == 401
 
     @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 
+import pytest
+
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 
@@ -25,6 +27,7 @@ async def all_status_lines(sandbox: Sandbox) -> list[bytes]:
     return await asyncio.gather(*(status_line(sandbox.port, sandbox.token) for _ in range(MANY)))
 
 
+@pytest.mark.slow
 def test_hundreds_of_requests_wait_at_the_same_time() -> None:
     with Sandbox([linked_base()], latency=0.5, requests_per_second=None) as sandbox:
         threads = set(threading.enumerate())

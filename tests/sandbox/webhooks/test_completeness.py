@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ EDITS = st.lists(
 
 
 @given(inverse=st.sampled_from(["Owners", ""]), actions=st.lists(EDITS, max_size=6))
+@pytest.mark.slow
 def test_a_copy_updated_from_payloads_equals_the_base(inverse: str, actions: list[Any]) -> None:
     base = base_with_computed_fields(inverse)
     edit(base, [("create", number % 3, number, "x") for number in range(6)])

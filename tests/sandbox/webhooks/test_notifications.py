@@ -66,6 +66,7 @@ def test_a_notification_is_signed_and_contains_no_data(
         WebhookNotification.from_request(received.body + " ", received.mac, secret)
 
 
+@pytest.mark.slow
 def test_many_changes_are_one_notification(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_refused_connection_and_a_slow_response_are_failures(
     assert messages[2] == "The sandbox sends notifications to this machine only"
 
 
+@pytest.mark.slow
 def test_after_thirteen_retries_notifications_stop_and_payloads_continue(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
@@ -206,6 +208,7 @@ def test_disabled_notifications_are_not_sent(
     assert receiver.notifications == []
 
 
+@pytest.mark.slow
 def test_notifications_can_be_dropped(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
@@ -219,6 +222,7 @@ def test_notifications_can_be_dropped(
     assert_received(receiver, 1)
 
 
+@pytest.mark.slow
 def test_notifications_can_be_delayed(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
