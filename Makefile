@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Another Python has its own environment: `make test PYTHON=python3.13` leaves .venv as it is.
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
-WORKERS ?= 8
+WORKERS ?= 6
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 
@@ -15,11 +15,11 @@ help: ## list the targets
 run: $(VENV)/installed ## serve on 127.0.0.1:$PORT (8000), with stand-ins for what the environment does not set
 	@exec $(BIN)/python -m sandbox
 
-test: $(VENV)/installed ## run the tests, WORKERS (8) at a time: they wait more than they compute
+test: $(VENV)/installed ## run the tests, WORKERS (6) at a time: they wait more than they compute
 	@exec $(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-quick: $(VENV)/installed ## run the tests that start no server and wait for nothing
-	@exec $(BIN)/python -m pytest -n 2 -m "not slow and not long"
+	@exec $(BIN)/python -m pytest -n 3 -m "not slow and not long"
 
 test-long: $(VENV)/installed ## run all tests, also those that take minutes, with many random examples
 	@exec $(BIN)/python -m pytest -n 4 --hypothesis-profile=long

@@ -258,6 +258,7 @@ def test_without_database_and_redis_each_process_sends_the_alert(
 NAME = "Siftly (siftly.example.com)"
 
 
+@pytest.mark.slow
 class TestSending:
     def test_an_email_goes_to_all_its_recipients(self) -> None:
         with smtp_listening() as smtp:

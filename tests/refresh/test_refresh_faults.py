@@ -18,7 +18,7 @@ from tests.conftest import use_airtable
 from tests.refresh.test_refresh import config
 from tests.support.commands import refresh
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_redis")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_redis"), pytest.mark.slow]
 
 NUMBERS = 350  # three pages of each table or more
 PAGES = {"twilio_number": 4, "client": 3, "dynamic_variables": 3, "language_agent_names": 3}

@@ -27,6 +27,8 @@ from tests.sandbox.webhook_support import (
 SETTLED = 0.2
 """Seconds in which a further notification would arrive."""
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
@@ -66,7 +68,6 @@ def test_a_notification_is_signed_and_contains_no_data(
         WebhookNotification.from_request(received.body + " ", received.mac, secret)
 
 
-@pytest.mark.slow
 def test_many_changes_are_one_notification(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
@@ -165,7 +166,6 @@ def test_a_refused_connection_and_a_slow_response_are_failures(
     assert messages[2] == "The sandbox sends notifications to this machine only"
 
 
-@pytest.mark.slow
 def test_after_thirteen_retries_notifications_stop_and_payloads_continue(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
@@ -208,7 +208,6 @@ def test_disabled_notifications_are_not_sent(
     assert receiver.notifications == []
 
 
-@pytest.mark.slow
 def test_notifications_can_be_dropped(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
@@ -222,7 +221,6 @@ def test_notifications_can_be_dropped(
     assert_received(receiver, 1)
 
 
-@pytest.mark.slow
 def test_notifications_can_be_delayed(
     webhook: Webhook, receiver: Receiver, people: Table, sandbox: Sandbox
 ) -> None:
