@@ -68,12 +68,13 @@ class Leftovers:
 
 
 def _files_in_checkout() -> set[str]:
+    """The files that git does not track. (A developer may edit the others during a run.)"""
     command = ["git", "status", "--porcelain", "--ignored", "--untracked-files=normal"]
     try:
         found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):  # not a git checkout
         return set()
-    names = {line[3:] for line in found.stdout.splitlines()}
+    names = {line[3:] for line in found.stdout.splitlines() if line.startswith(("??", "!!"))}
     return {
         name for name in names if not name.endswith(("__pycache__/", "_cache/", ".hypothesis/"))
     }
