@@ -1,6 +1,7 @@
 """The rate limiter for Airtable: five requests a second for all processes, calls first."""
 
 import contextlib
+import fcntl
 import multiprocessing
 import tempfile
 import threading
@@ -180,6 +181,19 @@ def test_a_file_with_invalid_content_does_not_delay_requests(
     limiter = limiter_with_file(path)
     for _ in range(5):
         limiter.acquire(0, is_call=True)  # would raise if it had to wait
+
+
+def test_if_another_process_never_unlocks_the_file_a_process_keeps_the_rate_limit_by_itself(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "limiter"
+    limiter = limiter_with_file(path)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as a process that was stopped at this moment
+        for _ in range(STARTS_PER_WINDOW):
+            limiter.acquire(5, is_call=True)
+        with pytest.raises(RateLimited):
+            limiter.acquire(0, is_call=True)
 
 
 def test_if_the_file_can_not_be_written_a_process_keeps_the_rate_limit_by_itself(

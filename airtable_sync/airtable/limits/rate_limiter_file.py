@@ -17,6 +17,10 @@ from typing import Any, TypedDict
 
 logger = logging.getLogger(__name__)
 
+LOCK_SECONDS = 0.25  # another process has the lock for longer only if it was stopped meanwhile
+LOCK_RETRY_SECONDS = 0.001
+NO_WAIT_SECONDS = 5.0  # then the lock is only tried, without waiting
+
 
 class HostState(TypedDict):
     starts: list[float]  # of the last requests, seconds since 1970
@@ -29,7 +33,8 @@ class HostFile:
     def __init__(self, path: Path, starts_kept: int) -> None:
         self._path = path
         self._starts_kept = starts_kept
-        self._memory = b""  # used if the file can't be written
+        self._memory = b""  # used if the file can't be written or locked
+        self._waits_again_at = 0.0  # time.monotonic()
         self._memory_lock = threading.Lock()
 
     @contextmanager
@@ -42,7 +47,9 @@ class HostFile:
             yield from self._locked_memory()
             return
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not self._lock(file):
+                yield from self._locked_memory()
+                return
             state = _decode(os.read(file, 65536))
             yield state
             content = self._encode(state)
@@ -50,6 +57,20 @@ class HostFile:
             os.pwrite(file, content, 0)
         finally:
             os.close(file)  # also releases the lock
+
+    def _lock(self, file: int) -> bool:
+        """Lock the file. False if another process does not release it in time."""
+        started = time.monotonic()
+        may_wait = started >= self._waits_again_at
+        while not _try_lock(file):
+            if not may_wait:
+                return False
+            if time.monotonic() - started > LOCK_SECONDS:
+                self._waits_again_at = time.monotonic() + NO_WAIT_SECONDS
+                logger.warning("The rate limiter's file stays locked; it is not used for a while.")
+                return False
+            time.sleep(LOCK_RETRY_SECONDS)
+        return True
 
     def _locked_memory(self) -> Iterator[HostState]:
         with self._memory_lock:
@@ -59,6 +80,14 @@ class HostFile:
 
     def _encode(self, state: HostState) -> bytes:
         return json.dumps({**state, "starts": state["starts"][-self._starts_kept :]}).encode()
+
+
+def _try_lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def host_file_path(api_url: str, base_id: str) -> Path:
