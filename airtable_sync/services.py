@@ -13,7 +13,11 @@ from interlock import CircuitBreaker
 from airtable_sync.airtable.access import AirtableAccess
 from airtable_sync.airtable.circuit_breaker import airtable_circuit_breaker
 from airtable_sync.airtable.client import AirtableBase, AirtableClient
-from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW, RateLimiter
+from airtable_sync.airtable.limits.rate_limiter import (
+    STARTS_PER_WINDOW,
+    WINDOW_SECONDS,
+    RateLimiter,
+)
 from airtable_sync.airtable.limits.rate_limiter_file import HostFile, host_file_path
 from airtable_sync.airtable.limits.request_limits import (
     CALL_LIMITS,
@@ -123,9 +127,10 @@ def build_services(
     configuration: Configuration,
     *,
     starts_per_window: int = STARTS_PER_WINDOW,
+    window_seconds: float = WINDOW_SECONDS,
     rate_limiter_file: Path | None = None,
 ) -> Services:
-    """`starts_per_window` and `rate_limiter_file` are for tests without Airtable's rate limit."""
+    """`starts_per_window`, `window_seconds` and `rate_limiter_file` are for tests."""
     c = configuration
     active_mapping = ActiveMapping(c.mapping_path, c.to_numbers)
     redis_breaker, airtable_breaker = redis_circuit_breaker(), airtable_circuit_breaker()
@@ -156,7 +161,7 @@ def build_services(
     # Airtable
     path = rate_limiter_file or host_file_path(c.airtable_api_url, c.airtable_base_id)
     host_file = HostFile(path, starts_per_window)
-    rate_limiter = RateLimiter(stores.call, host_file, counters, starts_per_window)
+    rate_limiter = RateLimiter(stores.call, host_file, counters, starts_per_window, window_seconds)
     access = AirtableAccess(stores.background)
     base = AirtableBase(c.airtable_base_id, c.airtable_api_key, c.airtable_api_url)
 

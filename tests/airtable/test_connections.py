@@ -88,19 +88,19 @@ def test_a_handshake_that_never_ends_is_abandoned(airtable: Sandbox, settings: A
 def test_a_handshake_does_not_move_a_request_to_another_second_of_the_rate_limit(
     valkey: ValkeyServer, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A round trip to Airtable takes 300 ms. If the handshake came after the permit, a request on a
-    new connection would arrive 300 ms later and count in Airtable's next second."""
+    """A round trip to Airtable takes a second. If the handshake came after the permit, a request on
+    a new connection would arrive a second later and count in Airtable's next second."""
     authority = Authority(tmp_path)
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority.file))
     with Sandbox([linked_base()]) as sandbox, TlsProxy(sandbox.port, authority) as tls:
         network = Proxy(tls.port)
-        network.delay = 0.15
+        network.delay = 0.5
         use_airtable(settings, sandbox)
         settings.AIRTABLE_API_URL = f"https://127.0.0.1:{network.port}"
-        client = services().new_client(RequestLimits(2.0, 5.0, 5.0, (), 0.0, 10.0, is_call=True))
+        client = services().new_client(RequestLimits(20.0, 20.0, 20.0, (), 0.0, 30.0, is_call=True))
         with ThreadPoolExecutor(5) as kept, ThreadPoolExecutor(1) as new:
             wait([kept.submit(send_request, client) for _ in range(5)])
-            time.sleep(1.5)
+            time.sleep(services().rate_limiter.window_seconds)
             calls = [new.submit(send_request, client)]
             time.sleep(0.05)
             calls += [kept.submit(send_request, client) for _ in range(9)]
@@ -132,8 +132,8 @@ class ClosesKeptConnections:
     def _answer(self, connection: socket.socket) -> None:
         body = b'{"records": []}'
         connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         self.received += 1
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         if connection.recv(65536):
             self.received += 1
 

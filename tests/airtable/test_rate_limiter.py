@@ -97,7 +97,14 @@ def test_a_permit_that_is_used_late_counts_from_then(
     for _ in range(4):
         limiter.request_sent(limiter.acquire(0.1, is_call=True))
     limiter.acquire(5, is_call=True)
-    assert time.monotonic() - sent_at > WINDOW_SECONDS - 0.01
+    assert time.monotonic() - sent_at > limiter.window_seconds - 0.01
+
+
+def test_the_products_window_is_longer_than_airtables_second(valkey: ValkeyServer) -> None:
+    limiter = limiter_with_file(Path("/dev/null/no-file"))
+    assert limiter.window_seconds == WINDOW_SECONDS > 1
+    permits = [limiter.acquire(10, is_call=True) for _ in range(STARTS_PER_WINDOW + 1)]
+    assert permits[-1].redis_start - permits[0].redis_start >= 1000 * WINDOW_SECONDS - 1
 
 
 def test_a_request_that_is_sent_late_counts_from_then(

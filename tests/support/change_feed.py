@@ -21,6 +21,7 @@ def another_process() -> Services:
     return build_services(
         Configuration.from_settings(settings),
         starts_per_window=rate_limiter.starts_per_window,
+        window_seconds=rate_limiter.window_seconds,
         rate_limiter_file=rate_limiter._host_file._path,
     )
 

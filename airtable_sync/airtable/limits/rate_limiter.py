@@ -85,11 +85,13 @@ class RateLimiter:
         host_file: HostFile,
         counters: AirtableCounters,
         starts_per_window: int = STARTS_PER_WINDOW,
+        window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._store = store
         self._host_file = host_file
         self._counters = counters
         self.starts_per_window = starts_per_window
+        self.window_seconds = window_seconds
 
     def acquire(self, max_wait_seconds: float, *, is_call: bool) -> Permit:
         """Wait for a permit. Raises LocallyRateLimited as soon as the wait would be longer, and
@@ -115,7 +117,7 @@ class RateLimiter:
         with self._host_file.locked() as host:
             _move_to_now(host, permit.host_start)
         if permit.redis_start:
-            arguments = [permit.redis_start, self.starts_per_window, _ms(WINDOW_SECONDS)]
+            arguments = [permit.redis_start, self.starts_per_window, _ms(self.window_seconds)]
             with suppress(CacheUnavailable):
                 self._store.run_script(_MOVE_START, [STARTS_KEY], arguments)
 
@@ -173,7 +175,7 @@ class RateLimiter:
         """The seconds to wait, and the start (ms) if there is no wait."""
         arguments = [
             self.starts_per_window,
-            _ms(WINDOW_SECONDS),
+            _ms(self.window_seconds),
             int(is_call),
             STARTS_LEFT_TO_CALLS,
             _ms(CALL_REMEMBERED_SECONDS),
@@ -204,7 +206,7 @@ class RateLimiter:
         """By this machine's own starts. Longer than Redis' wait only if Redis lost its state."""
         starts = host["starts"]
         limit = self.starts_per_window
-        earliest = starts[-limit] + WINDOW_SECONDS if len(starts) >= limit else 0.0
+        earliest = starts[-limit] + self.window_seconds if len(starts) >= limit else 0.0
         return max(0.0, earliest - time.time())
 
     def _block(self, reason: str, seconds: float) -> None:
