@@ -1,10 +1,8 @@
 """Telnyx' signature, compared with its SDK."""
 
 import base64
-import importlib.util
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.platforms import TEXT, is_authentic
+from tests.support.sdks import sdk_module
 from tests.support.services import platforms
 
 
 @lru_cache
 def telnyx_sdk() -> Any:
     """Only the file that verifies signatures: the whole SDK takes five seconds to import."""
-    package = importlib.util.find_spec("telnyx")
-    assert package
-    assert package.submodule_search_locations
-    path = Path(package.submodule_search_locations[0]) / "lib/webhook_verification.py"
-    spec = importlib.util.spec_from_file_location("telnyx_webhook_verification", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return sdk_module("telnyx", "lib/webhook_verification.py")
 
 
 def telnyx_accepts(body: bytes, headers: dict[str, str], key: str) -> bool:

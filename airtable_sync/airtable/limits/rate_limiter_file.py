@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 logger = logging.getLogger(__name__)
 
-LOCK_SECONDS = 0.25  # another process has the lock for longer only if it was stopped meanwhile
+LOCK_SECONDS = 0.25  # only a process that was stopped has the lock for longer
 LOCK_RETRY_SECONDS = 0.001
 NO_WAIT_SECONDS = 5.0  # then the lock is only tried, without waiting
 
