@@ -11,7 +11,7 @@ from sandbox.airtable.server import Sandbox
 from siftly import lifecycle
 from tests.support.breakers import pass_time
 from tests.support.services import services, web_services
-from tests.support.until import until
+from tests.support.waiting import until
 
 PROBE_SECONDS = 0.05
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fake_redis")]

@@ -18,6 +18,7 @@ from tests.support.cast import JOHN
 from tests.support.servers.proxy import Proxy
 from tests.support.servers.server import Server, serving
 from tests.support.servers.valkeys import start_valkey
+from tests.support.wide_window import WIDE_WINDOW
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("redis-faults")]
 
@@ -46,7 +47,7 @@ def server(
 ) -> Iterator[Server]:
     """Two processes, for all faults but the slow network."""
     folder = tmp_path_factory.mktemp("server")
-    with serving(folder, variables_of(airtable, redis)) as server:
+    with serving(folder, variables_of(airtable, redis) | WIDE_WINDOW) as server:
         yield server
 
 
@@ -109,7 +110,7 @@ def test_scenario_9_no_fault_of_redis_affects_calls(
     server: Server,
     cause_fault: Callable[[ValkeyServer], None],
 ) -> None:
-    warm(variables_of(airtable, redis), server)
+    warm(variables_of(airtable, redis) | WIDE_WINDOW, server)
     try:
         _assert_calls_are_unaffected(server, airtable, lambda: cause_fault(redis))
     finally:
@@ -126,7 +127,7 @@ def test_scenario_9_a_redis_that_is_200_ms_slow_does_not_slow_hits(
         proxy.delay = 0.1  # each way
 
     address = f"redis://127.0.0.1:{proxy.port}"
-    with serving(tmp_path, {**variables, "REDIS_URL": address}) as server:
+    with serving(tmp_path, {**variables, **WIDE_WINDOW, "REDIS_URL": address}) as server:
         warm(variables, server)
         _assert_calls_are_unaffected(server, airtable, slow_down)
     proxy.close()

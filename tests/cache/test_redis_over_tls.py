@@ -45,7 +45,7 @@ def entry(name: str) -> Entry:
 
 @pytest.fixture
 def airtable() -> Iterator[Sandbox]:
-    with Sandbox([linked_base()]) as sandbox:
+    with Sandbox([linked_base()], requests_per_second=None) as sandbox:
         yield sandbox
 
 

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_subscription import ReplicaSubscription
 from siftly.caches import redis_caches
 from tests.conftest import use_redis
+from tests.support import waiting
 from tests.support.servers.proxy import Proxy
 from tests.support.servers.valkeys import start_valkey
 from tests.support.services import services
@@ -26,6 +28,7 @@ NUMBER = "+32460234291"
 REPLICA_MAX_BYTES = 1_000_000
 # A change without a notification or a new subscription arrives after 24 s at the earliest.
 SOON = 0.5 * replica_subscription.COMPARE_SECONDS
+wait_until = partial(waiting.wait_until, seconds=SOON)
 
 
 def write(name: str) -> None:
@@ -33,13 +36,6 @@ def write(name: str) -> None:
     read_at = int(time.time() * 1000)
     entry = Entry(NUMBER, {"customer_name": name}, read_at, "change")
     services().call_store.write([entry], announce_unchanged=False)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = SOON) -> None:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, "it did not happen in time"
-        time.sleep(0.005)
 
 
 @pytest.fixture

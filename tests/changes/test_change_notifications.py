@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from sandbox.airtable.server import Sandbox
 from siftly.caches import redis_caches
 from tests.support.asgi_client import Response, send
 from tests.support.services import services, web_services
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,13 +64,6 @@ def notify(body: bytes = BODY, signature: str | None = None, method: str = "POST
     return send(PATH, body, headers, method)
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def nothing_was_done(received: Received) -> bool:
     time.sleep(0.05)
     return received == [] and services().command_store.get(NOTIFIED_AT) is None
@@ -81,19 +74,19 @@ def test_an_authentic_notification_is_answered_immediately_and_passed_on(
 ) -> None:
     answer = notify()
     assert (answer.status, answer.body) == (204, b"")
-    until(lambda: received == [False])
+    wait_until(lambda: received == [False])
     assert services().command_store.get(NOTIFIED_AT)
 
 
 def test_a_repeated_notification_does_nothing(received: Received) -> None:
     notify()
-    until(lambda: received)
+    wait_until(lambda: received)
     assert notify().status == 204
     time.sleep(0.1)
     assert received == [False]
     other = BODY.replace(b"x", b"y")
     notify(other)
-    until(lambda: len(received) == 2)
+    wait_until(lambda: len(received) == 2)
 
 
 def test_a_notification_of_more_than_a_day_ago_does_nothing(received: Received) -> None:
@@ -106,7 +99,7 @@ def test_a_notification_of_more_than_a_day_ago_does_nothing(received: Received) 
     assert notify(sent_before(24.1)).status == 204
     assert nothing_was_done(received)
     assert notify(sent_before(23)).status == 204
-    until(lambda: received == [False])
+    wait_until(lambda: received == [False])
 
 
 @pytest.mark.parametrize(
@@ -242,7 +235,7 @@ def test_a_notification_that_comes_while_redis_is_down_is_passed_on_later(
 ) -> None:
     settings.CACHES = redis_caches("redis://127.0.0.1:1")
     assert notify().status == 204
-    until(lambda: received == [True])
+    wait_until(lambda: received == [True])
     follower = services().feed_follower
     settings.CACHES = redis_caches(valkey.connection_url)
     assert services().command_store.get(NOTIFIED_AT) is None
@@ -255,5 +248,5 @@ def test_notifications_cause_no_requests_to_airtable_themselves(
     airtable: Sandbox, received: Received
 ) -> None:
     assert notify().status == 204
-    until(lambda: received)
+    wait_until(lambda: received)
     assert airtable.requests == []

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airtable_sync.changes.follower import LEAD_SECONDS
 from airtable_sync.changes.shared_state import LEADER, Lead, SharedFeedState
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
+from tests.support import waiting
 from tests.support.change_feed import another_process
 from tests.support.services import services
 
@@ -24,6 +26,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("change-feed-follower"),
 ]
+# A dead leader is replaced after LEAD_SECONDS in any case.
+wait_until = partial(waiting.wait_until, seconds=follower.LEAD_SECONDS / 2)
 
 
 @pytest.fixture(autouse=True)
@@ -67,19 +71,12 @@ def two_processes() -> Iterator[tuple[Process, Process]]:
     processes = Process(), Process()
     for each in processes:
         each.start()
-        until(lambda: services().feed_state.status().read_at)
+        wait_until(lambda: services().feed_state.status().read_at)
     try:
         yield processes
     finally:
         for each in processes:
             each.stop()
-
-
-def until(condition: Callable[[], object], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def read_since(moment: int) -> Callable[[], bool]:
@@ -93,8 +90,8 @@ def test_one_process_leads_and_gets_the_notifications_that_others_receive(
         assert (first.follower.is_leader, second.follower.is_leader) == (True, False)
         before, now = len(airtable.requests), services().command_store.now()
         services().feed_state.notify_leader("one")
-        until(read_since(now))
-        until(lambda: not second.follower._expects_a_reading)  # it has checked the leader
+        wait_until(read_since(now))
+        wait_until(lambda: not second.follower._expects_a_reading)  # it has checked the leader
         assert (first.follower.is_leader, second.follower.is_leader) == (True, False)
         assert len(airtable.requests) - before == 1
 
@@ -106,7 +103,7 @@ def test_a_dead_leader_is_replaced_at_the_next_notification(
         first.die()
         now = services().command_store.now()
         services().feed_state.notify_leader("one")
-        until(read_since(now))
+        wait_until(read_since(now))
         assert second.follower.is_leader
 
 
@@ -128,9 +125,9 @@ def test_a_leader_that_dies_while_it_serves_a_notification_is_replaced_soon(
     monkeypatch.setattr(SharedFeedState, "lead", lead_after_the_other_renews_once_more)
     process.start()
     try:
-        until(lambda: checks == 1)
+        wait_until(lambda: checks == 1)
         shared.notify_leader("one")
-        until(lambda: process.follower.is_leader)
+        wait_until(lambda: process.follower.is_leader)
         assert checks > 2
     finally:
         process.stop()
@@ -142,7 +139,7 @@ def test_a_leader_that_has_stepped_down_while_it_reads_does_not_lead_again(
     one, shared = services().feed_follower, services().feed_state
     key = services().command_store.full_key(LEADER)
     with valkey.client() as client, one._lead_renewed():
-        until(lambda: client.exists(key))
+        wait_until(lambda: client.exists(key))
         one.is_leader = True
         one.stop()
         assert not client.exists(key)
@@ -158,7 +155,7 @@ def test_a_leader_that_steps_down_is_replaced_immediately(
 ) -> None:
     with two_processes() as (first, second):
         first.stop()
-        until(lambda: second.follower.is_leader, 5)
+        wait_until(lambda: second.follower.is_leader)
 
 
 def test_a_leader_that_steps_down_while_another_process_looks_is_replaced(
@@ -178,7 +175,7 @@ def test_a_leader_that_steps_down_while_another_process_looks_is_replaced(
     monkeypatch.setattr(SharedFeedState, "lead", lead_before_the_other_steps_down)
     process.start()
     try:
-        until(lambda: process.follower.is_leader, 5)
+        wait_until(lambda: process.follower.is_leader)
     finally:
         process.stop()
 
@@ -221,7 +218,7 @@ def test_the_follower_waits_for_a_running_refresh_without_requests(
         time.sleep(2)
         assert len(airtable.requests) == before
         services().command_store.release_lease(REFRESH_LOCK, "cron")
-        until(read_since(moment), 5)
+        wait_until(read_since(moment))
         assert "Jane" in str(
             list(services().command_store.read_many(services().command_store.indexed_numbers()))
         )
@@ -231,7 +228,7 @@ def test_a_stop_does_not_wait_for_airtable(valkey: ValkeyServer, airtable: Sandb
     with two_processes() as (first, _):
         fault = airtable.faults.add(Fault(path="/payloads", hang=True))
         first.follower.change_notified()
-        until(lambda: airtable.faults.hits(fault))
+        wait_until(lambda: airtable.faults.hits(fault))
         started = time.monotonic()
         first.follower.stop()
         assert time.monotonic() - started < 7
@@ -251,7 +248,7 @@ def test_the_seconds_until_an_edit_is_live_are_counted(
         for index, row in enumerate(list(rows.records)[:2]):
             rows.update(row, {"customer_name": f"Jane {index}"})
             services().feed_state.notify_leader(str(index))
-            until(lambda index=index: counts.propagation.count == index + 1)  # type: ignore[misc]
+            wait_until(lambda index=index: counts.propagation.count == index + 1)  # type: ignore[misc]
         assert 0 < counts.propagation.total < 2 * 20
 
 

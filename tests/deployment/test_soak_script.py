@@ -15,8 +15,8 @@ from benchmarks.soak.expected_values import (
     FaultPeriods,
     is_flat,
 )
-from tests.deployment.waiting import wait_until
 from tests.support.servers.server import ROOT
+from tests.support.waiting import wait_until
 
 
 class TestExpectedValues:

@@ -1,7 +1,6 @@
-"""Waits for a condition, never for a time."""
+"""Waits for answers and for new worker processes."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import requests
@@ -9,15 +8,7 @@ import requests
 from tests.support.callers import Answered, Calls, call_all
 from tests.support.cast import NUMBER
 from tests.support.servers.server import Server
-
-SECONDS = 60.0  # generous: only a failing test needs them
-
-
-def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"{seconds:.0f} s are over"
-        time.sleep(0.02)
+from tests.support.waiting import SECONDS, wait_until
 
 
 def wait_for_answers(calls: Calls, count: int) -> None:

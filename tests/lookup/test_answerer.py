@@ -16,7 +16,7 @@ from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 from tests.support.services import services
-from tests.support.until import until
+from tests.support.waiting import until
 
 NUMBER, UNKNOWN = "+32460234291", "+32460999999"
 DEADLINE = 5.0

@@ -21,7 +21,7 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
 from tests.support.breakers import pass_time
 from tests.support.services import services
-from tests.support.until import until
+from tests.support.waiting import until
 
 T = TypeVar("T")
 NUMBER = "+32460234291"

@@ -24,6 +24,7 @@ from tests.support.databases import new_database
 from tests.support.servers import processes
 from tests.support.servers.server import Server, environment, serving
 from tests.support.services import services
+from tests.support.waiting import wait_until
 
 NUMBERS = 1500  # written to Redis in two round trips
 # The command without Airtable's rate limit: a refresh takes a second instead of half a minute.
@@ -61,7 +62,7 @@ class Refreshes:
         before = sequence()
         process = self.start()
         if while_it_publishes:
-            wait_until(lambda: sequence() != before or process.poll() is not None)
+            wait_until(lambda: sequence() != before or process.poll() is not None, pause=0.002)
         time.sleep(seconds)
         process.kill()
         process.wait(30)
@@ -145,13 +146,6 @@ def reading(base: Base, server: Server) -> Iterator[Readers]:
 def variables_of_call(server: Server, number: str) -> dict[str, str]:
     answer: dict[str, dict[str, dict[str, str]]] = server.call(number).json()
     return answer["call_inbound"]["dynamic_variables"]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.002)
 
 
 def sequence() -> int:

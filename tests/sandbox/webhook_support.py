@@ -2,7 +2,7 @@
 fields."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,10 +114,3 @@ def receiving() -> Iterator[Receiver]:
     receiver.url = f"http://127.0.0.1:{server.server_port}/changes/"
     with served_in_a_thread(server):
         yield receiver
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

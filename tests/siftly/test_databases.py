@@ -32,7 +32,7 @@ COLD = "+12125550187"
 
 @pytest.fixture
 def airtable() -> Iterator[Sandbox]:
-    with Sandbox([linked_base()]) as sandbox:
+    with Sandbox([linked_base()], requests_per_second=None) as sandbox:
         yield sandbox
 
 

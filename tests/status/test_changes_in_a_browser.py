@@ -4,8 +4,6 @@ the Airtable sandbox. Before each test the site is made healthy again."""
 import os
 import re
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -14,6 +12,7 @@ from sandbox.airtable.faults.fault import Fault
 from tests.conftest import record_id
 from tests.support.browser import Site, visiting
 from tests.support.cast import JOHN, NUMBER
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser-changes")]
 
@@ -258,7 +257,7 @@ def test_an_override_is_served_until_it_is_ended(browser: Browser, healthy: Site
         page.goto(f"{healthy.url}number/?q=0460234291")
         page.click("#end-override")
         visitor.shows("The override was ended")
-        _wait_until(lambda: _variables(healthy) == JOHN)
+        wait_until(lambda: _variables(healthy) == JOHN)
 
 
 def test_a_rollback_pauses_publishing_until_it_is_released(browser: Browser, healthy: Site) -> None:
@@ -278,12 +277,12 @@ def test_a_rollback_pauses_publishing_until_it_is_released(browser: Browser, hea
         page.click("#confirm")
         visitor.shows("A rollback has paused publishing")
         expect(page.locator("#part-runs tbody tr").first).to_contain_text("rolled-back")
-        _wait_until(lambda: _variables(healthy)["customer_name"] == "John Doe")
+        wait_until(lambda: _variables(healthy)["customer_name"] == "John Doe")
         visitor.take_screenshot("rolled-back")
         visitor.assert_no_faults()
         page.click("#release")
         visitor.shows("Released.")
-        _wait_until(lambda: _variables(healthy)["customer_name"] == "All wrong")
+        wait_until(lambda: _variables(healthy)["customer_name"] == "All wrong")
 
 
 def test_a_run_shows_its_differences(browser: Browser, healthy: Site) -> None:
@@ -318,16 +317,9 @@ def test_the_page_works_without_javascript(browser: Browser, healthy: Site) -> N
             newest = visitor.page.locator("#part-runs tbody tr").first.inner_text()
             return "ada" in newest and "running" not in newest
 
-        _wait_until(has_ended)  # or the next test would meet this refresh
+        wait_until(has_ended)  # or the next test would meet this refresh
 
 
 def _variables(at: Site) -> dict[str, str]:
     variables: dict[str, str] = at.server.call(NUMBER).json()["call_inbound"]["dynamic_variables"]
     return variables
-
-
-def _wait_until(is_done: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < until
-        time.sleep(0.1)

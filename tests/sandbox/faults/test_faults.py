@@ -1,7 +1,6 @@
 """Each programmed fault, as a client sees it."""
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from sandbox.airtable.data.tables import Table
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.sandbox.conftest import PEOPLE, HttpClient, names
+from tests.support.waiting import wait_until
 
 PATH = f"/v0/{PEOPLE}/People"
 
@@ -205,10 +205,3 @@ def test_a_callback_can_send_a_request_to_the_sandbox(http: HttpClient, sandbox:
 def test_a_contradictory_fault_is_rejected(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"at most one of|not both|must be one of"):
         Fault(**options)
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 3
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -13,7 +13,7 @@ from sandbox.airtable.faults.limits import Limits
 from sandbox.airtable.sample.bases import FLAT_BASE_ID, LINKED_BASE_ID, flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from tests.sandbox.conftest import HttpClient
-from tests.sandbox.webhook_support import wait_until
+from tests.support.waiting import wait_until
 
 REQUEST = b"GET /v0/meta/whoami HTTP/1.1\r\nHost: x\r\n\r\n"
 PATH = f"/v0/{LINKED_BASE_ID}/client"

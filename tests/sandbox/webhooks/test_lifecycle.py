@@ -10,7 +10,8 @@ from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.bases import LINKED_BASE_ID
 from sandbox.airtable.server import Sandbox
 from tests.sandbox.conftest import NO_SUCH_MODEL, PEOPLE, HttpClient
-from tests.sandbox.webhook_support import specification, wait_until
+from tests.sandbox.webhook_support import specification
+from tests.support.waiting import wait_until
 
 PATH = f"/v0/bases/{PEOPLE}/webhooks"
 DATA = {"specification": specification("tableData")}

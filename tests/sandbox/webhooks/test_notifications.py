@@ -15,14 +15,8 @@ from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.settings import WebhookSettings
 from sandbox.airtable.webhooks.webhook import Webhook
 from tests.sandbox.conftest import PEOPLE, HttpClient
-from tests.sandbox.webhook_support import (
-    Receiver,
-    contents,
-    receiving,
-    specification,
-    wait_until,
-    watch,
-)
+from tests.sandbox.webhook_support import Receiver, contents, receiving, specification, watch
+from tests.support.waiting import wait_until
 
 SETTLED = 0.2
 """Seconds in which a further notification would arrive."""

@@ -11,7 +11,8 @@ from sandbox.airtable.data.schema import Field
 from sandbox.airtable.data.tables import Table
 from sandbox.airtable.server import Sandbox
 from tests.sandbox.conftest import PEOPLE
-from tests.sandbox.webhook_support import receiving, specification, wait_until
+from tests.sandbox.webhook_support import receiving, specification
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

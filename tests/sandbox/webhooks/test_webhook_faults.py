@@ -13,7 +13,8 @@ from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.settings import WebhookSettings
 from sandbox.airtable.webhooks.webhook import Webhook
 from tests.sandbox.conftest import PEOPLE, control
-from tests.sandbox.webhook_support import contents, receiving, specification, wait_until, watch
+from tests.sandbox.webhook_support import contents, receiving, specification, watch
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
