@@ -20,8 +20,7 @@ from airtable_sync.airtable.limits.request_limits import RequestLimits
 from sandbox.airtable.server import Sandbox
 from tests.support.services import services
 
-SHORT_LIMITS = RequestLimits(1.0, 0.3, 0.5, (), 0.0, 5.0, is_call=True)
-TOO_LONG = 0.4
+SHORT_LIMITS = RequestLimits(5.0, 0.8, 1.2, (), 0.0, 5.0, is_call=True)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Send = Callable[[socket.socket, bytes], None]
 
@@ -47,21 +46,27 @@ def in_two_pieces(connection: socket.socket, body: bytes) -> None:
     connection.sendall(answer[-30:])
 
 
+def wait_until_the_client_gives_up(connection: socket.socket) -> None:
+    """Until it closes the connection, or, which is wrong, sends its next request on it."""
+    connection.settimeout(20)
+    connection.recv(65536)
+
+
 def too_late(connection: socket.socket, body: bytes) -> None:
-    time.sleep(TOO_LONG)
+    wait_until_the_client_gives_up(connection)
     connection.sendall(with_length(body))
 
 
 def too_late_in_the_middle(connection: socket.socket, body: bytes) -> None:
     answer = with_length(body)
     connection.sendall(answer[:-30])
-    time.sleep(TOO_LONG)
+    wait_until_the_client_gives_up(connection)
     connection.sendall(answer[-30:])
 
 
 def too_late_in_the_middle_of_a_chunk(connection: socket.socket, body: bytes) -> None:
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body[:30])
-    time.sleep(TOO_LONG)
+    wait_until_the_client_gives_up(connection)
     connection.sendall(body[30:] + b"\r\n0\r\n\r\n")
 
 
