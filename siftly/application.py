@@ -2,28 +2,16 @@
 and threads are made for browsers, gets everything else (docs/decisions.md has the figures)."""
 
 import re
-from collections.abc import Awaitable, Callable
-from functools import partial
 
 from django.core.handlers.asgi import ASGIHandler
 
-from siftly.server.http import Receive, Request, Response, Scope, Send, error_response
-from siftly.server.protocol import FastAnswer
-from siftly.server.request_limits import MAX_BODY_BYTES
+from siftly.server.fast_path import FastAnswer
+from siftly.server.http import Receive, Request, Response, Scope, Send
+from siftly.server.request_rules import respond_within_rules, with_body
 from siftly.web_services import web_services
 
-Handler = Callable[[Request, bytes], Awaitable[Response]]
-
-_WEBHOOK = re.compile(r"/webhooks/([^/]+)/?")
+_WEBHOOK = re.compile(r"/webhooks/([^/%]+)/?")
 _CHANGE_NOTIFICATION = re.compile(r"/airtable/changes/?")
-
-
-class _ClientDisconnected(Exception):
-    """Or the server has closed the connection, because the body took too long."""
-
-
-class _BodyTooLarge(Exception):
-    pass
 
 
 class Application:
@@ -34,50 +22,31 @@ class Application:
         if scope["type"] == "lifespan":
             await web_services().lifecycle.lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._respond(scope, receive, send)
+            await respond_within_rules(scope, receive, send, self._respond)
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        web, path = web_services(), scope["path"]
-        if webhook := _WEBHOOK.fullmatch(path):
-            handler = partial(web.call_handler.handle, platform=webhook[1])
-            await _respond_to_body(scope, receive, send, handler)
-        elif _CHANGE_NOTIFICATION.fullmatch(path):
-            await _respond_to_body(scope, receive, send, web.notification_receiver.receive)
-        elif probe := web.probes.by_path().get(path):
-            await (await probe()).send(send)
-        elif path == "/metrics":
-            await (await web.metrics.respond(Request.from_scope(scope))).send(send)
+    async def _respond(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        response = await self._own_response(scope, body)
+        if response:
+            await response.send(send)
         else:
-            await self._django(dict(scope), receive, send)
+            await self._django(dict(scope), with_body(body, receive), send)
+
+    async def _own_response(self, scope: Scope, body: bytes) -> Response | None:
+        """None for an address that Django has. The address is compared as it was sent:
+        `/webhooks%2fretell/` is another one."""
+        web, path = web_services(), scope["raw_path"].decode("ascii")
+        request = Request.from_scope(scope)
+        if webhook := _WEBHOOK.fullmatch(path):
+            return await web.call_handler.handle(request, body, platform=webhook[1])
+        if _CHANGE_NOTIFICATION.fullmatch(path):
+            return await web.notification_receiver.receive(request, body)
+        if probe := web.probes.by_path().get(path):
+            return await probe()
+        if path == "/metrics":
+            return await web.metrics.respond(request)
+        return None
 
     @property
     def fast_answers(self) -> dict[bytes, FastAnswer]:
         """The fast path of our server's protocol. Another server does not need it."""
         return web_services().call_handler.fast_answers
-
-
-async def _respond_to_body(scope: Scope, receive: Receive, send: Send, handler: Handler) -> None:
-    """`siftly/server/request_limits.py` limits how long a body may take to arrive."""
-    try:
-        body = await _read_body(receive)
-        response = await handler(Request.from_scope(scope), body)
-    except _ClientDisconnected:
-        return
-    except _BodyTooLarge:
-        response = error_response(413, "The body is larger than 64 KiB.")
-    except UnicodeDecodeError:
-        response = error_response(400, "The address is not UTF-8.")
-    await response.send(send)
-
-
-async def _read_body(receive: Receive) -> bytes:
-    body: bytes = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientDisconnected
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise _BodyTooLarge
-        if not message.get("more_body"):
-            return body

@@ -10,9 +10,9 @@ from airtable_sync.lookup.answer import Source, answer_from_bytes
 from airtable_sync.lookup.answerer import Answerer
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.monitoring.calls.recorder import CallRecorder
+from siftly.server.fast_path import FastAnswer
 from siftly.server.http import RawHeaders, Request, Response, error_response
 from siftly.server.prepared_log_line import PreparedLogLine
-from siftly.server.protocol import FastAnswer
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
 logger = logging.getLogger(__name__)

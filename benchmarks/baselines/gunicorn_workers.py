@@ -5,14 +5,25 @@ from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
-from siftly.server.request_limits import LimitedProtocol
+from siftly.server.connection import Connection
 from siftly.server.worker import Worker
+
+
+class WithoutFastPath(Connection):
+    def _may_take_fast_path(self) -> bool:
+        return False
 
 
 class AsgiOnly(Worker):
     """Siftly's worker without the fast path."""
 
-    CONFIG_KWARGS: dict[str, Any] = {**Worker.CONFIG_KWARGS, "http": LimitedProtocol}
+    CONFIG_KWARGS: dict[str, Any] = {**Worker.CONFIG_KWARGS, "http": WithoutFastPath}
+
+
+class Httptools(Worker):
+    """Siftly's application on uvicorn's fastest protocol, which is not strict."""
+
+    CONFIG_KWARGS: dict[str, Any] = {**Worker.CONFIG_KWARGS, "http": "httptools"}
 
 
 class OnAsyncio(Worker):

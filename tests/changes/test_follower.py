@@ -248,8 +248,8 @@ def test_the_seconds_until_an_edit_is_live_are_counted(
         for index, row in enumerate(list(rows.records)[:2]):
             rows.update(row, {"customer_name": f"Jane {index}"})
             services().feed_state.notify_leader(str(index))
-            wait_until(lambda index=index: counts.propagation.count == index + 1)  # type: ignore[misc]
-        assert 0 < counts.propagation.total < 2 * 20
+            waiting.wait_until(lambda index=index: counts.propagation.count == index + 1)  # type: ignore[misc]
+        assert 0 < counts.propagation.total < 2 * waiting.SECONDS
 
 
 @pytest.mark.parametrize(("again_after", "pauses"), [(0.0, 1), (1.2, 2)])

@@ -100,13 +100,14 @@ def test_a_soak_without_a_problem_ends_with_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     running = soak("5", tmp_path)
     # The first fault has ended: everything runs.
-    wait_until(lambda: any(" SOAK " in log.read_text() for log in tmp_path.glob("*/log")))
+    wait_until(lambda: any(" SOAK " in log.read_text() for log in tmp_path.glob("*/log")), 180)
     assert len(processes_of(tmp_path)) >= 3
     running.send_signal(signal.SIGINT)
-    assert "Stopped" in running.communicate(timeout=60)[0]
+    assert "Stopped" in running.communicate(timeout=120)[0]
     assert running.returncode == 130
     wait_until(lambda: not processes_of(tmp_path))
     assert list(tmp_path.iterdir()) == []

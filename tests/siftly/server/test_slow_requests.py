@@ -3,22 +3,27 @@ server's protocol on a socket, with shorter limits."""
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from siftly.server.connection import Connection
 from siftly.server.http import Receive, Response, Scope, Send
-from siftly.server.protocol import Protocol
+from tests.support.waiting import until
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class ShortLimits(Protocol):
+class ShortLimits(Connection):
     HEAD_SECONDS = BODY_SECONDS = 0.1
+    WRITE_SECONDS = 0.2
     CHECK_SECONDS = 0.02
+    MAX_CONNECTIONS = 3
 
 
 async def echo(_: Scope, receive: Receive, send: Send) -> None:
@@ -32,14 +37,20 @@ async def echo(_: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connection() -> AsyncIterator[Streams]:
-    config = Config(echo, log_config=None, lifespan="off", proxy_headers=False)
+async def listening(application: Any) -> AsyncIterator[tuple[tuple[str, int], ServerState]]:
+    config = Config(application, log_config=None, lifespan="off", proxy_headers=False)
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: ShortLimits(config, state, {}), "127.0.0.1", 0)
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+    async with server, asyncio.timeout(20):
+        yield server.sockets[0].getsockname()[:2], state
+
+
+@contextlib.asynccontextmanager
+async def connection() -> AsyncIterator[Streams]:
+    async with listening(echo) as (address, _):
+        reader, writer = await asyncio.open_connection(*address)
         try:
             yield reader, writer
         finally:
@@ -112,3 +123,35 @@ def test_a_connection_is_closed_if_the_head_is_too_large() -> None:
 
     with contextlib.suppress(ConnectionError):
         assert run_on_connection(client) == b""
+
+
+async def endless(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+
+def test_a_client_that_does_not_read_its_response_is_dropped() -> None:
+    async def run() -> None:
+        async with listening(endless) as (address, state):
+            with socket.create_connection(address) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await until(lambda: state.connections)
+                await until(lambda: not state.connections)
+
+    asyncio.run(run())
+
+
+def test_one_connection_too_many_closes_the_one_that_has_waited_longest() -> None:
+    async def run() -> None:
+        async with listening(echo) as (address, state), contextlib.AsyncExitStack() as stack:
+            clients = []
+            for _ in range(ShortLimits.MAX_CONNECTIONS + 1):
+                client = stack.enter_context(socket.create_connection(address, timeout=10))
+                clients.append(client)
+                await until(lambda: len(state.connections) >= min(len(clients), 3))
+            await until(lambda: len(state.connections) == ShortLimits.MAX_CONNECTIONS)
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.to_thread(clients[0].recv, 1) == b""
+
+    asyncio.run(run())
