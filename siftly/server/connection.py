@@ -121,18 +121,24 @@ class Connection(asyncio.BufferedProtocol):
 
     def _receive_plain(self, data: bytes) -> None:
         call = plain_call(data, self._fast_answers)
-        if call and len(data) < call.end:
+        if call is None:
+            self._arriving = b""
+            self._pass_on(data)
+            return
+        fast_answer, headers, body_start, end = call
+        if len(data) < end:
             if not self._arriving:
                 self._start(Step.BODY)
             self._arriving = data
             return
         self._arriving = b""
-        if call and len(data) == call.end:
-            scheme = self._h11.scheme or "http"
-            if answer := call.fast_answer(call.headers, scheme, data[call.body_start :]):
-                self._send(*answer)
-                return
-        self._pass_on(data)
+        scheme = self._h11.scheme or "http"
+        # What follows a call belongs to the next request.
+        answer = fast_answer(headers, scheme, data[body_start:]) if len(data) == end else None
+        if answer:
+            self._send(*answer)
+        else:
+            self._pass_on(data)
 
     def _pass_on(self, data: bytes) -> None:
         if data.count(b"\r\n") > MAX_LINES_PER_READ:

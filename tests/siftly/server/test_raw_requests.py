@@ -1,8 +1,10 @@
 """Requests that other clients and proxies may read differently, as bytes on a socket. The tests
 use the server in this process; a call is answered from memory."""
 
+import logging
 import re
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -163,3 +165,16 @@ def test_an_error_in_a_body_causes_one_response_and_no_traceback(
     assert statuses(exchange(server, head + b"nonsense\r\n")) == [b"400"]
     assert statuses(exchange(server, call)) == [b"200"]
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_client_that_resets_its_connection_causes_no_error(
+    server: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = b"GET /admin/login/ HTTP/1.1\r\nHost: testserver\r\n\r\n"
+    for _ in range(5):
+        with socket.create_connection(server, timeout=5) as client:
+            client.sendall(page * 2)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert statuses(exchange(server, page)) == [b"200"]
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
