@@ -11,6 +11,7 @@ from django.conf import settings
 from siftly.checks import at_start
 from siftly.server.gunicorn_log import GunicornLogger
 
+os.umask(0o077)  # the files it creates, such as SQLite's, are for this user only
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
 django.setup()
 at_start.exit_on_errors()

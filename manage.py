@@ -5,6 +5,7 @@ import os
 import sys
 
 if __name__ == "__main__":
+    os.umask(0o077)  # the files it creates, such as SQLite's, are for this user only
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
     from django.core.management import execute_from_command_line
 

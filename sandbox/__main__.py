@@ -34,6 +34,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)  # the terminal was closed
+    os.umask(0o077)  # the files in .run hold secrets
     try:
         with contextlib.ExitStack() as stack:
             return _run(stack)
@@ -116,7 +117,6 @@ def _create_login() -> str:
 def _write_env_file(variables: dict[str, str]) -> None:
     """A file for other terminals, which gives commands the same environment."""
     file = RUN_DIR / "env"
-    file.touch(mode=0o600)
     file.write_text("".join(f"export {name}='{value}'\n" for name, value in variables.items()))
 
 

@@ -3,10 +3,12 @@ and threads are made for browsers, gets everything else (docs/decisions.md has t
 
 import re
 
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
+from django.http.request import split_domain_port, validate_host
 
 from siftly.server.fast_path import FastAnswer
-from siftly.server.http import Receive, Request, Response, Scope, Send
+from siftly.server.http import Receive, Request, Response, Scope, Send, error_response
 from siftly.server.request_rules import respond_within_rules, with_body
 from siftly.web_services import web_services
 
@@ -26,6 +28,9 @@ class Application:
 
     async def _respond(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         response = await self._own_response(scope, body)
+        if not response and not _is_allowed_host(Request.from_scope(scope)):
+            # Django would log an error with a traceback.
+            response = error_response(400, "The Host header is not one of ALLOWED_HOSTS.")
         if response:
             await response.send(send)
         else:
@@ -50,3 +55,11 @@ class Application:
     def fast_answers(self) -> dict[bytes, FastAnswer]:
         """The fast path of our server's protocol. Another server does not need it."""
         return web_services().call_handler.fast_answers
+
+
+def _is_allowed_host(request: Request) -> bool:
+    """As Django's HttpRequest.get_host, which also has the names for DEBUG."""
+    host = request.headers.get("Host")
+    local = [".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else []
+    allowed = settings.ALLOWED_HOSTS or local
+    return not host or validate_host(split_domain_port(host)[0], allowed)

@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "siftly.login_limit.LoginLimit",
     "axes.middleware.AxesMiddleware",
 ]
 # No inline scripts or styles, and nothing from other hosts. The admin needs none of it.
@@ -109,6 +110,8 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.error_reports.SecretFilter"
+
+LOGIN_REDIRECT_URL = "cache:status"  # if the page that was asked for is not one of ours
 
 # --- Logins: after ten wrong passwords a user name is locked for a quarter of an hour -------------
 

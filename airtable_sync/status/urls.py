@@ -4,11 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import IntConverter
 
 from airtable_sync.status import actions, answers, number, overrides, overview, runs
 
 app_name = "cache"
+
+
+class RunId(IntConverter):
+    regex = "[0-9]{1,18}"  # a larger number fits into no database
+
+
+register_converter(RunId, "run_id")
 
 
 def _page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
@@ -17,8 +25,8 @@ def _page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
 
 urlpatterns = [
     _page("", overview.overview, "status"),
-    _page("runs/<int:pk>/", runs.run, "run"),
-    _page("runs/<int:pk>/roll-back/", actions.roll_back, "roll_back"),
+    _page("runs/<run_id:pk>/", runs.run, "run"),
+    _page("runs/<run_id:pk>/roll-back/", actions.roll_back, "roll_back"),
     _page("refresh/", actions.refresh, "refresh"),
     _page("release/", actions.release, "release"),
     _page("number/", number.number, "number"),

@@ -2,6 +2,9 @@
 
 import os
 import re
+import shlex
+import stat
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -94,6 +97,19 @@ def database(**_: Any) -> list[CheckMessage]:
     )
     hint = "render.yaml makes a PostgreSQL; use its connection string."
     return [checks.Warning(sentence, hint=hint, id="siftly.W009")]
+
+
+@register(Tags.security)
+def database_file(**_: Any) -> list[CheckMessage]:
+    database = settings.DATABASES["default"]
+    file = Path(str(database["NAME"]))
+    if "sqlite" not in database["ENGINE"] or not file.is_file():
+        return []
+    if not file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    sentence = "Other users of this machine can read the database's file."
+    hint = f"Take it from them: chmod 600 {shlex.quote(str(file))}*"
+    return [checks.Warning(sentence, hint=hint, id="siftly.W017")]
 
 
 @register(Tags.security)

@@ -4,12 +4,14 @@ import base64
 import re
 import secrets
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
 
+from siftly.databases import sqlite
 from tests.support.servers.server import ROOT, manage
 
 RENDER = {
@@ -155,3 +157,15 @@ def test_a_deployment_elsewhere_has_no_warning_if_public_url_is_set() -> None:
     without = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert without.returncode == 1
     assert "siftly.W008" in without.stderr
+
+
+def test_a_database_file_that_others_can_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a file.sqlite3"
+    file.touch(mode=0o644)
+    for name, value in sqlite(file).items():
+        monkeypatch.setitem(settings.DATABASES["default"], name, value)
+    assert messages_by_id()["siftly.W017"].hint == f"Take it from them: chmod 600 '{file}'*"
+    file.chmod(0o600)
+    assert "siftly.W017" not in messages_by_id()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 LOCK_SECONDS = 0.25  # only a process that was stopped has the lock for longer
 LOCK_RETRY_SECONDS = 0.001
 NO_WAIT_SECONDS = 5.0  # then the lock is only tried, without waiting
+# No symbolic link, and no pipe that would wait for its other end.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class HostState(TypedDict):
@@ -34,16 +37,15 @@ class HostFile:
         self._path = path
         self._starts_kept = starts_kept
         self._memory = b""  # used if the file can't be written or locked
+        self._has_warned = False
         self._waits_again_at = 0.0  # time.monotonic()
         self._memory_lock = threading.Lock()
 
     @contextmanager
     def locked(self) -> Iterator[HostState]:
         """The state, to be read and changed under its lock."""
-        try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            logger.debug("The rate limiter has no file; each process keeps its own: %s", error)
+        file = self._open()
+        if file is None:
             yield from self._locked_memory()
             return
         try:
@@ -57,6 +59,30 @@ class HostFile:
             os.pwrite(file, content, 0)
         finally:
             os.close(file)  # also releases the lock
+
+    def _open(self) -> int | None:
+        """None if there is no safe file: the temporary folder belongs to everyone, so another user
+        may have put something else there."""
+        try:
+            file = os.open(self._path, _FLAGS, 0o600)
+        except OSError as error:
+            self._warn(str(error))
+            return None
+        found = os.fstat(file)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid():
+            return file
+        os.close(file)
+        self._warn(f"{self._path} is not a file of this user.")
+        return None
+
+    def _warn(self, reason: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "The rate limiter has no file, so each process limits its own requests while Redis "
+                "is down. Set TMPDIR to a folder of this user's own. %s",
+                reason,
+            )
 
     def _lock(self, file: int) -> bool:
         """Lock the file. False if another process does not release it in time."""
