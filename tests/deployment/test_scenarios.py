@@ -182,7 +182,6 @@ def test_a_thousand_calls_that_wait_for_airtable_do_not_delay_hits(
             wait_until(lambda: len(lookups(airtable)) > requests_before)
             with Calls(server, callers=2) as calls:
                 wait_for_answers(calls, 100)
-            hits_answered_at = time.monotonic()
             during = server.threads()
             answers = cold.result(60)
     assert len(answers) == 1000
@@ -190,7 +189,8 @@ def test_a_thousand_calls_that_wait_for_airtable_do_not_delay_hits(
     assert during - before < 25
     assert not calls.errors
     assert {source for _, _, source, _ in calls.answers} == {"memory"}
-    assert hits_answered_at < min(each.answered_at for each in answers)
+    # A hit that waited for the cold calls would take as long as the fastest of them.
+    assert calls.p99() < min(each.seconds for each in answers)
 
 
 @pytest.fixture(scope="module")
