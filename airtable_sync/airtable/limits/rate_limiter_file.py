@@ -69,7 +69,8 @@ class HostFile:
             self._warn(str(error))
             return None
         found = os.fstat(file)
-        if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid():
+        is_own = found.st_uid == os.getuid() and found.st_nlink <= 1
+        if is_own and stat.S_ISREG(found.st_mode):
             return file
         os.close(file)
         self._warn(f"{self._path} is not a file of this user.")
