@@ -1,7 +1,10 @@
 """Formats each log event as one line, of text or of JSON.
 
 Fields that are passed with `extra=` come before the message. So the messages that operators search
-for are the end of the line, word for word."""
+for are the end of the line, word for word.
+
+A line has only printable characters. Others, which paths, hosts, bodies and exceptions may have,
+could start another line, change the terminal or reverse the order of what a reader sees."""
 
 import json
 import logging
@@ -14,6 +17,19 @@ _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName",
 # Django and uvicorn add these attributes for their own handlers.
 _OF_LIBRARIES = {"request", "status_code", "server_time", "sql", "params", "duration", "alias"}
 _NOT_FIELDS = frozenset({*_STANDARD, *_OF_LIBRARIES, "prepared_line"})
+_DELETE = "\x7f"  # the only character that is not printable and that JSON does not escape
+
+
+def escape(text: str) -> str:
+    """Writes each character that is not printable as `\\x1b` or `\\u2028`: controls, separators of
+    lines, unusual spaces, direction marks, lone surrogates.
+    https://docs.python.org/3/library/stdtypes.html#str.isprintable"""
+    if text.isprintable():  # for speed: 0.3 µs, for nearly every line
+        return text
+    characters = (
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+    return "".join(characters)
 
 
 def formatter_for(log_format: str) -> logging.Formatter:
@@ -30,7 +46,8 @@ class LineFormatter(logging.Formatter):
     """Formats prepared lines. Subclasses format all other records in `format_event`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.args and isinstance(line := vars(record).get("prepared_line"), PreparedLogLine):
+        line = vars(record).get("prepared_line")
+        if isinstance(line, PreparedLogLine) and line.can_format(record):
             return line.format(record, self)
         return self.format_event(record)
 
@@ -47,7 +64,7 @@ class TextFormatter(LineFormatter):
         text += record.getMessage()
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
-        return text.replace("\r", "\\r").replace("\n", "\\n")
+        return escape(text)
 
 
 class JsonFormatter(LineFormatter):
@@ -63,4 +80,4 @@ class JsonFormatter(LineFormatter):
         }
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return json.dumps(event, default=str)
+        return json.dumps(event, default=str).replace(_DELETE, "\\u007f")
