@@ -61,7 +61,7 @@ def start() -> None:
         send_client_reports=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
-    ignore_logger("django.security.DisallowedHost")  # scanners cause it all day
+    ignore_logger("django.security.*")  # errors of the request: scanners cause them all day
     for name in LOGGERS:
         logging.getLogger(name).addHandler(EventHandler(level=logging.ERROR))
 

@@ -230,6 +230,16 @@ LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "jso
 LOG_LEVEL = env.str(
     "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
+# Anyone who sends a request can cause their warnings. `siftly/server/log_limit.py` limits them.
+LIMITED_LOGGERS = [
+    "airtable_sync.changes.notifications",
+    "asyncio",
+    "axes",
+    "django.request",
+    "django.security",
+    "uvicorn.error",
+    "webhooks.call_handler.rejections",
+]
 LOGGING_CONFIG = "siftly.server.log_setup.configure_logging"
 LOGGING = {
     "version": 1,
@@ -238,9 +248,13 @@ LOGGING = {
         "text": {"()": "siftly.server.log_format.TextFormatter"},
         "json": {"()": "siftly.server.log_format.JsonFormatter"},
     },
+    "filters": {
+        "limit": {"()": "siftly.server.log_limit.LogLimit", "loggers": LIMITED_LOGGERS},
+    },
     "handlers": {
         "stderr": {
             "class": "siftly.server.log_handler.BackgroundHandler",
+            "filters": ["limit"],
             "formatter": LOG_FORMAT or "text",
         },
         "nowhere": {"class": "logging.NullHandler"},

@@ -16,6 +16,8 @@ from siftly.server.prepared_log_line import PreparedLogLine
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
 logger = logging.getLogger(__name__)
+# Anyone can cause these lines, so settings.LOGGING limits them, but not the lines about calls.
+rejections = logging.getLogger(f"{__name__}.rejections")
 
 MAX_CACHED_BYTES = 8 * 1024  # of an entry whose responses are cached
 RESPONSES_CACHED = 4096  # about 2 KB each (docs/decisions.md)
@@ -129,7 +131,10 @@ class CallHandler:
 
 
 def _rejection(rejected: CallRejected) -> Response:
-    logger.warning("Rejected with %d: %s", rejected.status, rejected)
+    if rejected.status == 404:
+        rejections.info("Rejected with 404: %s", rejected)  # a scanner of the internet
+    else:
+        rejections.warning("Rejected with %d: %s", rejected.status, rejected)
     response = error_response(rejected.status, str(rejected))
     if rejected.status == 405:
         response.headers.append((b"allow", b"POST"))

@@ -20,13 +20,13 @@ HOSTILE = (
         "\x1b]0;title\x07",
         "\x00",
         "\b",
+        "\t",
+        "\v",
+        "\f",
+        "\r\n",
         "\x7f",
         "\x85",
         "\x9b",
-        "\r\n",
-        "\v",
-        "\f",
-        "\t",
     ),
     *("\u2028", "\u2029", "\u200e", "\u200f", "\u061c", "\u202a", "\u202e", "\u2066", "\u2069"),
     *("\ufeff", "\ud800", "\udfff", "\u00a0", "\U000e0041"),
@@ -65,6 +65,8 @@ def test_any_text_gives_one_line_that_is_printable(formatter: logging.Formatter,
 @given(text=ANY_TEXT)
 def test_json_has_any_text_unchanged(text: str) -> None:
     event = json.loads(JsonFormatter().format(hostile_record(text)))
+    # JSON reads the two halves of a surrogate pair as one character.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     assert (event["message"], event["field"]) == (f"{text} {text}", text)
 
 

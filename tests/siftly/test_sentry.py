@@ -174,6 +174,12 @@ def test_warnings_and_info_lines_are_not_sent(sent: CapturingTransport) -> None:
     assert sent.items == []
 
 
+def test_errors_of_a_strangers_request_are_not_sent(sent: CapturingTransport) -> None:
+    for name in ("DisallowedHost", "SuspiciousFileOperation", "TooManyFieldsSent"):
+        logging.getLogger(f"django.security.{name}").error("Invalid HTTP_HOST header: 'x'.")
+    assert sent.items == []
+
+
 @given(st.text(), st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True), st.text())
 def test_telephone_numbers_are_masked(before: str, number: str, after: str) -> None:
     event = {"logentry": {"message": f"{before}{number}{after}"}}
