@@ -27,7 +27,7 @@ timeout = 30
 graceful_timeout = 25  # Render waits 30 seconds
 control_socket_disable = True
 logger_class = GunicornLogger
-loglevel = settings.LOG_LEVEL.lower()
+loglevel = settings.LIBRARIES_LOG_LEVEL.lower()  # at debug, it logs the environment in `raw_env`
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn creates its files there with unique names
 worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 

@@ -240,6 +240,8 @@ LIMITED_LOGGERS = [
     "uvicorn.error",
     "webhooks.call_handler.rejections",
 ]
+LIBRARIES_LOG_LEVEL = "INFO" if LOG_LEVEL in (None, "DEBUG") else LOG_LEVEL
+OWN_LOG_LEVEL = "DEBUG" if LOG_LEVEL == "DEBUG" else "NOTSET"  # NOTSET: as the libraries
 LOGGING_CONFIG = "siftly.server.log_setup.configure_logging"
 LOGGING = {
     "version": 1,
@@ -259,18 +261,21 @@ LOGGING = {
         },
         "nowhere": {"class": "logging.NullHandler"},
     },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "INFO"},
+    # Libraries' debug lines have addresses, headers and bodies, and so secrets: urllib3 logs the
+    # path of an alert's webhook, oauthlib a token, gunicorn its whole configuration. So DEBUG is
+    # only for our own loggers.
+    "root": {"handlers": ["stderr"], "level": LIBRARIES_LOG_LEVEL},
     "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.server": {"handlers": [], "propagate": True},
+        "airtable_sync": {"level": OWN_LOG_LEVEL},
+        "siftly": {"level": OWN_LOG_LEVEL},
+        "webhooks": {"level": OWN_LOG_LEVEL},
+        # Without this, Django's own configuration has its handlers and levels here.
+        "django": {"handlers": [], "level": LIBRARIES_LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
         # Its messages may have parts of addresses. AlertSender logs each failure instead.
         "apprise": {"handlers": ["nowhere"], "level": "WARNING", "propagate": False},
-        # At DEBUG it logs paths, and a path may have a webhook's secret.
-        "urllib3": {
-            "handlers": [],
-            "level": "INFO" if LOG_LEVEL in (None, "DEBUG") else LOG_LEVEL,
-            "propagate": True,
-        },
+        # Logs whole addresses at INFO, too.
+        "httpx": {"level": "ERROR" if LOG_LEVEL == "ERROR" else "WARNING"},
     },
 }
 

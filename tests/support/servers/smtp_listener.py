@@ -1,4 +1,4 @@
-"""An SMTP server on loopback that accepts every e-mail."""
+"""An SMTP server on loopback that accepts every e-mail, and every password if it has logins."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,8 @@ from email.message import Message
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 from tests.support.servers.threaded_server import served_in_a_thread
+
+_RESPONSES = {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 ok\r\n"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class SmtpListener:
 
 
 @contextmanager
-def smtp_listening() -> Iterator[SmtpListener]:
+def smtp_listening(*, has_logins: bool = False) -> Iterator[SmtpListener]:
     listener = SmtpListener()
 
     class Handler(StreamRequestHandler):
@@ -43,7 +45,9 @@ def smtp_listening() -> Iterator[SmtpListener]:
                 if command == b"DATA":
                     self.wfile.write(b"354 go on\r\n")
                     listener.emails.append(Email(recipients, self.content()))
-                self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
+                if command == b"EHLO" and has_logins:
+                    self.wfile.write(b"250-ready\r\n250-AUTH PLAIN\r\n")
+                self.wfile.write(_RESPONSES.get(command, b"250 ok\r\n"))
                 if command == b"QUIT":
                     return
 
