@@ -23,7 +23,7 @@ from airtable_sync.airtable.errors import (
 )
 from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.airtable.limits.request_limits import RequestLimits
-from airtable_sync.airtable.response_deadline import read_response_within
+from airtable_sync.airtable.responses import read_response_within
 from airtable_sync.mapping.records import BaseTables, Record
 
 if TYPE_CHECKING:
