@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import requests
 
@@ -23,6 +23,7 @@ from airtable_sync.airtable.errors import (
 )
 from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.airtable.limits.request_limits import RequestLimits
+from airtable_sync.airtable.pages import PAGE_SIZE, Page, pages_to_end, validated_page
 from airtable_sync.airtable.responses import read_response_within
 from airtable_sync.mapping.records import BaseTables, Record
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAGE_SIZE = 100
 IDS_PER_REQUEST = 100
 MAX_RESTARTS = 3
 _NEVER = threading.Event()
@@ -44,11 +44,6 @@ class AirtableBase:
     base_id: str
     api_key: str = field(repr=False)
     api_url: str
-
-
-class _Page(TypedDict):
-    records: list[Record]
-    offset: NotRequired[str]
 
 
 class AirtableClient:
@@ -168,14 +163,17 @@ class AirtableClient:
     def _pages(self, table: str, options: dict[str, Any]) -> Iterator[list[Record]]:
         urls = self._api.table(self.base_id, table).urls
         fallback = ("POST", str(urls.records_post))
-        options = {"page_size": PAGE_SIZE, **options}
-        while True:
-            arguments = {"fallback": fallback, "options": options}
-            page = self._request("GET", str(urls.records), _validated_page, **arguments)
-            yield page["records"]
-            if not page.get("offset"):
-                return
-            options = {**options, "offset": page["offset"]}
+
+        def read_page(offset: str) -> Page:
+            position = {"offset": offset} if offset else {}
+            arguments = {
+                "fallback": fallback,
+                "options": {"page_size": PAGE_SIZE, **options, **position},
+            }
+            page = self._request("GET", str(urls.records), validated_page, **arguments)
+            return cast("Page", page)
+
+        return pages_to_end(read_page)
 
     def _request(
         self, method: str, url: str, parse: Callable[[Any], Any] | None = None, **arguments: Any
@@ -226,20 +224,3 @@ class AirtableClient:
 
 def _field_options(fields: Sequence[str] | None) -> dict[str, Any]:
     return {} if fields is None else {"fields": list(fields)}
-
-
-def _validated_page(answer: Any) -> _Page:
-    """Checks the shape once, so that the callers need not."""
-    records = answer.get("records") if isinstance(answer, dict) else None
-    if not isinstance(records, list) or not all(map(_is_record, records)):
-        raise Unavailable("Airtable's response is not a list of records.")
-    return cast("_Page", answer)
-
-
-def _is_record(record: Any) -> bool:
-    return (
-        isinstance(record, dict)
-        and isinstance(record.get("id"), str)
-        and isinstance(record.get("createdTime"), str)
-        and isinstance(record.get("fields"), dict)
-    )

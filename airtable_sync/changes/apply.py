@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from airtable_sync.airtable.client import PAGE_SIZE
 from airtable_sync.airtable.errors import OUTAGES, AirtableError, NotFound
 from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
 from airtable_sync.airtable.limits.request_limits import (
@@ -15,6 +14,7 @@ from airtable_sync.airtable.limits.request_limits import (
     REFRESH_LIMITS,
     RequestLimits,
 )
+from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.changes.affected import AffectedNumbers

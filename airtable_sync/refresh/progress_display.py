@@ -21,7 +21,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from airtable_sync.airtable.base_reader import PUBLISHING, Progress
-from airtable_sync.airtable.client import PAGE_SIZE
+from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.refresh.report import Report
 
 logger = logging.getLogger(__name__)
