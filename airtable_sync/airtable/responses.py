@@ -13,6 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airtable_sync.airtable.errors import AirtableError, Unavailable
+from siftly.server import strict_json
 
 # A page has at most 100 records, and usually less than 1 MiB. If each record has one long text that
 # is full (100,000 characters of three bytes), a page has 30 MB. Larger ones are no real customers.
@@ -29,6 +30,10 @@ class CompleteResponse(requests.Response):
         vars(self).update(vars(response))
         self._content = body
         self.encoding = "utf-8"  # always, for JSON; requests might analyse the whole body to guess
+
+    def json(self, **options: Any) -> Any:
+        """Raises ValueError, also for NaN and Infinity; RecursionError."""
+        return super().json(**strict_json.OPTIONS, **options)
 
 
 def read_response_within(seconds: float) -> Callable[..., requests.Response]:

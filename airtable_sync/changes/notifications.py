@@ -20,6 +20,7 @@ from airtable_sync.changes.follower import ChangeFeedFollower
 from airtable_sync.changes.shared_state import NOTIFICATION_KEPT_SECONDS, SharedFeedState
 from airtable_sync.models import ChangeFeed
 from airtable_sync.redis_client.connection import CacheUnavailable
+from siftly.server import strict_json
 from siftly.server.http import Request, Response, error_response
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def _matches(secret: bytes, mac: str, body: bytes) -> bool:
 
 def _parse(body: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(body)
+        value = json.loads(body, **strict_json.OPTIONS)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and isinstance(value.get("webhook"), dict) else None

@@ -65,6 +65,10 @@ def read(limits: RequestLimits = ONCE, table: str = "client") -> list[str]:
         (Fault(status=500), Unavailable, "500"),
         (Fault(status=503, html="<h1>edge</h1>"), Unavailable, "503"),
         (Fault(html="<h1>hello</h1>"), Unavailable, "cut off or is not JSON"),
+        *(
+            (Fault(html=f'{{"records": [], "x": {number}}}'), Unavailable, "is not JSON")
+            for number in ("NaN", "Infinity", "-Infinity", "1e999")
+        ),
         (Fault(json={"data": []}), Unavailable, "not a list of records"),
         (Fault(json={"records": [{"id": "rec1"}]}), Unavailable, "not a list of records"),
         (Fault(json=[]), Unavailable, "not a list of records"),

@@ -176,6 +176,18 @@ class TestRejected:
         assert response.status == 400
         assert response.json()["error"].endswith(".")
 
+    @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"-1e999"])
+    def test_a_number_that_json_does_not_have_is_400(
+        self, platform: Platform, settings: Any, number: bytes
+    ) -> None:
+        if platform.content_type != "application/json":
+            return  # a form has no numbers
+        body = platform.sample_body(NUMBER)
+        changed = body[:-1] + b', "x": [%s]}' % number
+        for each in (changed, b" " + changed):  # white space takes another path
+            response = call_with(platform, each, settings)
+            assert (response.status, response.json()) == (400, {"error": "The body is not JSON."})
+
     @pytest.mark.parametrize("written", [b"5", b"null", b"true", b"[]", b'{"a": 1}', None])
     def test_a_called_number_that_is_missing_or_not_text_is_400(
         self, platform: Platform, settings: Any, written: bytes | None

@@ -1,12 +1,11 @@
 """Reads the JSON bodies of platforms. Every function raises MalformedCall with a clear message."""
 
-import json
 from typing import Any
 
+from siftly.server import strict_json
 from webhooks.platforms.base import MalformedCall
 
 MAX_CALL_ID_LENGTH = 100
-_DECODER = json.JSONDecoder()
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -40,9 +39,9 @@ def optional_call_id(container: dict[str, Any], name: str) -> str:
 
 
 def _decode(text: str) -> Any:
-    """The same as `json.loads`, in half the time: without looking for white space around it."""
+    """The same as `decode` alone, in half the time: without looking for white space around it."""
     if text.startswith("{"):
-        value, end = _DECODER.raw_decode(text)
+        value, end = strict_json.DECODER.raw_decode(text)
         if end == len(text):
             return value
-    return json.loads(text)
+    return strict_json.DECODER.decode(text)
