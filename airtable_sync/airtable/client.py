@@ -24,7 +24,7 @@ from airtable_sync.airtable.errors import (
 from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.pages import PAGE_SIZE, Page, pages_to_end, validated_page
-from airtable_sync.airtable.responses import read_response_within
+from airtable_sync.airtable.responses import read_response_within, required_text
 from airtable_sync.mapping.records import BaseTables, Record
 
 if TYPE_CHECKING:
@@ -89,16 +89,7 @@ class AirtableClient:
         """https://airtable.com/developers/web/api/get-base-schema"""
         answer = self.request("GET", f"meta/bases/{self.base_id}/tables")
         try:
-            return BaseTables(
-                fields={
-                    t["name"]: [each["name"] for each in t["fields"]] for t in answer["tables"]
-                },
-                ids={table["name"]: table["id"] for table in answer["tables"]},
-                field_names={
-                    t["id"]: {each["id"]: each["name"] for each in t["fields"]}
-                    for t in answer["tables"]
-                },
-            )
+            return _base_tables(answer["tables"])
         except (KeyError, TypeError) as error:
             raise Unavailable("Airtable's response has no tables.") from error
 
@@ -224,3 +215,17 @@ class AirtableClient:
 
 def _field_options(fields: Sequence[str] | None) -> dict[str, Any]:
     return {} if fields is None else {"fields": list(fields)}
+
+
+def _base_tables(tables: Any) -> BaseTables:
+    """Raises KeyError and TypeError."""
+    names = {required_text(t["id"]): required_text(t["name"]) for t in tables}
+    fields = {
+        t["id"]: {required_text(f["id"]): required_text(f["name"]) for f in t["fields"]}
+        for t in tables
+    }
+    return BaseTables(
+        fields={name: list(fields[id_].values()) for id_, name in names.items()},
+        ids={name: id_ for id_, name in names.items()},
+        field_names=fields,
+    )

@@ -83,7 +83,7 @@ def _error_class(status: int, kind: str, *, is_webhooks: bool) -> type[AirtableE
 def _kind_and_message(response: requests.Response) -> tuple[str, str]:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""  # HTML from an edge server
     if not isinstance(body, dict):
         return "", ""
@@ -93,8 +93,13 @@ def _kind_and_message(response: requests.Response) -> tuple[str, str]:
         error = errors[0]
     if isinstance(error, dict):
         kind = error.get("type") or error.get("error") or ""
-        return str(kind)[:100], str(error.get("message") or "")[:300]
-    return str(error or "")[:100], ""
+        return _text(kind)[:100], _text(error.get("message"))[:300]
+    return _text(error)[:100], ""
+
+
+def _text(value: Any) -> str:
+    """ "" for everything else: `str` of a deeply nested value raises RecursionError."""
+    return value if isinstance(value, str) else ""
 
 
 def _message_without_response(error: Exception) -> str:

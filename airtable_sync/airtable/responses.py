@@ -36,6 +36,14 @@ class CompleteResponse(requests.Response):
         return super().json(**strict_json.OPTIONS, **options)
 
 
+def required_text(value: Any) -> str:
+    """Raises TypeError for everything else: it might be nested deeply, and Python raises
+    RecursionError when such a value is written as text or JSON."""
+    if not isinstance(value, str):
+        raise TypeError("Not a text.")
+    return value
+
+
 def read_response_within(seconds: float) -> Callable[..., requests.Response]:
     """A response hook that reads the body. Raises requests.Timeout after `seconds`, Unavailable for
     a body that is too large, and AirtableError for a redirect."""

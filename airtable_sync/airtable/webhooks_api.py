@@ -7,6 +7,7 @@ from typing import Any
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
+from airtable_sync.airtable.responses import required_text
 
 # The whole base: a webhook that names a table or a field stops silently when that is deleted. All
 # cells of a changed record: its number and its links show what else to read at the same time.
@@ -63,7 +64,9 @@ class WebhooksApi:
         answer = self._request("POST", json=body)
         try:
             expires_at = _moment(answer.get("expirationTime"))
-            return CreatedWebhook(answer["id"], answer["macSecretBase64"], expires_at)
+            return CreatedWebhook(
+                required_text(answer["id"]), required_text(answer["macSecretBase64"]), expires_at
+            )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Unavailable("Airtable's response has no webhook.") from error
 
@@ -102,14 +105,20 @@ class WebhooksApi:
 def _webhook(webhook: dict[str, Any]) -> Webhook:
     last = webhook.get("lastNotificationResult") or {}
     return Webhook(
-        id=webhook["id"],
-        url=webhook.get("notificationUrl") or "",
+        id=required_text(webhook["id"]),
+        url=required_text(webhook.get("notificationUrl") or ""),
         enabled=bool(webhook.get("isHookEnabled", True)),
         notifies=bool(webhook.get("areNotificationsEnabled", True)),
         next_cursor=int(webhook.get("cursorForNextPayload") or 1),
         expires_at=_moment(webhook.get("expirationTime")),
-        last_failure="" if last.get("success", True) else str(last.get("error", "failed"))[:200],
+        last_failure="" if last.get("success", True) else _failure(last),
     )
+
+
+def _failure(result: dict[str, Any]) -> str:
+    error = result.get("error")
+    message = error.get("message") if isinstance(error, dict) else None
+    return message[:200] if isinstance(message, str) else "failed"
 
 
 def _moment(text: str | None) -> datetime | None:

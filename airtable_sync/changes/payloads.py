@@ -46,7 +46,8 @@ class ChangedRecords:
     def add(self, payload: Any) -> None:
         """Add one payload, of any shape. Never raises."""
         if isinstance(payload, dict) and payload.get("error"):
-            self.error_code = str(payload.get("code") or "unknown")[:50]
+            code = payload.get("code")
+            self.error_code = code[:50] if code and isinstance(code, str) else "unknown"
             return
         try:
             self._add(payload)
@@ -107,8 +108,8 @@ class ChangedRecords:
             if isinstance(value, str):
                 cells[field_id] = value[:100]
             elif isinstance(value, list | None):
-                linked = (each for each in value or () if isinstance(each, dict) and "id" in each)
-                cells[field_id] = tuple(str(each["id"]) for each in linked)
+                ids = (each.get("id") for each in value or () if isinstance(each, dict))
+                cells[field_id] = tuple(each for each in ids if isinstance(each, str))
 
 
 def _name(content: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 
 from airtable_sync.cache.entry import Entry, Origin
-from airtable_sync.mapping.formatting import has_error, links_of, text_of
+from airtable_sync.mapping.formatting import links_of, problem_of, text_of
 from airtable_sync.mapping.phone_numbers import to_e164
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping, Node
@@ -110,7 +110,7 @@ def records_by_number(
         number = to_e164(text, mapping.region)
         if number:
             found[number].append(record)
-        elif joined is not None and (text.strip() or has_error(cell)):
+        elif joined is not None and (text.strip() or problem_of(cell)):
             reason = f"{text[:50]!r} in {mapping.number_field} is not a telephone number."
             joined.invalid.append(InvalidRecord(f"{mapping.root.table}/{record['id']}", reason))
     for same in found.values():
@@ -146,8 +146,8 @@ class _Joiner:
         cells = record["fields"]
         fields = list(dict.fromkeys([*self.known.get(node.table, ()), *cells]))
         for name in self.mapping.variable_fields(node, fields):
-            if has_error(cells.get(name)):
-                self._warn(node, record, f"{name} shows an error in Airtable and counts as empty.")
+            if problem := problem_of(cells.get(name)):
+                self._warn(node, record, f"{name} {problem} and counts as empty.")
             self._set(node, record, name, text_of(cells.get(name)))
         for name in node.settings:
             if value := text_of(cells.get(name)).strip():
