@@ -1,5 +1,7 @@
 """Telephone numbers as people type them and platforms send them."""
 
+import time
+
 import phonenumbers
 import pytest
 from hypothesis import given
@@ -72,6 +74,13 @@ def test_every_way_of_writing_a_number_gives_the_same_e164(text: str) -> None:
 )
 def test_text_that_is_not_a_number_gives_none_and_no_guess(text: str) -> None:
     assert to_e164(text, "BE") is None
+
+
+@pytest.mark.parametrize("text", ["+", " ", "(", "tel:+", "sip:", "%2B", "+32460234291"])
+def test_a_text_of_any_length_is_rejected_immediately(text: str) -> None:
+    started = time.process_time()
+    assert to_e164(text * 1_000_000, "BE") is None
+    assert time.process_time() - started < 2
 
 
 def test_a_number_without_a_country_code_belongs_to_the_region() -> None:

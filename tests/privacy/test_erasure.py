@@ -134,6 +134,8 @@ def test_a_place_that_does_not_answer_is_named_and_the_others_are_erased(setting
 
 def test_a_text_that_is_not_a_number_is_rejected() -> None:
     assert run("erase_number", "John") == (1, "'John' is not a telephone number.")
+    long = run("erase_number", "+" * 40_000)
+    assert long == (1, f"'{'+' * 40}' is not a telephone number.")
 
 
 def test_the_override_of_a_number_is_erased(valkey: ValkeyServer, airtable: Sandbox) -> None:
