@@ -237,6 +237,7 @@ LIMITED_LOGGERS = [
     "axes",
     "django.request",
     "django.security",
+    "siftly.server.connection",
     "uvicorn.error",
     "webhooks.call_handler.rejections",
 ]

@@ -35,7 +35,8 @@ class BackgroundHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Queue the record without logging's lock: a deque does not need it, and it takes time."""
-        if self.filters and not self.filter(record):
+        # For speed, a cache hit's line skips the filters: they are for lines that strangers cause.
+        if "prepared_line" not in record.__dict__ and not self.filter(record):
             return False
         self.emit(record)
         return True
