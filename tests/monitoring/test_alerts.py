@@ -128,7 +128,7 @@ def test_a_quota_close_to_its_limit_gives_one_alert(share: float) -> None:
         )
         found = alert_messages(replace(WELL, at=now, forecast=forecast))
         messages: dict[Kind, str] = {"quota": found["quota"]} if "quota" in found else {}
-        changes += incidents.update(messages, now)
+        changes += incidents.changes(messages, now)
     assert [each.kind for each in changes] == ["quota"]
     assert changes[0].message
 
@@ -359,13 +359,13 @@ def log() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             messages.append(record.getMessage())
 
-    root, handler = logging.getLogger(), Handler()
-    level = root.level
+    root, own, handler = logging.getLogger(), logging.getLogger("airtable_sync"), Handler()
+    level = own.level
     root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    own.setLevel(logging.DEBUG)  # as LOG_LEVEL=DEBUG does
     yield messages
     root.removeHandler(handler)
-    root.setLevel(level)
+    own.setLevel(level)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 conditional write decides which process sends the alert. Without the database a lease in Redis
 decides; without both, each process sends it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,16 +34,15 @@ class Incidents:
         self._last_seen: dict[str, datetime] = {}  # in the database: kind -> when
         self._without_database: dict[str, datetime] = {}  # started while the database was down
 
-    def update(self, messages: Mapping[Kind, str], now: datetime) -> list[IncidentChange]:
-        """The changes that this process has to send."""
+    def changes(self, messages: Mapping[Kind, str], now: datetime) -> Iterator[IncidentChange]:
+        """Records the changes. Yields those that this process has to send, each as soon as it is
+        recorded: no other process sends it, and recording the next one may fail."""
         has_database = self._read_database()
-        changes = []
         for kind, message in messages.items():
             use_redis = not has_database or kind in self._without_database
             record = self._record_in_redis if use_redis else self._record_in_database
             if record(kind, message, now):
-                changes.append(IncidentChange(kind, message))
-        return changes
+                yield IncidentChange(kind, message)
 
     def _read_database(self) -> bool:
         """False if the database does not answer."""

@@ -19,12 +19,25 @@ def alert_messages(facts: HealthFacts) -> dict[Kind, str]:
     """Kind -> message, "" if there is no problem. A kind that can't be decided is left out: its
     incident stays as it was. The quota is left out while the forecast is close to the limit."""
     found = {
-        kind: _MESSAGES[kind](facts) if is_problem else ""
+        kind: clean_text(_MESSAGES[kind](facts)) if is_problem else ""
         for kind, is_problem in problems(facts).items()
     }
     if found.get("quota") == "" and facts.forecast and facts.forecast.is_close:
         del found["quota"]
     return found
+
+
+def clean_text(text: str) -> str:
+    """Replaces characters that a database, an e-mail or a chat may not accept. A message may quote
+    Airtable's error, which may have any."""
+    lines = ("".join(map(_clean_character, line)) for line in text.splitlines())
+    return "\n".join(lines)
+
+
+def _clean_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "?"
 
 
 def _refresh(facts: HealthFacts) -> str:

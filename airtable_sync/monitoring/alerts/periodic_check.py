@@ -27,10 +27,12 @@ class PeriodicCheck:
 
     def run_once(self) -> None:
         """Blocks."""
-        facts = self._facts()
-        for change in self._incidents.update(alert_messages(facts), facts.at):
-            self._sender.enqueue(_text(change))
-        self._sender.send_outbox()
+        try:
+            facts = self._facts()
+            for change in self._incidents.changes(alert_messages(facts), facts.at):
+                self._sender.enqueue(_text(change))
+        finally:
+            self._sender.send_outbox()
 
 
 def _text(change: IncidentChange) -> str:

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 # Apprise has no field for the status. Its sentences end with it: "…, error=503."
 _STATUS = re.compile(r"\berror=(\d{3})\b")
+# Apprise catches a service's exception, and says only so.
+_EXCEPTION = "raised an exception"
+UNEXPECTED = "an unexpected error; check the address for characters that are not ASCII"
 _LONGEST_SUBJECT = 120
 
 
@@ -30,7 +33,9 @@ class Recipient:
         self._apprise = Apprise(service, asset=asset)
 
     def send(self, sender: str, sentence: str) -> str:
-        """Returns why it failed, or an empty text. It may wait for the service without limit."""
+        """Returns why it failed, or an empty text. It may wait for the service without limit.
+
+        May raise any exception. Its text may have parts of the address."""
         title = _subject(sender, sentence) if self._is_email else sender
         result = self._apprise.notify(body=sentence, title=title, body_format="text")
         return "" if result else _failure(entry.message for entry in result.logs())
@@ -49,4 +54,4 @@ def _failure(messages: Iterable[str]) -> str:
         return f"it answered {status[1]}"
     if "connection error" in text.lower():
         return "the connection or the login failed"
-    return "it did not accept the message"
+    return UNEXPECTED if _EXCEPTION in text else "it did not accept the message"

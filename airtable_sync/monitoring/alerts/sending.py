@@ -5,10 +5,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from airtable_sync.monitoring.alerts.recipient import Recipient
+from airtable_sync.monitoring.alerts.messages import clean_text
+from airtable_sync.monitoring.alerts.recipient import UNEXPECTED, Recipient
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +52,13 @@ class AlertSender:
     ) -> None:
         """Raises ValueError if Apprise can't use an address. Checks report that before."""
         self._recipients = [Recipient(position, url) for position, url in enumerate(urls, start=1)]
-        self._service_name = service_name
+        self._service_name = clean_text(service_name)
         self._time_limit = time_limit
         self._outbox: deque[_Message] = deque()
 
     def enqueue(self, sentence: str) -> None:
         """Puts an alert into the outbox. `send_outbox` sends it."""
+        sentence = clean_text(sentence)
         logger.warning("Alert: %s", sentence)
         self._outbox.append(_Message(sentence, list(self._recipients)))
         if len(self._outbox) > OUTBOX_SIZE:
@@ -70,7 +73,7 @@ class AlertSender:
 
     def send_now(self, sentence: str) -> list[Delivery]:
         """Tries all addresses once, without the outbox."""
-        return self._deliver(sentence, self._recipients)
+        return self._deliver(clean_text(sentence), self._recipients)
 
     def _send(self, message: _Message) -> None:
         deliveries = self._deliver(message.sentence, message.recipients)
@@ -89,24 +92,31 @@ class AlertSender:
         return [attempt.result(deadline) for attempt in attempts]
 
 
-class _Attempt(threading.Thread):
+class _Attempt:
     """Apprise can't be interrupted. After the deadline the thread is abandoned; as a daemon it does
     not keep the process from ending."""
 
     def __init__(self, recipient: Recipient, sender: str, sentence: str) -> None:
-        super().__init__(name="alert", daemon=True)
         self._recipient = recipient
-        self._content = (sender, sentence)
-        self._failure = "it failed unexpectedly"
-        self.start()
+        self._failure = UNEXPECTED  # until the thread knows better
+        self._thread = threading.Thread(
+            target=self._send, args=(sender, sentence), name="alert", daemon=True
+        )
+        with suppress(RuntimeError):  # the process may have no more threads
+            self._thread.start()
 
-    def run(self) -> None:
-        self._failure = self._recipient.send(*self._content)
+    def _send(self, sender: str, sentence: str) -> None:
+        try:
+            self._failure = self._recipient.send(sender, sentence)
+        except Exception:  # noqa: BLE001 - its message and its traceback may have the address
+            self._failure = UNEXPECTED
 
     def result(self, deadline: float) -> Delivery:
         """Waits until the deadline, by `time.monotonic`."""
-        self.join(max(0.0, deadline - time.monotonic()))
-        return Delivery(self._recipient, "it took too long" if self.is_alive() else self._failure)
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        failure = "it took too long" if self._thread.is_alive() else self._failure
+        return Delivery(self._recipient, failure)
 
 
 def _log_failure(delivery: Delivery) -> None:
