@@ -27,8 +27,9 @@ class Application:
             await respond_within_rules(scope, receive, send, self._respond)
 
     async def _respond(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        response = await self._own_response(scope, body)
-        if not response and not _is_allowed_host(Request.from_scope(scope)):
+        request = Request.from_scope(scope)
+        response = await self._own_response(scope["raw_path"].decode("ascii"), request, body)
+        if not response and not _is_allowed_host(request):
             # Django would log an error with a traceback.
             response = error_response(400, "The Host header is not one of ALLOWED_HOSTS.")
         if response:
@@ -36,11 +37,10 @@ class Application:
         else:
             await self._django(dict(scope), with_body(body, receive), send)
 
-    async def _own_response(self, scope: Scope, body: bytes) -> Response | None:
+    async def _own_response(self, path: str, request: Request, body: bytes) -> Response | None:
         """None for an address that Django has. The address is compared as it was sent:
         `/webhooks%2fretell/` is another one."""
-        web, path = web_services(), scope["raw_path"].decode("ascii")
-        request = Request.from_scope(scope)
+        web = web_services()
         if webhook := _WEBHOOK.fullmatch(path):
             return await web.call_handler.handle(request, body, platform=webhook[1])
         if _CHANGE_NOTIFICATION.fullmatch(path):

@@ -24,7 +24,7 @@ LIBRARIES = (
     "django.template.defaulttags",
     "django_redis.cache",
     "environs",
-    "httptools",
+    "h11",
     "interlock",
     "phonenumbers",
     "prometheus_client",
@@ -34,7 +34,7 @@ LIBRARIES = (
     "rich.progress",
     "sentry_sdk",
     "uvicorn.main",
-    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.http.h11_impl",
     "uvloop",
     "whitenoise.middleware",
 )
