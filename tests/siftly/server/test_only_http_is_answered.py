@@ -2,7 +2,6 @@
 path. The tests send bytes on a socket."""
 
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,9 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.support.platforms import set_up
-from tests.support.raw_calls import cache_in_memory, request
-from tests.support.servers.in_thread import served
+from tests.support.raw_calls import request
 from tests.support.services import platforms
 
 Address = tuple[str, int]
@@ -68,14 +65,6 @@ CHANGES = st.lists(
     max_size=4,
 )
 Change = tuple[str, float, bytes]
-
-
-@pytest.fixture
-def server(settings: Any) -> Iterator[Address]:
-    set_up(platforms()["retell"], settings)
-    cache_in_memory()
-    with served() as address:
-        yield address
 
 
 def changed(sent: bytes, changes: list[Change]) -> bytes:

@@ -5,27 +5,16 @@ import logging
 import re
 import socket
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.support.platforms import set_up
-from tests.support.raw_calls import cache_in_memory, request
-from tests.support.servers.in_thread import served
+from tests.support.raw_calls import request
 from tests.support.services import platforms
 
 Address = tuple[str, int]
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-@pytest.fixture
-def server(settings: Any) -> Iterator[Address]:
-    set_up(platforms()["retell"], settings)
-    cache_in_memory()
-    with served() as address:
-        yield address
 
 
 @pytest.fixture
