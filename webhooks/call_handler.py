@@ -11,7 +11,7 @@ from airtable_sync.lookup.answerer import Answerer
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.monitoring.calls.recorder import CallRecorder
 from siftly.server.fast_path import FastAnswer
-from siftly.server.http import RawHeaders, Request, Response, error_response
+from siftly.server.http import Headers, Request, Response, error_response
 from siftly.server.prepared_log_line import PreparedLogLine
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
@@ -78,7 +78,7 @@ class CallHandler:
         }
 
     def fast_answer(
-        self, platform: str, path: str, headers: RawHeaders, scheme: str, body: bytes
+        self, platform: str, path: str, headers: Headers, scheme: str, body: bytes
     ) -> tuple[bytes, bytes] | None:
         """The header lines and the body that `handle` would send, if the number is a hit in memory.
         None for everything else."""

@@ -66,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
             Step.RESPONSE: float("inf"),  # the application has its own limits
         }
         self._arriving = b""  # a plain call whose body is incomplete
+        self._may_h11_be_busy = False
         self._buffer = bytearray()
         self._is_write_paused = False
         self.step = Step.REQUEST
@@ -113,11 +114,17 @@ class Connection(asyncio.BufferedProtocol):
 
     def _may_take_fast_path(self) -> bool:
         return (
-            self._h11.is_between_requests
+            self._is_h11_idle()
             and not self._is_write_paused
             and not self._transport.is_closing()
             and self._get_default_lines() is not None
         )
+
+    def _is_h11_idle(self) -> bool:
+        """For speed, h11 is asked only if it has been given something since it was idle."""
+        if self._may_h11_be_busy:
+            self._may_h11_be_busy = not self._h11.is_between_requests
+        return not self._may_h11_be_busy
 
     def _receive_plain(self, data: bytes) -> None:
         call = plain_call(data, self._fast_answers)
@@ -144,6 +151,7 @@ class Connection(asyncio.BufferedProtocol):
         if data.count(b"\r\n") > MAX_LINES_PER_READ:
             self._h11.send_400_response("The request has too many lines, or too small chunks.")
             return
+        self._may_h11_be_busy = True
         self._h11.data_received(data)
         self._update_step()
 

@@ -6,16 +6,18 @@ bytes have a single reading, for every HTTP server. All others are left to h11, 
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
-from siftly.server.http import RawHeaders
+from siftly.server.http import Headers
 
 # Takes the headers, scheme and body of a POST request. Returns the raw headers and the body of a
 # 200 response, or None if the request has to go through ASGI. Never raises.
-FastAnswer = Callable[[RawHeaders, str, bytes], tuple[bytes, bytes] | None]
+FastAnswer = Callable[[Headers, str, bytes], tuple[bytes, bytes] | None]
 # What answers a plain call, its headers, and where its body starts and ends. A tuple, for speed.
-PlainCall = tuple[FastAnswer, RawHeaders, int, int]
+PlainCall = tuple[FastAnswer, Headers, int, int]
 
 MAX_BODY_BYTES = 8 * 1024  # no real call is larger
+MAX_LENGTH_DIGITS = 4
 HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 # Printable ASCII only. `++` and `*+` never try again, so a long head takes linear time.
 _HEAD = re.compile(
@@ -24,9 +26,7 @@ _HEAD = re.compile(
     rb"\r\n"
 )
 _FIELD = re.compile(rb"([^:]+):[\t ]*((?:[^\r]*[^\r\t ])?)[\t ]*\r\n")
-_LENGTH = re.compile(rb"[0-9]{1,4}")
 # They change where a request ends, or what is sent before the response.
-_NOT_REPEATED = (b"host", b"content-length", b"connection")
 _NOT_PLAIN = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"te", b"trailer"})
 
 
@@ -40,28 +40,30 @@ def plain_call(data: bytes, fast_answers: Mapping[bytes, FastAnswer]) -> PlainCa
     fast_answer = fast_answers.get(address)
     if fast_answer is None:
         return None
-    headers = [(name.lower(), value) for name, value in _FIELD.findall(lines)]
-    length = _body_length(headers)
+    fields = _FIELD.findall(lines)
+    values = {name.lower(): value for name, value in fields}
+    if len(values) < len(fields):  # a repeated header
+        return None
+    length = _body_length(values)
     if length is None:
         return None
-    return fast_answer, headers, head.end(), head.end() + length
+    return fast_answer, Headers(values), head.end(), head.end() + length
 
 
-def _body_length(headers: RawHeaders) -> int | None:
+def _body_length(headers: Mapping[bytes, bytes]) -> int | None:
     """None if these are not the headers of a plain request."""
-    fields = dict(headers)
-    if not _NOT_PLAIN.isdisjoint(fields):
+    if not _NOT_PLAIN.isdisjoint(headers):
         return None
-    if len(fields) < len(headers) and _is_any_repeated(headers):
+    if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
-    if fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+    length = headers.get(b"content-length", b"")
+    if not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
         return None
-    host, length = fields.get(b"host", b""), fields.get(b"content-length", b"")
-    if not HOST.fullmatch(host) or not _LENGTH.fullmatch(length):
+    if not _is_host(headers.get(b"host", b"")):
         return None
     return int(length) if int(length) <= MAX_BODY_BYTES else None
 
 
-def _is_any_repeated(headers: RawHeaders) -> bool:
-    names = [name for name, _ in headers]
-    return any(names.count(each) > 1 for each in _NOT_REPEATED)
+@lru_cache(maxsize=64)  # for speed; a head is limited, so this is at most 1 MiB
+def _is_host(host: bytes) -> bool:
+    return HOST.fullmatch(host) is not None

@@ -20,35 +20,43 @@ def _raw_name(name: str) -> bytes:
 
 
 class Headers:
-    """Finds a header by its name, in any case. Repeated headers are joined with commas.
-    https://www.rfc-editor.org/rfc/rfc9110#section-5.3"""
+    """Finds a header by its name, in any case."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_values",)
 
-    def __init__(self, raw: RawHeaders) -> None:
-        self._raw = raw
+    def __init__(self, values: Mapping[bytes, bytes]) -> None:
+        """`values` by name, in lower case."""
+        self._values = values
+
+    @classmethod
+    def from_raw(cls, raw: RawHeaders) -> "Headers":
+        """Repeated headers are joined with commas.
+        https://www.rfc-editor.org/rfc/rfc9110#section-5.3"""
+        values: dict[bytes, bytes] = {}
+        for name, value in raw:
+            values[name] = b"%b,%b" % (values[name], value) if name in values else value
+        return cls(values)
 
     def get(self, name: str, default: str = "") -> str:
-        raw_name = _raw_name(name)
-        values = [value for each, value in self._raw if each == raw_name]
-        return b",".join(values).decode("latin-1") if values else default
+        value = self._values.get(_raw_name(name))
+        return default if value is None else value.decode("latin-1")
 
 
 class Request:
     __slots__ = ("_scheme", "headers", "method", "path", "query")
 
     def __init__(
-        self, method: str, path: str, raw: RawHeaders, scheme: str, query: str = ""
+        self, method: str, path: str, headers: Headers, scheme: str, query: str = ""
     ) -> None:
         self.method, self.path, self.query = method, path, query
-        self.headers = Headers(raw)
+        self.headers = headers
         self._scheme = scheme
 
     @classmethod
     def from_scope(cls, scope: Scope) -> "Request":
         """Raises UnicodeDecodeError if the query is not UTF-8."""
-        query = scope["query_string"].decode()
-        return cls(scope["method"], scope["path"], scope["headers"], scope["scheme"], query)
+        headers, query = Headers.from_raw(scope["headers"]), scope["query_string"].decode()
+        return cls(scope["method"], scope["path"], headers, scope["scheme"], query)
 
     @property
     def scheme(self) -> str:

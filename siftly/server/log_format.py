@@ -46,10 +46,9 @@ class LineFormatter(logging.Formatter):
     """Formats prepared lines. Subclasses format all other records in `format_event`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = vars(record).get("prepared_line")
-        if isinstance(line, PreparedLogLine) and line.can_format(record):
-            return line.format(record, self)
-        return self.format_event(record)
+        line: PreparedLogLine | None = record.__dict__.get("prepared_line")
+        prepared = line.format(record, self) if line else None
+        return self.format_event(record) if prepared is None else prepared
 
     def format_event(self, record: logging.LogRecord) -> str:
         raise NotImplementedError

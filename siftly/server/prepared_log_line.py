@@ -1,10 +1,13 @@
 """A log line that every cache hit writes, prepared for speed."""
 
 import logging
+import re
 import time
 from typing import Any, cast
 
 from siftly.server.log_timestamp import timestamp
+
+_PLAIN = re.compile(r"[+\w]*", re.ASCII).fullmatch
 
 
 class PreparedLogLine:
@@ -35,18 +38,16 @@ class PreparedLogLine:
         record.args, record.created, record.msecs = (argument,), now, now % 1 * 1000
         self._logger.handle(record)
 
-    def can_format(self, record: logging.LogRecord) -> bool:
-        """Whether the record's argument is the same in text and in JSON."""
-        if not record.args:
-            return False
-        text = cast("tuple[str]", record.args)[0]
-        return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+    def format(self, record: logging.LogRecord, formatter: logging.Formatter) -> str | None:
+        """Return what the formatter returns for an equal record that was not prepared. None if the
+        argument is not the same in text and in JSON."""
+        [argument] = cast("tuple[str]", record.args)
+        if not _PLAIN(argument):
+            return None
+        before, between, after = self._parts.get(formatter) or self._prepare(formatter)
+        return f"{before}{timestamp(record)}{between}{argument}{after}"
 
-    def format(self, record: logging.LogRecord, formatter: logging.Formatter) -> str:
-        """Return what the formatter returns for an equal record that was not prepared."""
-        if formatter not in self._parts:
-            before, _, rest = formatter.format(self._template).partition(timestamp(self._template))
-            between, _, after = rest.partition(self._PLACEHOLDER)
-            self._parts[formatter] = (before, between, after)
-        before, between, after = self._parts[formatter]
-        return f"{before}{timestamp(record)}{between}{cast('tuple[str]', record.args)[0]}{after}"
+    def _prepare(self, formatter: logging.Formatter) -> tuple[str, str, str]:
+        before, _, rest = formatter.format(self._template).partition(timestamp(self._template))
+        between, _, after = rest.partition(self._PLACEHOLDER)
+        return self._parts.setdefault(formatter, (before, between, after))

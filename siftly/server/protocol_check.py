@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from siftly.server.connection import Connection
 from siftly.server.fast_path import FastAnswer
 from siftly.server.h11_protocol import OVERRIDDEN
-from siftly.server.http import RawHeaders, Receive, Response, Scope, Send
+from siftly.server.http import Headers, Receive, Response, Scope, Send
 
 SECONDS = 10.0
 _REMEDY = "Install the version of uvicorn that requirements.txt names."
@@ -35,7 +35,7 @@ class UvicornChanged(Exception):
 
 
 class _Application:
-    def _fast_answer(self, _: RawHeaders, __: str, body: bytes) -> tuple[bytes, bytes]:
+    def _fast_answer(self, _: Headers, __: str, body: bytes) -> tuple[bytes, bytes]:
         answer = b"the fast path got " + body + b"."
         return b"content-length: %d\r\n" % len(answer), answer
 
