@@ -15,6 +15,7 @@ class Configuration:
     airtable_api_url: str
     mapping_path: str
     to_numbers: tuple[str, ...]
+    cache_namespace: str
     cache_ttl_seconds: int
     cache_stale_seconds: int
     cache_negative_seconds: int
@@ -42,6 +43,7 @@ class Configuration:
             airtable_api_url=settings.AIRTABLE_API_URL,
             mapping_path=settings.AIRTABLE_MAPPING,
             to_numbers=tuple(settings.TO_NUMBERS),
+            cache_namespace=settings.CACHE_NAMESPACE,
             cache_ttl_seconds=settings.CACHE_TTL_SECONDS,
             cache_stale_seconds=settings.CACHE_STALE_SECONDS,
             cache_negative_seconds=settings.CACHE_NEGATIVE_SECONDS,

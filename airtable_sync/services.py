@@ -59,6 +59,7 @@ from airtable_sync.monitoring.export.unflushed_counts import UnflushedCounts
 from airtable_sync.monitoring.metrics.counters import Counters
 from airtable_sync.monitoring.metrics.processes import Heartbeat
 from airtable_sync.redis_client.circuit_breaker import redis_circuit_breaker
+from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.refresh.history import RunHistory
 from airtable_sync.refresh.refresh import Refresh, RefreshOptions, RefreshParts
 from airtable_sync.refresh.rollback import Rollback
@@ -319,6 +320,7 @@ def _stores(configuration: Configuration, call_breaker: CircuitBreaker) -> _Stor
     def store(alias: str, circuit_breaker: CircuitBreaker | None = None) -> RedisStore:
         return RedisStore(
             alias,
+            Namespace(configuration.airtable_base_id, configuration.cache_namespace),
             lifetimes,
             is_configured=configuration.has_redis,
             circuit_breaker=circuit_breaker,

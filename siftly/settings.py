@@ -163,6 +163,14 @@ CACHES: dict[str, Any] = (
     if REDIS_URL
     else {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 )
+# Keeps two deployments of the same base apart in one Redis.
+CACHE_NAMESPACE: str = env.str(
+    "CACHE_NAMESPACE",
+    "",
+    validate=validate.Regexp(
+        r"[A-Za-z0-9._-]{0,50}$", error="Must be at most 50 letters, digits, dots, - and _."
+    ),
+)
 CACHE_TTL_SECONDS = env.int("CACHE_TTL_SECONDS", 10800, validate=SECONDS)
 CACHE_STALE_SECONDS = env.int(
     "CACHE_STALE_SECONDS", 86400, validate=validate.Range(min=0, max=TEN_YEARS)

@@ -19,6 +19,7 @@ from airtable_sync.cache.entry import (
 from airtable_sync.cache.keys import entry_key
 from airtable_sync.cache.lifetimes import Lifetimes
 from airtable_sync.redis_client.connection import CacheUnavailable, RedisConnection
+from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.redis_client.scripts import ScriptCall, load_script
 
 T = TypeVar("T")
@@ -83,12 +84,15 @@ class RedisStore(RedisConnection):
     def __init__(
         self,
         alias: str,
+        namespace: Namespace,
         lifetimes: Lifetimes,
         *,
         is_configured: bool,
         circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
-        super().__init__(alias, is_configured=is_configured, circuit_breaker=circuit_breaker)
+        super().__init__(
+            alias, namespace, is_configured=is_configured, circuit_breaker=circuit_breaker
+        )
         self.lifetimes = lifetimes
 
     def read(self, number: str) -> Entry | None:
@@ -103,13 +107,10 @@ class RedisStore(RedisConnection):
         """The entries that exist."""
         for chunk in chunks(list(numbers)):
             try:
+                by_key = {self.namespace.key(entry_key(number)): number for number in chunk}
                 with self._translated_errors():
-                    values = self._cache.get_many([entry_key(number) for number in chunk])
-                entries = [
-                    entry_from_json(number, values[entry_key(number)])
-                    for number in chunk
-                    if entry_key(number) in values
-                ]
+                    values = self._cache.get_many(by_key)
+                entries = [entry_from_json(by_key[key], value) for key, value in values.items()]
             except (ValueError, RecursionError):  # one of them can't be read: find it
                 entries = [entry for number in chunk if (entry := self.read(number))]
             yield from entries

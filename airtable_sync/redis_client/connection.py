@@ -11,6 +11,7 @@ from interlock import CircuitBreaker, CircuitOpenError
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
+from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.redis_client.scripts import ScriptCall
 
 _IF_OWN_LEASE = """
@@ -29,37 +30,41 @@ class CacheUnavailable(Exception):
 class RedisConnection:
     """One alias of Django's caches. Each alias has its own time limits (`siftly/caches.py`).
 
-    Every method raises CacheUnavailable. `name` is a key without the prefix that django-redis
-    adds."""
+    Every method raises CacheUnavailable. `name` is a key without its namespace."""
 
     def __init__(
-        self, alias: str, *, is_configured: bool, circuit_breaker: CircuitBreaker | None = None
+        self,
+        alias: str,
+        namespace: Namespace,
+        *,
+        is_configured: bool,
+        circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         self.alias = alias
+        self.namespace = namespace
         self._is_configured = is_configured
         self._circuit_breaker = circuit_breaker
 
     def set(self, name: str, value: Any, seconds: float | None = None) -> None:
         """Store a value as JSON. Without `seconds` it does not expire."""
         with self._translated_errors():
-            self._cache.set(name, value, seconds)
+            self._cache.set(self.namespace.key(name), value, seconds)
 
     def get(self, name: str) -> Any:
         with self._translated_errors():
-            return self._cache.get(name)
+            return self._cache.get(self.namespace.key(name))
 
     def delete(self, name: str) -> None:
         with self._translated_errors():
-            self._cache.delete(name)
+            self._cache.delete(self.namespace.key(name))
 
     def exists(self, name: str) -> bool:
-        with self._translated_errors():
-            return self._cache.get(name) is not None
+        return self.get(name) is not None
 
     def acquire_lease(self, name: str, token: str, seconds: int) -> bool:
         """Take a lease. False if another token holds it."""
         with self._translated_errors():
-            return bool(self._cache.add(name, token, seconds))
+            return bool(self._cache.add(self.namespace.key(name), token, seconds))
 
     def renew_lease(self, name: str, token: str, seconds: int) -> None:
         """Extend a lease, if this token still holds it."""
@@ -109,8 +114,8 @@ class RedisConnection:
             return list(pipeline.execute())
 
     def full_key(self, name: str) -> str:
-        """The key as it is in Redis, with django-redis' prefix and version."""
-        return str(self._cache.client.make_key(name))
+        """The key as it is in Redis, with its namespace, and django-redis' prefix and version."""
+        return str(self._cache.client.make_key(self.namespace.key(name)))
 
     @property
     def _cache(self) -> Any:

@@ -22,6 +22,6 @@ async def inbound(request: Request) -> Response:
     if not is_authentic(body, request.headers.get("x-retell-signature", "")):
         return Response(status_code=401)
     number = json.loads(body)["call_inbound"]["to_number"]
-    cached = await redis.get(ENTRY_KEY.format(number))
+    cached = await redis.get(ENTRY_KEY % number)
     logger.info("Redis cache %s for %s", "hit" if cached else "miss", number)
     return JSONResponse(response_body(number, cached))

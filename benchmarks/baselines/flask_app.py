@@ -21,6 +21,6 @@ def inbound() -> Response:
     if not is_authentic(body, request.headers.get("X-Retell-Signature", "")):
         return Response(status=401)
     number = json.loads(body)["call_inbound"]["to_number"]
-    cached = redis.get(ENTRY_KEY.format(number))
+    cached = redis.get(ENTRY_KEY % number)
     logger.info("Redis cache %s for %s", "hit" if cached else "miss", number)
     return jsonify(response_body(number, cached))

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 KEY = os.environ["RETELL_API_KEY"].encode()
-ENTRY_KEY = "siftly:1:entry:{}"
+ENTRY_KEY = f"siftly:1:{{{os.environ['AIRTABLE_BASE_ID']}}}:entry:%s"
 TOLERANCE_MS = 5 * 60 * 1000
 _SIGNATURE = re.compile(r"v=(\d+),d=([0-9a-f]+)")
 

@@ -15,6 +15,7 @@ from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.redis_client.connection import CacheUnavailable
 from siftly.checks.settings import cache_format
 from tests.conftest import use_redis
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
@@ -47,7 +48,8 @@ class TestAnyRedis:
 
     def test_an_entry_is_plain_json_in_djangos_cache(self) -> None:
         write(known(5))
-        assert caches["default"].get(f"entry:{NUMBER}")["config"] == {"customer_name": "John"}
+        key = services().call_store.namespace.key(f"entry:{NUMBER}")
+        assert caches["default"].get(key)["config"] == {"customer_name": "John"}
 
     def test_each_write_returns_its_outcome(self) -> None:
         assert write(unknown(1)) == ["unknown"]
@@ -103,7 +105,7 @@ class TestAnyRedis:
     def test_scenario_20_a_value_of_another_version_is_a_miss_and_is_replaced(
         self, value: Any
     ) -> None:
-        caches["default"].set(f"entry:{NUMBER}", value)
+        services().call_store.set(f"entry:{NUMBER}", value)
         assert services().call_store.read(NUMBER) is None
         assert list(services().call_store.read_many([NUMBER])) == []
         assert write(known(1)) == ["added"]
@@ -136,13 +138,13 @@ class TestAnyRedis:
 
 def test_each_write_with_changes_sends_one_notification(valkey: ValkeyServer) -> None:
     with valkey.client() as client, client.pubsub() as changes:
-        changes.subscribe("siftly:1:changes")
+        changes.subscribe(redis_key("changes"))
         assert changes.get_message(timeout=15)
         write(known(1), known(1, number=OTHER))
         write(known(2))  # unchanged: no notification
         write(known(3, "Jane"))
         received = [changes.get_message(timeout=15)["data"] for _ in range(2)]
-        epoch = client.get("siftly:1:epoch")
+        epoch = client.get(redis_key("epoch"))
         assert received == [epoch + b":1", epoch + b":2"]
         assert changes.get_message(timeout=0.1) is None
 
@@ -150,27 +152,27 @@ def test_each_write_with_changes_sends_one_notification(valkey: ValkeyServer) ->
 def test_an_emptied_redis_has_another_epoch(valkey: ValkeyServer) -> None:
     with valkey.client() as client:
         write(known(1))
-        first = client.get("siftly:1:epoch")
+        first = client.get(redis_key("epoch"))
         write(known(2))
-        assert client.get("siftly:1:epoch") == first
+        assert client.get(redis_key("epoch")) == first
         client.flushall()
         write(known(3))
-        assert client.get("siftly:1:epoch") not in (None, first)
+        assert client.get(redis_key("epoch")) not in (None, first)
 
 
 def test_redis_keeps_a_known_entry_while_it_is_fresh_or_stale(valkey: ValkeyServer) -> None:
     write(known(1), unknown(1, OTHER))
     with valkey.client() as client:
-        assert 97190 < client.ttl(f"siftly:1:entry:{NUMBER}") <= 97200
-        assert TOMBSTONE_SECONDS - 10 < client.ttl(f"siftly:1:entry:{OTHER}") <= TOMBSTONE_SECONDS
+        assert 97190 < client.ttl(redis_key(f"entry:{NUMBER}")) <= 97200
+        assert TOMBSTONE_SECONDS - 10 < client.ttl(redis_key(f"entry:{OTHER}")) <= TOMBSTONE_SECONDS
 
 
 def test_bytes_that_are_not_json_are_a_miss(valkey: ValkeyServer) -> None:
     with valkey.client() as client:
-        client.set(f"siftly:1:entry:{NUMBER}", b"\xff\x00")
+        client.set(redis_key(f"entry:{NUMBER}"), b"\xff\x00")
         assert services().call_store.read(NUMBER) is None
         assert write(known(1)) == ["added"]
-        assert json.loads(client.get(f"siftly:1:entry:{NUMBER}"))["read_at"] == 1
+        assert json.loads(client.get(redis_key(f"entry:{NUMBER}")))["read_at"] == 1
 
 
 def test_an_outage_is_not_a_miss(settings: Any) -> None:
@@ -204,7 +206,7 @@ def test_a_connection_uses_resp2_and_negotiates_nothing(valkey: ValkeyServer) ->
 
 def test_a_key_of_a_foreign_type_is_replaced(valkey: ValkeyServer) -> None:
     with valkey.client() as client:
-        client.hset(f"siftly:1:entry:{NUMBER}", "a", "b")
+        client.hset(redis_key(f"entry:{NUMBER}"), "a", "b")
         assert write(known(1)) == ["added"]
         assert services().call_store.read(NUMBER) == known(1)
 
@@ -218,7 +220,7 @@ def test_an_entry_from_a_clock_that_was_ahead_is_replaced(valkey: ValkeyServer) 
 def test_forget_expired_keeps_a_number_that_has_an_entry_again(valkey: ValkeyServer) -> None:
     write(known(1), known(1, number=OTHER))
     with valkey.client() as client:
-        client.delete(f"siftly:1:entry:{OTHER}")
+        client.delete(redis_key(f"entry:{OTHER}"))
     RedisPublication(services().call_store).forget_expired([NUMBER, OTHER])
     assert services().call_store.indexed_numbers() == [NUMBER]
 
@@ -226,10 +228,10 @@ def test_forget_expired_keeps_a_number_that_has_an_entry_again(valkey: ValkeySer
 def test_after_the_sequence_is_lost_there_is_another_epoch(valkey: ValkeyServer) -> None:
     with valkey.client() as client:
         write(known(1))
-        first = client.get("siftly:1:epoch")
-        client.delete("siftly:1:sequence")
+        first = client.get(redis_key("epoch"))
+        client.delete(redis_key("sequence"))
         write(known(2, "Jane"))
-        assert client.get("siftly:1:epoch") != first
+        assert client.get(redis_key("epoch")) != first
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import OVERHEAD_BYTES
 from airtable_sync.redis_client.connection import CacheUnavailable
 from tests.conftest import use_redis
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 NUMBER, OTHER = "+32460234291", "+32460234292"
@@ -204,7 +205,7 @@ def test_the_limit_in_bytes_is_about_the_memory_that_the_replica_takes(
 def test_scenario_18_an_entry_that_redis_evicted_is_still_served(replica: Replica) -> None:
     write(entry(), entry(OTHER, "Jane"))
     replica.sync()
-    redis().delete(f"siftly:1:entry:{NUMBER}")
+    redis().delete(redis_key(f"entry:{NUMBER}"))
     write(entry(OTHER, "Janet", read_at=now() + 1))
     replica.sync()
     assert names(replica) == ["John", "Janet"]
@@ -248,10 +249,10 @@ def test_only_one_process_refills_redis(valkey: ValkeyServer) -> None:
         services().call_store.acquire_lease(REFILL_LOCK, "another", 60)
         for replica in replicas:
             replica.sync()
-        assert client.get("siftly:1:epoch") is None
-        client.delete(f"siftly:1:{REFILL_LOCK}")
+        assert client.get(redis_key("epoch")) is None
+        client.delete(redis_key(REFILL_LOCK))
         replicas[0].sync()
-        assert client.get("siftly:1:epoch")
+        assert client.get(redis_key("epoch"))
     replicas[1].sync()
     assert not replicas[1]._unsaved
 
@@ -291,7 +292,7 @@ def test_a_reload_reads_every_entry(replica: Replica) -> None:
     write(entry(name="first", read_at=now() - 9000))
     replica.sync()
     other = entry(name="written without a notification", read_at=now() - 1000)
-    redis().set(f"siftly:1:entry:{NUMBER}", other.to_bytes())
+    redis().set(redis_key(f"entry:{NUMBER}"), other.to_bytes())
     replica.sync()
     assert names(replica, NUMBER) == ["first"]
     replica.sync(reload=True)
@@ -343,8 +344,8 @@ class StoreThatIsEmptied(RedisStore):
 def test_entries_that_redis_loses_while_it_is_read_are_served_and_written_back(
     fake_redis: str, reload: bool, refreshed: bool
 ) -> None:
-    lifetimes = services().background_store.lifetimes
-    store = StoreThatIsEmptied("background", lifetimes, is_configured=True)
+    usual = services().background_store
+    store = StoreThatIsEmptied("background", usual.namespace, usual.lifetimes, is_configured=True)
     replica = Replica(store, MAX_BYTES)
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
@@ -368,9 +369,9 @@ def test_scenario_18_an_evicted_entry_is_written_back(
     write(entry(read_at=now() - 9000))
     complete_refresh(now() - 5000)
     replica.sync()
-    redis().delete(f"siftly:1:entry:{NUMBER}")
+    redis().delete(redis_key(f"entry:{NUMBER}"))
     if found:
-        redis().set(f"siftly:1:entry:{NUMBER}", found)
+        redis().set(redis_key(f"entry:{NUMBER}"), found)
     replica.sync(reload=True)
     assert names(replica, NUMBER) == ["John"]
     assert cached_entry().config == {"customer_name": "John"}
@@ -418,7 +419,7 @@ def test_a_removed_number_whose_tombstone_expired_unseen_does_not_count_as_lost(
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     write(entry(OTHER, None, read_at=now() - 5000))
-    redis().delete(f"siftly:1:entry:{OTHER}")  # the index still has the number
+    redis().delete(redis_key(f"entry:{OTHER}"))  # the index still has the number
     complete_refresh(now())
     replica.sync(reload=True)
     assert names(replica) == ["John", None]
@@ -429,7 +430,7 @@ def test_a_replica_that_was_disconnected_for_long_drops_removed_numbers(replica:
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
     write(entry(OTHER, None, read_at=now() - 5000))
-    redis().delete(f"siftly:1:entry:{OTHER}")  # the tombstone has expired
+    redis().delete(redis_key(f"entry:{OTHER}"))  # the tombstone has expired
     publication().forget_expired([OTHER])
     complete_refresh(now())
     replica.sync(reload=True)
@@ -498,7 +499,7 @@ def test_above_its_limit_no_old_entry_stays_after_another_epoch(fake_redis: str)
 
 def test_a_value_that_is_nested_too_deeply_is_a_miss(replica: Replica) -> None:
     write(entry(), entry(OTHER, "Jane"))
-    redis().set(f"siftly:1:entry:{NUMBER}", b"[" * 100_000)
+    redis().set(redis_key(f"entry:{NUMBER}"), b"[" * 100_000)
     replica.sync()
     assert names(replica) == [None, "Jane"]
     assert services().call_store.read(NUMBER) is None

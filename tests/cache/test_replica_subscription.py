@@ -18,6 +18,7 @@ from airtable_sync.cache.replica_subscription import ReplicaSubscription
 from siftly.caches import redis_caches
 from tests.conftest import use_redis
 from tests.support import waiting
+from tests.support.redis_keys import redis_key
 from tests.support.servers.proxy import Proxy
 from tests.support.servers.valkeys import start_valkey
 from tests.support.services import services
@@ -204,7 +205,7 @@ def test_invalid_messages_on_the_channel_are_ignored(
             b"\xff\xfe",
             "9" * 400,
         ):
-            client.publish("siftly:1:changes", text)
+            client.publish(redis_key("changes"), text)
     write("John")
     wait_until(has(replica, "John"))
 

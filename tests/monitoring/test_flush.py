@@ -190,7 +190,9 @@ class StoreWithLostResponses(RedisStore):
 
 def test_what_arrived_without_a_response_is_not_added_twice() -> None:
     flusher, store = services().flusher, services().background_store
-    flusher._store = StoreWithLostResponses(store.alias, store.lifetimes, is_configured=True)
+    flusher._store = StoreWithLostResponses(
+        store.alias, store.namespace, store.lifetimes, is_configured=True
+    )
     count_calls(5)
     for _ in range(3):
         with pytest.raises(CacheUnavailable):

@@ -11,6 +11,7 @@ from airtable_sync.monitoring.export.totals import read_totals
 from airtable_sync.monitoring.metrics import processes
 from airtable_sync.monitoring.metrics.processes import VALID_SECONDS, Process
 from tests.monitoring.support import another_process, web_process_flusher
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 pytestmark = pytest.mark.usefixtures("valkey")
@@ -87,12 +88,12 @@ def test_a_process_without_heartbeats_is_removed(
 def test_a_running_process_removes_one_without_heartbeats(valkey: ValkeyServer) -> None:
     web_process_flusher().flush()
     with valkey.client() as client:
-        (member,) = client.zrange("siftly:1:processes", 0, -1)
+        (member,) = client.zrange(redis_key("processes"), 0, -1)
         long_ago = int((time.time() - VALID_SECONDS - 1) * 1000)
-        client.zadd("siftly:1:processes", {member: long_ago})
+        client.zadd(redis_key("processes"), {member: long_ago})
         assert living() == []
         web_process_flusher(another_process()).flush()
-        assert client.hlen("siftly:1:process_states") == 1
+        assert client.hlen(redis_key("process_states")) == 1
     assert len(living()) == 1
 
 

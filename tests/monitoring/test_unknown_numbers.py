@@ -18,6 +18,7 @@ from airtable_sync.monitoring.export import unflushed_counts
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.cast import NUMBER
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 UNKNOWN = "+32460999999"
@@ -78,7 +79,7 @@ class TestUnknownNumbers:
         kept = [each.number for each in called_numbers()]
         assert kept == [f"+3246099{index:04d}" for index in range(29, 19, -1)]
         with valkey.client() as client:
-            assert client.hlen("siftly:1:unknown_calls") == 10
+            assert client.hlen(redis_key("unknown_calls")) == 10
 
     def test_a_number_can_be_erased(self, airtable: Sandbox) -> None:
         call(UNKNOWN)

@@ -19,6 +19,7 @@ from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
 from tests.support.commands import counts, refresh
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
@@ -171,7 +172,7 @@ class TestRefresh:
         services().call_store.write(
             [Entry("+32460999999", None, 1, "lookup")], announce_unchanged=False
         )
-        services().call_store._redis.delete("siftly:1:entry:+32460999999")
+        services().call_store._redis.delete(redis_key("entry:+32460999999"))
         refresh()
         assert "+32460999999" not in services().call_store.indexed_numbers()
 

@@ -4,6 +4,8 @@ import calendar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from airtable_sync.redis_client.namespace import SHARED_BY_BASE
+
 KEPT_SECONDS = 70 * 24 * 3600
 
 
@@ -22,7 +24,7 @@ def monthly_usage(requests: int, now: datetime) -> MonthlyUsage:
 
 def usage_key(now: datetime) -> str:
     """The key of the month's count in Redis."""
-    return f"airtable_requests:{now:%Y-%m}"
+    return f"{SHARED_BY_BASE}requests:{now:%Y-%m}"
 
 
 def seconds_until_next_month(now: datetime) -> float:

@@ -27,6 +27,7 @@ from airtable_sync.airtable.limits.monthly_usage import (
 from airtable_sync.airtable.limits.rate_limiter_file import HostFile, HostState
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.redis_client.namespace import SHARED_BY_BASE
 from airtable_sync.redis_client.scripts import load_script
 
 STARTS_PER_WINDOW = 5
@@ -35,13 +36,13 @@ PUNCTUAL_SECONDS = 0.02  # a request that is sent later counts from then
 STARTS_LEFT_TO_CALLS = 2
 CALL_REMEMBERED_SECONDS = 5.0
 LOCKOUT_SECONDS = 30.0  # after RATE_LIMIT_REACHED
-BLOCKED_KEY = "airtable_blocked"
-STARTS_KEY = "airtable_starts"
+BLOCKED_KEY = f"{SHARED_BY_BASE}blocked"
+STARTS_KEY = f"{SHARED_BY_BASE}starts"
 _KEYS = (
     STARTS_KEY,
-    "airtable_calls_asking",
-    "airtable_refreshed_at",
-    "airtable_refresh_waiting",
+    f"{SHARED_BY_BASE}calls_asking",
+    f"{SHARED_BY_BASE}refreshed_at",
+    f"{SHARED_BY_BASE}refresh_waiting",
     BLOCKED_KEY,
 )
 _ACQUIRE = load_script(__file__, "rate_limiter.lua")

