@@ -27,6 +27,7 @@ from airtable_sync.airtable.limits.request_limits import (
 )
 from airtable_sync.cache.lifetimes import Lifetimes
 from airtable_sync.cache.overrides import Overrides
+from airtable_sync.cache.processes import Heartbeat
 from airtable_sync.cache.publish_target import DatabaseTarget, PublishTarget, RedisTarget
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
@@ -57,10 +58,10 @@ from airtable_sync.monitoring.export.prometheus import PrometheusExport
 from airtable_sync.monitoring.export.refresh_results import RefreshResults
 from airtable_sync.monitoring.export.unflushed_counts import UnflushedCounts
 from airtable_sync.monitoring.metrics.counters import Counters
-from airtable_sync.monitoring.metrics.processes import Heartbeat
 from airtable_sync.redis_client.circuit_breaker import redis_circuit_breaker
 from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.refresh.history import RunHistory
+from airtable_sync.refresh.other_deployments import OtherDeployments
 from airtable_sync.refresh.refresh import Refresh, RefreshOptions, RefreshParts
 from airtable_sync.refresh.rollback import Rollback
 from airtable_sync.refresh.validation import Validation
@@ -100,6 +101,7 @@ class Services:
     answerer: Answerer
     history: RunHistory
     rollback: Rollback
+    other_deployments: OtherDeployments
     refresh: Refresh
     feed_state: SharedFeedState
     polling: Polling
@@ -149,7 +151,13 @@ def build_services(
     # Metrics
     counters = Counters()
     recorder = CallRecorder(counters, replica)
-    heartbeat = Heartbeat(process_id, replica, (redis_breaker, airtable_breaker), c.version)
+    heartbeat = Heartbeat(
+        process_id,
+        replica,
+        (redis_breaker, airtable_breaker),
+        c.version,
+        active_mapping.description_and_fingerprint,
+    )
     flusher = MetricsFlusher(
         stores.background,
         counters,
@@ -193,6 +201,7 @@ def build_services(
     results = RefreshResults(stores.background, counters, flusher)
     history = RunHistory(access, results.run_ended, has_redis=c.has_redis)
     rollback = Rollback(target, snapshots, history, has_redis=c.has_redis)
+    other_deployments = OtherDeployments(stores.command if c.has_redis else None, active_mapping)
     feed_state = SharedFeedState(stores.command, active_mapping)
     unchanged = UnchangedCheck(
         stores.command,
@@ -215,6 +224,7 @@ def build_services(
             snapshots=snapshots,
             history=history,
             rollback=rollback,
+            other_deployments=other_deployments,
             confirm_unchanged=unchanged.confirm,
             has_redis=c.has_redis,
         )
@@ -241,7 +251,9 @@ def build_services(
     )
 
     def refresh_for_feed(limits: RequestLimits) -> None:
-        options = RefreshOptions(trigger=Run.Trigger.CHANGE_FEED, full=True, in_parallel=True)
+        options = RefreshOptions(
+            trigger=Run.Trigger.CHANGE_FEED, full=True, in_parallel=True, wait_for_others=False
+        )
         refresh.run(new_client(limits), lambda *_: None, options)
 
     feed_reader = ChangeFeedReader(
@@ -292,6 +304,7 @@ def build_services(
         answerer=answerer,
         history=history,
         rollback=rollback,
+        other_deployments=other_deployments,
         refresh=refresh,
         feed_state=feed_state,
         polling=polling,

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from airtable_sync.mapping.phone_numbers import to_e164
-from airtable_sync.mapping.schema import Mapping, load_mapping
+from airtable_sync.mapping.schema import Mapping, MappingError, load_mapping
 
 
 class ActiveMapping:
@@ -37,8 +37,22 @@ class ActiveMapping:
     def fingerprint(self) -> str:
         """Changes with the mapping file and with `TO_NUMBERS`: sets with different fingerprints
         can't be compared."""
-        content = Path(self.path).read_bytes() + repr(sorted(self.served_numbers or ())).encode()
+        try:
+            content = Path(self.path).read_bytes()
+        except OSError as error:
+            raise MappingError(f"{self.path}: {error.strerror}.") from error
+        content += repr(sorted(self.served_numbers or ())).encode()
         return hashlib.sha256(content).hexdigest()[:16]
+
+    def description_and_fingerprint(self) -> tuple[str, str]:
+        """For operators, and for comparisons. The fingerprint is "" if the mapping can't be used.
+        Never raises."""
+        served = f" and {len(self._to_numbers)} TO_NUMBERS" if self._to_numbers else ""
+        try:
+            _ = self.mapping
+            return f"{Path(self.path).name}{served}", self.fingerprint
+        except MappingError:
+            return f"{Path(self.path).name}, which can't be used", ""
 
     def is_served(self, number: str) -> bool:
         """Whether calls of this number are answered from Airtable."""

@@ -13,6 +13,9 @@ class Namespace:
     base_id: str
     name: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.base_id}:{self.name}" if self.name else self.base_id
+
     def key(self, name: str) -> str:
         """The braces put all keys of a base into one slot of a Redis cluster, because scripts may
         only use keys of one. https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags"""

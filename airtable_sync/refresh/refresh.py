@@ -25,6 +25,7 @@ from airtable_sync.mapping.schema import Mapping
 from airtable_sync.models import Run
 from airtable_sync.refresh.history import RunHistory
 from airtable_sync.refresh.lock import refresh_lock
+from airtable_sync.refresh.other_deployments import OtherDeployments
 from airtable_sync.refresh.report import Report
 from airtable_sync.refresh.rollback import Rollback
 from airtable_sync.refresh.validation import (
@@ -43,6 +44,7 @@ class RefreshOptions:
     full: bool = False  # read everything, even if the change feed reports no changes
     dry_run: bool = False
     in_parallel: bool = False  # read all tables at once
+    wait_for_others: bool = True  # for processes with another mapping, to end
     trigger: str = Run.Trigger.COMMAND
     user: str = ""
 
@@ -62,6 +64,7 @@ class RefreshParts:
     snapshots: Snapshots
     history: RunHistory
     rollback: Rollback
+    other_deployments: OtherDeployments
     confirm_unchanged: Callable[[AirtableClient], int | None]
     has_redis: bool
 
@@ -103,6 +106,8 @@ class _Attempt:
         parts, options = self.parts, self.options
         if options.force:
             parts.rollback.release()
+        else:
+            parts.other_deployments.reject_if_live(may_wait=options.wait_for_others)
         parts.overrides.restore_lost()
         parts.rollback.publish_snapshot_and_reject_if_paused()
         if not (options.force or options.full) and (report := self._confirm(started)):

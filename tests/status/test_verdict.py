@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage
+from airtable_sync.cache.processes import Process
 from airtable_sync.models import ChangeFeed, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
 from airtable_sync.monitoring.export.airtable_status import AirtableStatus
 from airtable_sync.monitoring.export.time_series import TimeSeries
 from airtable_sync.monitoring.export.totals import Totals
 from airtable_sync.monitoring.metrics.counts import Counts
-from airtable_sync.monitoring.metrics.processes import Process
 from airtable_sync.status.health.facts import (
     DatabaseStatus,
     Facts,
@@ -28,6 +28,9 @@ READ = NOW - timedelta(minutes=12)
 CLOSED = {"airtable": "closed", "redis": "closed"}
 
 
+OWN_MAPPING = "0123456789abcdef"
+
+
 def run(status: str = "published", message: str = "", ago: timedelta | None = None) -> Run:
     started = NOW - (ago or timedelta(minutes=12))
     ended = None if status == "running" else started
@@ -37,6 +40,7 @@ def run(status: str = "published", message: str = "", ago: timedelta | None = No
 def process(**different: Any) -> Process:
     fields = {"version": "", "started_at": READ, "last_heartbeat_at": NOW, "entries": 1050}
     fields |= {"bytes": 9, "complete": True, "in_sync": True, "circuit_breakers": CLOSED}
+    fields |= {"mapping": "siftly.toml", "fingerprint": OWN_MAPPING}
     return Process(**{"id": "a", "host": "web-1", "pid": 7, **fields, **different})
 
 
@@ -88,7 +92,7 @@ def database(**different: Any) -> DatabaseStatus:
 
 HEALTHY = Facts(
     at=NOW,
-    setup=Setup(plan="team"),
+    setup=Setup(plan="team", fingerprint=OWN_MAPPING),
     process=ProcessStatus(1050, 1050, True, True, int(READ.timestamp() * 1000), CLOSED),
     redis=redis(),
     database=database(),

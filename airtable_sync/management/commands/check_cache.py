@@ -17,6 +17,7 @@ from airtable_sync.mapping.base_schema import missing_in_base
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.other_deployments import REMEDY, description
 from airtable_sync.services import Services, services
 
 EXPIRES_IN_SECONDS = 0.05
@@ -100,9 +101,19 @@ def _redis_checks(used: Services) -> list[Check]:
             raise CheckFailed("Redis keeps a value that should have expired.")
         return ""
 
+    def find_others() -> str:
+        if others := used.other_deployments.live():
+            raise CheckFailed(f"{description(others)}. {REMEDY}")
+        return f"all processes with the namespace {store.namespace} have this mapping"
+
     if not used.configuration.has_redis:
         return [("shared copy", lambda: _describe_database(used))]
-    return [("redis set", write), ("redis get and compare", read), ("redis expire", expire)]
+    return [
+        ("redis set", write),
+        ("redis get and compare", read),
+        ("redis expire", expire),
+        ("other deployments", find_others),
+    ]
 
 
 def _describe_database(used: Services) -> str:

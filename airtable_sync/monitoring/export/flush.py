@@ -8,12 +8,12 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from airtable_sync.cache.processes import Heartbeat
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.monitoring.calls.answer_log import ANSWERS_PER_REQUEST, AnswerLogWriter
 from airtable_sync.monitoring.calls.recorder import AnsweredCall, CallRecorder
 from airtable_sync.monitoring.export.unflushed_counts import UnflushedCounts
 from airtable_sync.monitoring.metrics.counters import Counters
-from airtable_sync.monitoring.metrics.processes import Heartbeat
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)

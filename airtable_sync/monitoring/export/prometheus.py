@@ -14,6 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from airtable_sync.airtable.limits.quota import PLANS
+from airtable_sync.cache.processes import Heartbeat, Process
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.changes.polling import Polling
 from airtable_sync.monitoring.export.refresh_results import RefreshResult
@@ -21,7 +22,6 @@ from airtable_sync.monitoring.export.totals import Totals, read_totals
 from airtable_sync.monitoring.metrics.counters import Counters
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.histogram import Histogram
-from airtable_sync.monitoring.metrics.processes import Heartbeat, Process
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.history import SUCCESSFUL
 

@@ -5,10 +5,10 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from airtable_sync.cache.processes import known_fields
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.monitoring.export.flush import MetricsFlusher
 from airtable_sync.monitoring.metrics.counters import Counters
-from airtable_sync.monitoring.metrics.processes import known_fields
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.report import Report
 

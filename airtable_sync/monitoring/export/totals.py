@@ -6,6 +6,11 @@ from datetime import UTC, datetime
 
 from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage, monthly_usage
 from airtable_sync.cache.keys import INDEX, KNOWN_NUMBERS
+from airtable_sync.cache.processes import (
+    Process,
+    decode_processes,
+    processes_commands,
+)
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.monitoring.calls.unknown_numbers import LAST_CALLED_KEY
 from airtable_sync.monitoring.export.airtable_status import (
@@ -20,11 +25,6 @@ from airtable_sync.monitoring.export.refresh_results import (
 )
 from airtable_sync.monitoring.export.unflushed_counts import TOTALS_KEY
 from airtable_sync.monitoring.metrics.counts import Counts, counts_from_tally
-from airtable_sync.monitoring.metrics.processes import (
-    Process,
-    decode_processes,
-    processes_commands,
-)
 
 
 @dataclass(frozen=True, slots=True)

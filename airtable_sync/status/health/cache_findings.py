@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from airtable_sync.refresh.other_deployments import REMEDY, description, with_another_mapping
 from airtable_sync.status.display.units import ago, count
 from airtable_sync.status.health.facts import Facts
 from airtable_sync.status.health.finding import Finding
@@ -71,6 +72,14 @@ def replicas(facts: Facts) -> Iterator[Finding]:
         sentence = f"{len(out_of_sync)} of {total} {verb} out of sync with Redis: {which}."
         step = "They serve what they have, and try again by themselves. If it lasts, restart them."
         yield Finding("attention", sentence, step)
+
+
+def other_deployments(facts: Facts) -> Iterator[Finding]:
+    processes = facts.redis.totals.processes if facts.redis else []
+    own = facts.setup.fingerprint
+    if own and (others := with_another_mapping(processes, own)):
+        sentence = f"{description(others)}."
+        yield Finding("attention", f"{sentence} Refreshes are rejected meanwhile.", REMEDY)
 
 
 def overrides(facts: Facts) -> Iterator[Finding]:

@@ -79,6 +79,7 @@ class StatusCollector:
             ttl_seconds=c.cache_ttl_seconds,
             stale_seconds=c.cache_stale_seconds,
             plan=c.airtable_plan,
+            fingerprint=self._services.active_mapping.description_and_fingerprint()[1],
         )
 
     def _process(self) -> ProcessStatus:

