@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from airtable_sync.cache.keys import CHANGE_NOTIFIED, LOOKUP_FAILED, NO_LEADER
 from airtable_sync.cache.replica import Replica
 from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.redis_client.errors import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -62,20 +63,22 @@ class ReplicaSubscription:
             try:
                 with contextlib.closing(self.replica.store.subscribe()) as pubsub:
                     self._listen(pubsub)
-            except (CacheUnavailable, RedisError, OSError) as error:
-                self._connection_lost(error)
+            except CacheUnavailable as error:
+                self._connection_lost(str(error))
+            except (RedisError, OSError) as error:
+                self._connection_lost(sentence(error))
             except Exception as error:
                 logger.exception("The replica's thread continues after an unexpected error")
-                self._connection_lost(error)
+                self._connection_lost(str(error))
             self.first_load_ended.set()
             self._stopping.wait(RECONNECT_SECONDS * random.uniform(0.5, 1.0))
 
-    def _connection_lost(self, error: Exception) -> None:
+    def _connection_lost(self, reason: str) -> None:
         if self.connected or not self.first_load_ended.is_set():
             logger.warning(
                 "Redis does not answer; %d entries are served from memory: %s",
                 len(self.replica),
-                error,
+                reason,
             )
         self.connected = self.replica.in_sync = False
 

@@ -1,6 +1,5 @@
 """Redis through Django's cache framework on django-redis: values, leases, scripts, the clock."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
@@ -11,6 +10,7 @@ from interlock import CircuitBreaker, CircuitOpenError
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
+from airtable_sync.redis_client.errors import sentence
 from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.redis_client.scripts import ScriptCall
 
@@ -135,12 +135,4 @@ class RedisConnection:
         except CircuitOpenError as error:
             raise CacheUnavailable("Redis failed repeatedly and is not asked now.") from error
         except (RedisError, ConnectionInterrupted, OSError) as error:
-            raise CacheUnavailable(_message(error)) from error
-
-
-def _message(error: Exception) -> str:
-    cause = error.__cause__ if isinstance(error, ConnectionInterrupted) else error
-    # redis-py keeps only the text of the TLS library's error.
-    if found := re.search(r"certificate verify failed: (.+?)\.? \(_ssl", str(cause)):
-        return f"Redis' certificate can't be verified: {found[1]}."
-    return f"Redis: {type(cause).__name__}: {cause}"
+            raise CacheUnavailable(sentence(error)) from error

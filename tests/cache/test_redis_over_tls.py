@@ -132,7 +132,7 @@ def test_a_certificate_of_another_authority_is_rejected_with_a_clear_message(
 
 def test_a_certificate_of_another_host_is_rejected(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, tls_valkey.url(host="localhost"))
-    with pytest.raises(CacheUnavailable, match=r"verified: Hostname mismatch, .* 'localhost'\.$"):
+    with pytest.raises(CacheUnavailable, match=r"verified: Hostname mismatch, .* 'localhost'\."):
         services().call_store.now()
 
 
@@ -153,7 +153,7 @@ def test_with_an_unverified_certificate_calls_are_answered_and_check_cache_expla
 
 def test_a_wrong_password_is_reported_and_not_shown(tls_valkey: TlsValkey, settings: Any) -> None:
     use_redis(settings, replace(tls_valkey, password="wrong-one").url())
-    with pytest.raises(CacheUnavailable, match="invalid username-password") as caught:
+    with pytest.raises(CacheUnavailable, match="refuses the password") as caught:
         services().call_store.now()
     assert "wrong-one" not in str(caught.value)
 

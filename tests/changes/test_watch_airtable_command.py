@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.webhooks_api import CreatedWebhook, WebhooksApi
 from airtable_sync.models import ChangeFeed
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.specification import Specification
+from tests.monitoring.support import another_process
 from tests.support.commands import run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_redis")]
@@ -49,6 +52,24 @@ def test_an_existing_subscription_is_not_created_again(airtable: Sandbox) -> Non
     status, output = run("watch_airtable", "create")
     assert (status, len(webhooks(airtable))) == (0, 1)
     assert "exists already" in output
+
+
+def test_a_subscription_that_a_server_creates_at_the_same_moment_is_used(
+    airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = WebhooksApi.create
+
+    def after_another_process(api: WebhooksApi, url: str | None) -> CreatedWebhook:
+        monkeypatch.setattr(WebhooksApi, "create", create)
+        feed = ChangeFeed.for_base(airtable.base().id)
+        another_process().new_subscription(REFRESH_LIMITS).replace(feed, "")
+        return create(api, url)
+
+    monkeypatch.setattr(WebhooksApi, "create", after_another_process)
+    status, output = run("watch_airtable")
+    [webhook] = webhooks(airtable)
+    assert status == 0
+    assert f"{webhook.id} was created at this moment by another process" in output
 
 
 def test_it_shows_the_subscription(airtable: Sandbox) -> None:

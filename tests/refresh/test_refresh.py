@@ -219,7 +219,7 @@ def test_without_redis_it_fails_before_it_asks_airtable(airtable: Sandbox, setti
     use_redis(settings, "redis://127.0.0.1:1")
     report = refresh()
     assert counts(report) == (1, "failed", 0, 0, 0)
-    assert "Redis: ConnectionError" in report["error"]
+    assert "the connection is refused" in report["error"]
     assert not airtable.requests
 
 

@@ -52,14 +52,27 @@ class Command(BaseCommand):
         feed.change(stopped=False)
         if self._exists(feed) and feed.notification_url == self.subscription.notification_url:
             self.stdout.write(f"The webhook subscription {feed.webhook_id} exists already.")
-        else:
-            self.subscription.replace(feed, "")
+        elif self._replace(feed):
             self.stdout.write(
                 f"The webhook subscription {feed.webhook_id} was created. The base is read once, "
                 "then changes follow."
             )
+        else:
+            self.stdout.write(
+                f"The webhook subscription {feed.webhook_id} was created at this moment by another "
+                "process."
+            )
         self.services.feed_state.clear_denied()
         self._show(feed)
+
+    def _replace(self, feed: ChangeFeed) -> bool:
+        """False if another process, a server that has just started for example, was faster."""
+        try:
+            self.subscription.replace(feed, "")
+        except RefreshInProgress:
+            feed.refresh_from_db()
+            return False
+        return True
 
     def _show(self, feed: ChangeFeed) -> None:
         if not feed.webhook_id:
