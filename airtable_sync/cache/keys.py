@@ -11,6 +11,7 @@ KNOWN_NUMBERS = "known_numbers"  # set of the numbers that have a config
 CONFIRMED_AT = "confirmed_at"  # ms: when all of Airtable was last read or confirmed unchanged
 LAST_REFRESH = "last_refresh"  # JSON [read_at (ms), fingerprint] of the last published refresh
 IN_SYNC_UNTIL = "change_feed_in_sync_until"  # ms: how long the change feed's last reading is valid
+SET_BYTES = "set_bytes"  # what the entries of the last publication need
 PUBLICATION = "publication"  # the token of the publication that is running, or of the last one
 PAUSED_BY = "paused_by"  # the run of a rollback; publishing is paused until it is released
 REFRESH_LOCK = "refresh_lock"

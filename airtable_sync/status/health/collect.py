@@ -107,15 +107,13 @@ class StatusCollector:
         series = read_time_series(span, store)
         hour = series if span == "hour" else read_time_series("hour", store)
         locks, blocked_ms = store.read_all(("EXISTS", REFRESH_LOCK), ("PTTL", BLOCKED_KEY))
-        used, limit = store.memory()
         return RedisStatus(
             totals=read_totals(store),
             last_hour=hour.total,
             time_series=series,
             unknown_numbers=UnknownNumbers(store).called(UNKNOWN_SHOWN),
             latency_seconds=latency,
-            memory_bytes=used,
-            max_memory_bytes=limit,
+            server=store.server_info(),
             is_refresh_locked=locks == 1,
             blocked_seconds=max(0, blocked_ms) / 1000,
         )

@@ -12,6 +12,7 @@ from airtable_sync.monitoring.export.time_series import TimeSeries
 from airtable_sync.monitoring.export.totals import Totals
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.histogram import PROPAGATION, Histogram
+from airtable_sync.redis_client.server_info import ServerInfo
 from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS
 
 
@@ -62,8 +63,7 @@ class RedisStatus:
     time_series: TimeSeries  # of the span that the page shows
     unknown_numbers: list[UnknownNumber]
     latency_seconds: float
-    memory_bytes: int
-    max_memory_bytes: int  # 0: no limit
+    server: ServerInfo
     is_refresh_locked: bool
     blocked_seconds: float  # until Airtable is asked again
 
