@@ -74,6 +74,15 @@ def counted_commands(valkey: ValkeyServer) -> Iterator[dict[str, int]]:
         counted.pop(name, None)
 
 
+@contextlib.contextmanager
+def memory_limit(valkey: ValkeyServer) -> Iterator[None]:
+    """Redis has a limit, which it does not reach."""
+    with valkey.client() as client:
+        client.config_set("maxmemory", "1gb")
+        yield
+        client.config_set("maxmemory", "0")
+
+
 def new_observer() -> HealthObserver:
     """The observer of a process that has just started."""
     return health_observer(services())

@@ -11,7 +11,12 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from airtable_sync.refresh.report import Status
-from tests.monitoring.support import complete_publication, record_run, web_process_flusher
+from tests.monitoring.support import (
+    complete_publication,
+    memory_limit,
+    record_run,
+    web_process_flusher,
+)
 from tests.support.servers.server import ROOT
 from tests.support.services import services
 
@@ -42,7 +47,8 @@ def families(valkey: Any, settings: Any) -> list[Metric]:
     for status in STATUSES:
         record_run(status, 3.5)
     web_process_flusher().flush()
-    return list(text_string_to_metric_families(services().prometheus.text().decode()))
+    with memory_limit(valkey):
+        return list(text_string_to_metric_families(services().prometheus.text().decode()))
 
 
 def test_every_metric_and_label_exists(families: list[Metric]) -> None:

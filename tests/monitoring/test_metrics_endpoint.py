@@ -28,6 +28,7 @@ from tests.monitoring.support import (
     another_process,
     complete_publication,
     counted_commands,
+    memory_limit,
     record_run,
     web_process_flusher,
 )
@@ -163,6 +164,20 @@ class TestWithRedis:
         assert len(states) == 6
         assert sum(states.values()) == 2
 
+    def test_redis_memory_is_shown_as_far_as_redis_tells_it(self, valkey: ValkeyServer) -> None:
+        found = scraped()
+        assert value(found, "siftly_redis_used_bytes") > 1e6
+        assert value(found, "siftly_redis_evicted_keys_total") == 0
+        assert not of_name(found, "siftly_redis_limit_bytes")
+        with valkey.client() as client:
+            client.execute_command("ACL", "SETUSER", "default", "-info")
+            try:
+                found = scraped()
+            finally:
+                client.execute_command("ACL", "SETUSER", "default", "+info")
+        assert value(found, "siftly_redis_up") == 1
+        assert not of_name(found, "siftly_redis_used_bytes")
+
     def test_the_monthly_requests_are_shown_with_the_limit_of_the_plan(self, settings: Any) -> None:
         services().call_store.set(usage_key(datetime.now(UTC)), 40)
         assert value(scraped(), "siftly_airtable_quota_used_requests") == 40
@@ -223,11 +238,14 @@ class TestWithRedis:
         assert value(found, "siftly_refresh_conflicts") == 2
         assert read_totals(services().status_store).last_runs["published"].invalid == 1
 
-    def test_the_document_lists_exactly_the_existing_metrics(self, settings: Any) -> None:
+    def test_the_document_lists_exactly_the_existing_metrics(
+        self, settings: Any, valkey: ValkeyServer
+    ) -> None:
         settings.AIRTABLE_PLAN, settings.AIRTABLE_CHANGES = "team", "poll"
         complete_publication(int(time.time() * 1000))
         record_run("published", 3.5)
-        existing = {family.name for family in text_string_to_metric_families(text())}
+        with memory_limit(valkey):
+            existing = {family.name for family in text_string_to_metric_families(text())}
         document = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
         rows = "\n".join(re.findall(r"^\| (`siftly.*?) \|", document, re.M))
         documented = {name.removesuffix("_total") for name in re.findall(r"`(siftly_\w+)`", rows)}

@@ -103,6 +103,26 @@ def verdict_with(**different: Any) -> Verdict:
     return verdict(replace(HEALTHY, **different))
 
 
+def test_a_redis_that_may_remove_entries_and_another_mapping_need_attention() -> None:
+    server = ServerInfo("Redis", "8.0.1", 24_900_000, 25_000_000, "allkeys-lru", 5466)
+    found = verdict_with(redis=redis(server=server))
+    assert found.level == "attention"
+    assert found.sentence == (
+        "Redis removes keys when its memory is full: its policy is allkeys-lru, and it has removed "
+        "5,466 keys since it started."
+    )
+    assert "noeviction" in found.step
+    for harmless in ({"max_bytes": 0}, {"policy": "noeviction"}, {"policy": ""}):
+        assert verdict_with(redis=redis(server=replace(server, **harmless))).level == "well"
+    staging = process(host="staging-1", fingerprint="another", mapping="flat.toml")
+    found = verdict_with(redis=redis(processes=[process(), staging]))
+    assert found.level == "attention"
+    assert "staging-1, process 7" in found.sentence
+    assert "CACHE_NAMESPACE" in found.step
+    unreadable = process(fingerprint="", mapping="gone.toml, which can't be used")
+    assert verdict_with(redis=redis(processes=[process(), unreadable])).level == "well"
+
+
 def test_all_is_well() -> None:
     found = verdict_with()
     assert (found.level, found.step, found.others) == ("well", "", ())

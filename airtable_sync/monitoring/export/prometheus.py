@@ -23,6 +23,7 @@ from airtable_sync.monitoring.metrics.counters import Counters
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.histogram import Histogram
 from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.redis_client.server_info import ServerInfo
 from airtable_sync.refresh.history import SUCCESSFUL
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,11 @@ class PrometheusExport:
         return generate_latest(registry)
 
     def _metrics(self, *, ask_redis: bool) -> Iterator[Metric]:
-        totals = self._totals() if ask_redis else None
+        found = self._ask_redis() if ask_redis else None
+        totals = found[0] if found else None
         yield _gauge("siftly_redis_up", "Whether Redis answers.", float(totals is not None))
+        if found:
+            yield from _redis_metrics(found[1])
         if totals:
             yield from _count_metrics("siftly", totals.counts)
             yield from _process_metrics(totals.processes)
@@ -64,9 +68,9 @@ class PrometheusExport:
             yield from _count_metrics("siftly_process", self._counters.counts)
             yield from _process_metrics([self._heartbeat.process()])
 
-    def _totals(self) -> Totals | None:
+    def _ask_redis(self) -> tuple[Totals, ServerInfo] | None:
         try:
-            return read_totals(self._store)
+            return read_totals(self._store), self._store.server_info()
         except CacheUnavailable as error:
             logger.debug("The metrics are those of this process only: %s", error)
             return None
@@ -130,6 +134,17 @@ class _Collected(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._metrics
+
+
+def _redis_metrics(info: ServerInfo) -> Iterator[Metric]:
+    """What Redis says about itself; nothing of what it does not say."""
+    if info.evicted_keys is not None:
+        help_text = "Keys, of all applications, that Redis removed because its memory was full."
+        yield CounterMetricFamily("siftly_redis_evicted_keys", help_text, info.evicted_keys)
+    if info.used_bytes is not None:
+        yield _gauge("siftly_redis_used_bytes", "Memory that Redis uses.", info.used_bytes)
+    if info.max_bytes:
+        yield _gauge("siftly_redis_limit_bytes", "Memory that Redis may use.", info.max_bytes)
 
 
 def _change_feed_metrics(totals: Totals, polling: Polling) -> Iterator[Metric]:

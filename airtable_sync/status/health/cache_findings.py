@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from airtable_sync.redis_client.server_info import ServerInfo
 from airtable_sync.refresh.other_deployments import REMEDY, description, with_another_mapping
 from airtable_sync.status.display.units import ago, count
 from airtable_sync.status.health.facts import Facts
@@ -80,6 +81,17 @@ def other_deployments(facts: Facts) -> Iterator[Finding]:
     if own and (others := with_another_mapping(processes, own)):
         sentence = f"{description(others)}."
         yield Finding("attention", f"{sentence} Refreshes are rejected meanwhile.", REMEDY)
+
+
+def eviction(facts: Facts) -> Iterator[Finding]:
+    server = facts.redis.server if facts.redis else ServerInfo()
+    if not server.may_evict:
+        return
+    sentence = f"Redis removes keys when its memory is full: its policy is {server.policy}"
+    if server.evicted_keys:
+        sentence += f", and it has removed {count(server.evicted_keys, 'key')} since it started"
+    step = "Set maxmemory-policy to noeviction. `manage.py check_cache` tells the memory it needs."
+    yield Finding("attention", f"{sentence}.", step)
 
 
 def overrides(facts: Facts) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     refreshes.rollback,
     cache.replicas,
     cache.other_deployments,
+    cache.eviction,
     cache.unknown_numbers,
     cache.overrides,
     airtable.token,
