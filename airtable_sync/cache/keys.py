@@ -16,6 +16,20 @@ PUBLICATION = "publication"  # the token of the publication that is running, or 
 PAUSED_BY = "paused_by"  # the run of a rollback; publishing is paused until it is released
 REFRESH_LOCK = "refresh_lock"
 REFILL_LOCK = "refill_lock"
+ALL = (
+    INDEX,
+    SEQUENCE,
+    EPOCH,
+    KNOWN_NUMBERS,
+    CONFIRMED_AT,
+    LAST_REFRESH,
+    IN_SYNC_UNTIL,
+    SET_BYTES,
+    PUBLICATION,
+    PAUSED_BY,
+    REFRESH_LOCK,
+    REFILL_LOCK,
+)
 
 CHANNEL = "changes"
 # Messages on the channel, beside "<epoch>:<sequence>" after a change:

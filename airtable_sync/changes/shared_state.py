@@ -13,6 +13,7 @@ READ_AT = "change_feed_read_at"  # ms: when the feed was last read to its end
 LEADER = "change_feed_leader"  # the token of the process that reads the feed
 NOTIFIED_AT = "change_feed_notified_at"  # ms: when a change notification last came
 DENIED = "change_feed_denied"  # Airtable has refused a webhook subscription
+KEYS = (READ_AT, LEADER, NOTIFIED_AT, DENIED)
 NOTIFICATION_KEPT_SECONDS = 24 * 3600  # Airtable repeats a notification for so long
 
 _STATUS = load_script(__file__, "feed_status.lua")

@@ -1,13 +1,16 @@
 """Redis through Django's cache framework on django-redis: values, leases, scripts, the clock."""
 
+import ipaddress
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
+from typing import Any, Literal
 
 from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
 from interlock import CircuitBreaker, CircuitOpenError
 from redis.commands.core import Script
+from redis.connection import SSLConnection
 from redis.exceptions import RedisError, ResponseError
 
 from airtable_sync.redis_client.errors import sentence
@@ -90,6 +93,18 @@ class RedisConnection:
                 return server_info(self._redis.info())
             except ResponseError:
                 return ServerInfo()
+
+    def connection_security(self) -> Literal["encrypted", "private", "exposed"]:
+        """`exposed`: without TLS to an address on the internet. Raises CacheUnavailable if the host
+        is unknown."""
+        with self._translated_errors():
+            pool = self._redis.connection_pool
+            if issubclass(pool.connection_class, SSLConnection):
+                return "encrypted"
+            host = pool.connection_kwargs.get("host")
+            addresses = socket.getaddrinfo(host, None) if host else []  # none: a Unix socket
+        found = (ipaddress.ip_address(each[4][0]) for each in addresses)
+        return "exposed" if any(each.is_global for each in found) else "private"
 
     def run_script(
         self, script: str, names: Sequence[str], arguments: Sequence[str | int | bytes]

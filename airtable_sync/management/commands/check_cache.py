@@ -1,10 +1,8 @@
 """`manage.py check_cache`: do Redis and Airtable work, and does the mapping fit the base?"""
 
 import json
-import secrets
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,20 +11,15 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.management.redis_checks import Check, CheckFailed, RedisChecks
 from airtable_sync.mapping.base_schema import missing_in_base
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.redis_client.connection import CacheUnavailable
-from airtable_sync.refresh.other_deployments import REMEDY, description
 from airtable_sync.services import Services, services
 
-EXPIRES_IN_SECONDS = 0.05
 # One try each: a person waits.
 CHECK_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
-
-
-class CheckFailed(Exception):
-    """The message says how."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +34,10 @@ class Result:
         return f"{status} {self.check:<22} {self.milliseconds:8.1f} ms  {self.detail}".rstrip()
 
 
-# A name, and a function that returns a detail or raises CheckFailed.
-Check = tuple[str, Callable[[], str]]
-
-
 class Command(BaseCommand):
     help = (
-        "Set, get, compare and expire a value in the configured Redis, then read Airtable and "
-        "compare the mapping with the base's schema. Exit status: 0 if everything works, else 1."
+        "Try everything that Siftly needs of the configured Redis, then read Airtable and compare "
+        "the mapping with the base's schema. Exit status: 0 if everything works, else 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -57,12 +46,12 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         used = services()
         results = []
-        for group in (_redis_checks(used), _airtable_checks(used)):
-            for name, check in group:
-                results.append(_run(name, check))
+        for group in (_shared_copy_checks(used), _airtable_checks(used)):
+            for check in group:
+                results.append(_run(check))
                 if not options["json"]:
                     self.stdout.write(str(results[-1]))
-                if not results[-1].ok:
+                if not results[-1].ok and check.required:
                     break  # the others of this group depend on it
         ok = all(result.ok for result in results)
         if options["json"]:
@@ -72,48 +61,19 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
 
-def _run(name: str, check: Callable[[], str]) -> Result:
+def _run(check: Check) -> Result:
     started = time.perf_counter()
     try:
-        ok, detail = True, check()
+        ok, detail = True, check.run()
     except (CheckFailed, AirtableError, MappingError, CacheUnavailable) as error:
         ok, detail = False, str(error)
-    return Result(name, ok, (time.perf_counter() - started) * 1000, detail)
+    return Result(check.name, ok, (time.perf_counter() - started) * 1000, detail)
 
 
-def _redis_checks(used: Services) -> list[Check]:
-    store = used.command_store
-    name, value = f"check:{secrets.token_hex(8)}", secrets.token_hex(8)
-
-    def write() -> str:
-        store.set(name, value, 60)
-        return ""
-
-    def read() -> str:
-        if store.get(name) != value:
-            raise CheckFailed("Redis does not return what was written.")
-        return ""
-
-    def expire() -> str:
-        store.set(name, value, EXPIRES_IN_SECONDS)
-        time.sleep(2 * EXPIRES_IN_SECONDS)
-        if store.get(name) is not None:
-            raise CheckFailed("Redis keeps a value that should have expired.")
-        return ""
-
-    def find_others() -> str:
-        if others := used.other_deployments.live():
-            raise CheckFailed(f"{description(others)}. {REMEDY}")
-        return f"all processes with the namespace {store.namespace} have this mapping"
-
-    if not used.configuration.has_redis:
-        return [("shared copy", lambda: _describe_database(used))]
-    return [
-        ("redis set", write),
-        ("redis get and compare", read),
-        ("redis expire", expire),
-        ("other deployments", find_others),
-    ]
+def _shared_copy_checks(used: Services) -> list[Check]:
+    if used.configuration.has_redis:
+        return RedisChecks(used).all()
+    return [Check("shared copy", lambda: _describe_database(used))]
 
 
 def _describe_database(used: Services) -> str:
@@ -144,9 +104,9 @@ def _airtable_checks(used: Services) -> list[Check]:
         return f"{len(tables[0].ids)} tables"
 
     return [
-        ("airtable records", read_records),
-        ("airtable schema", read_schema),
-        ("mapping", lambda: _compare_mapping(used, tables[0])),
+        Check("airtable records", read_records, required=True),
+        Check("airtable schema", read_schema, required=True),
+        Check("mapping", lambda: _compare_mapping(used, tables[0])),
     ]
 
 
