@@ -113,9 +113,8 @@ class RedisTarget:
             size += result.size + ENTRY_OVERHEAD_BYTES
             yield result
         self._store.set(SET_BYTES, size)
-        self._raise_if_evicted(written)
         yield from self._store.write_silently(publication.removals(removed))
-        if not self._complete(publication, token):
+        if self._count_missing(written) or not self._complete(publication, token):
             self._publish_again(publication)
         # While this was publishing, a replica may have refilled an emptied Redis with a number that
         # Airtable does not have any more. After `complete` replicas don't do that.
@@ -124,24 +123,26 @@ class RedisTarget:
         self._publication.forget_expired(expired)
 
     def _publish_again(self, publication: Publication) -> None:
-        """Redis lost keys: replicas would take the missing numbers for removed."""
+        """Redis lost keys: replicas would take the missing numbers for removed. It was emptied, or
+        it is too small: then this does not help either."""
         token = self._publication.begin()
         removed, _ = self._not_in(publication)
         entries = [*publication.entries, *publication.removals(removed)]
-        _run_to_end(self._store.write_silently(entries))
+        results = list(self._store.write_silently(entries))
+        written = [each.entry.number for each in results if each.outcome != "older"]
+        if missing := self._count_missing(written):
+            raise self._evicted(
+                f"{missing:,} of {len(written):,} entries are missing in Redis right after they "
+                "were published"
+            )
         if not self._complete(publication, token):
             raise self._evicted("Redis lost keys repeatedly while the refresh was publishing")
 
     def _complete(self, publication: Publication, token: str) -> bool:
         return self._publication.complete(publication.read_at, token, publication.fingerprint)
 
-    def _raise_if_evicted(self, written: Collection[str]) -> None:
-        missing = len(written) - self._store.count_existing(written)
-        if missing > 0:
-            raise self._evicted(
-                f"{missing:,} of {len(written):,} entries are missing in Redis right after they "
-                "were published"
-            )
+    def _count_missing(self, written: Collection[str]) -> int:
+        return len(written) - self._store.count_existing(written)
 
     def _evicted(self, what: str) -> EntriesEvicted:
         info = self._store.server_info()

@@ -12,6 +12,8 @@ from sandbox.airtable.webhooks.notifications import NotificationSender
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
+# A connection that was accepted just before the end is known some turns of the event loop later.
+QUIET_TURNS = 5
 
 
 class UvicornServer:
@@ -76,12 +78,17 @@ class _Uvicorn(uvicorn.Server):
             server.close()
         for each in sockets or []:
             each.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        tasks = list(self.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        quiet_turns = 0
+        while quiet_turns < QUIET_TURNS:
+            is_quiet = not (self.server_state.connections or self.server_state.tasks)
+            quiet_turns = quiet_turns + 1 if is_quiet else 0
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            tasks = list(self.server_state.tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)
 
 
 def bind(port: int) -> socket.socket:
