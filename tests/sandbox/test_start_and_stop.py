@@ -1,6 +1,9 @@
 """Starting and stopping, latency, and the request log."""
 
+import contextlib
+import gc
 import socket
+import threading
 import time
 
 import pytest
@@ -11,6 +14,7 @@ from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.uvicorn_server import bind
 from tests.sandbox.conftest import PEOPLE, HttpClient
+from tests.support.waiting import wait_until
 
 PATH = f"/v0/{PEOPLE}/People"
 
@@ -26,6 +30,32 @@ def test_a_stopped_sandbox_refuses_connections_until_it_starts_again(
     sandbox.start()
     assert sandbox.url == url
     assert http.get(PATH).ok
+
+
+def test_connections_that_arrive_while_it_stops_are_closed() -> None:
+    """An open one would be a warning, and so an error, at the end of this test."""
+    ended = threading.Event()
+    sandboxes: list[Sandbox] = []
+
+    def connect_until_the_end() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(requests.RequestException, IndexError):
+                sandbox = sandboxes[-1]
+                path = f"/v0/{sandbox.base().id}/client"
+                headers = {"Authorization": f"Bearer {sandbox.token}"}
+                requests.get(f"{sandbox.url}{path}", headers=headers, timeout=10)
+
+    threads = [threading.Thread(target=connect_until_the_end) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        with Sandbox([linked_base()], requests_per_second=None) as sandbox:
+            sandboxes.append(sandbox)
+            wait_until(lambda sandbox=sandbox: sandbox.requests)  # type: ignore[misc]
+    ended.set()
+    for thread in threads:
+        thread.join()
+    gc.collect()
 
 
 def test_edits_made_while_it_is_stopped_are_kept(sandbox: Sandbox, client: TableClient) -> None:
