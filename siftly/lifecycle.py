@@ -4,22 +4,30 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 from collections.abc import AsyncIterator, Callable
 
 from airtable_sync.airtable import formulas
 from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache.keys import RESTORED_LOCK
 from airtable_sync.cache.replica_subscription import ReplicaSubscription
 from airtable_sync.cache.snapshot_fallback import FOLLOW_SECONDS, SnapshotFollower
 from airtable_sync.mapping.records import BaseTables
+from airtable_sync.models import Run
 from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck, checking_in_background
 from airtable_sync.monitoring.export.flush import flushing_in_background
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.background_process import start_refresh
 from airtable_sync.services import Services
+from siftly.environment import BASE_DIR
 from siftly.server.http import Receive, Send
 
 logger = logging.getLogger(__name__)
 
 FIRST_LOAD_SECONDS = 10.0
 DATABASE_SECONDS = 8.0
+COMPARE_SECONDS = 2.0  # for the database, where Redis has answered
+RESTORED_SECONDS = 60
 SCHEMA_CHECK_SECONDS = 3600.0
 FIRST_RETRY_SECONDS = 1.0  # doubled after each failure
 PROBE_SECONDS = 60.0
@@ -48,6 +56,7 @@ class Lifecycle:
     async def running(self) -> AsyncIterator[None]:
         services = self._services
         services.answerer.fallback = services.snapshot_fallback.load
+        services.replica.on_restored(self._refresh_restored_redis)
         follower = services.feed_follower
         subscription = ReplicaSubscription(
             services.replica,
@@ -92,7 +101,10 @@ class Lifecycle:
         services = self._services
         if services.configuration.has_redis:
             await asyncio.to_thread(subscription.first_load_ended.wait, FIRST_LOAD_SECONDS)
-            if not subscription.connected:
+            if subscription.connected:
+                newer = services.snapshot_fallback.take_newer_snapshot
+                await _from_database(newer, COMPARE_SECONDS)
+            else:
                 await _from_database(services.snapshot_fallback.start_replica)
             self._first_load_ended.set()
             return
@@ -101,6 +113,14 @@ class Lifecycle:
             await _from_database(follower.sync)
             self._first_load_ended.set()
             await asyncio.sleep(FOLLOW_SECONDS)
+
+    def _refresh_restored_redis(self) -> None:
+        """Only a refresh knows what changed since the backup. One process starts it. If it fails,
+        the next comparison after the pause starts another."""
+        store, token = self._services.background_store, secrets.token_hex(8)
+        with contextlib.suppress(CacheUnavailable):
+            if self._has_token() and store.acquire_lease(RESTORED_LOCK, token, RESTORED_SECONDS):
+                start_refresh("--full", folder=BASE_DIR, user="Siftly", trigger=Run.Trigger.COMMAND)
 
     async def _load_formulas(self) -> None:
         """After the replica is loaded, which the import would delay. Cache hits have priority, and
@@ -148,9 +168,9 @@ class Lifecycle:
         return bool(self._services.configuration.airtable_api_key)
 
 
-async def _from_database(load: Callable[[], None]) -> None:
+async def _from_database(load: Callable[[], None], seconds: float = DATABASE_SECONDS) -> None:
     try:
-        await asyncio.wait_for(asyncio.to_thread(load), DATABASE_SECONDS)
+        await asyncio.wait_for(asyncio.to_thread(load), seconds)
     except TimeoutError:
         logger.warning("The database's newest snapshot did not arrive in time")
     except Exception:

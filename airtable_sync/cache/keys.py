@@ -16,6 +16,7 @@ PUBLICATION = "publication"  # the token of the publication that is running, or 
 PAUSED_BY = "paused_by"  # the run of a rollback; publishing is paused until it is released
 REFRESH_LOCK = "refresh_lock"
 REFILL_LOCK = "refill_lock"
+RESTORED_LOCK = "restored_lock"  # of the process that refreshes after Redis was restored
 ALL = (
     INDEX,
     SEQUENCE,

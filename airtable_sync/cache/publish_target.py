@@ -1,8 +1,9 @@
 """Where a refresh publishes: Redis or, where there is no Redis, the database."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,9 +13,10 @@ from django.utils import timezone
 from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.entry import Entry, Origin
 from airtable_sync.cache.keys import PAUSED_BY, SET_BYTES
+from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
-from airtable_sync.cache.snapshots import Snapshots
+from airtable_sync.cache.snapshots import Snapshots, entries_of
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -107,7 +109,8 @@ class RedisTarget:
         token = self._publication.begin()
         removed, expired = self._not_in(publication)
         written, size = [], 0
-        for result in self._store.write_silently(publication.entries):
+        entries = _while_tombstones_last(publication.entries, self.now() - publication.read_at)
+        for result in self._store.write_silently(entries):
             if result.outcome != "older":
                 written.append(result.entry.number)
             size += result.size + ENTRY_OVERHEAD_BYTES
@@ -208,7 +211,12 @@ class DatabaseTarget:
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
         with _translated_errors():
-            existing = {entry.number: entry for entry in self._snapshots.newest_entries()}
+            newest = self._snapshots.newest()
+            existing = {
+                entry.number: replace(entry, read_at=max(entry.read_at, snapshot.confirmed_at))
+                for snapshot in ([newest] if newest else [])
+                for entry in entries_of(snapshot)
+            }
         numbers = publication.numbers()
         yield from _compare_entries(publication.entries, existing)
         removed = [entry for number, entry in existing.items() if number not in numbers]
@@ -246,6 +254,19 @@ def _compare_removals(publication: Publication, removed: Sequence[Entry]) -> Ite
     for removal, before in zip(publication.removals(removed), removed, strict=True):
         if before.read_at <= removal.read_at:
             yield WriteResult(removal, "removed", before)
+
+
+def _while_tombstones_last(entries: Sequence[Entry], age_ms: int) -> Iterator[Entry]:
+    """The entries, each shortly before it is written. Raises CacheUnavailable when the reading, now
+    `age_ms` old, is older than the tombstones: it could bring a removed number back. The process
+    may have been stopped meanwhile."""
+    started = time.monotonic()
+    for entry in entries:
+        if age_ms / 1000 + time.monotonic() - started > TOMBSTONE_SECONDS:
+            raise CacheUnavailable(
+                "Publishing took so long that what was read may be outdated. Refresh again."
+            )
+        yield entry
 
 
 def _run_to_end(results: Iterator[WriteResult]) -> None:

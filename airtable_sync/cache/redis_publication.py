@@ -13,14 +13,15 @@ _COMPLETE = """
 -- ARGV: read_at (ms), fingerprint ("" for a rollback), channel, the publication's token
 -- Returns 0 if Redis has lost the token, and with it perhaps entries
 if redis.call("GET", KEYS[5]) ~= ARGV[4] then return 0 end
-if tonumber(redis.call("GET", KEYS[1]) or 0) < tonumber(ARGV[1]) then
+local latest = redis.call("TIME")[1] * 1000 + 5000 -- later ones are from a clock that was ahead
+local confirmed_at = tonumber(redis.call("GET", KEYS[1]) or 0)
+if confirmed_at < tonumber(ARGV[1]) or confirmed_at > latest then
   redis.call("SET", KEYS[1], ARGV[1])
 end
 local last_refresh = redis.call("GET", KEYS[3])
 local last_refresh_at = last_refresh and cjson.decode(last_refresh)[1] or 0
 -- Two refreshes run at once if Redis lost the lock of one. The older one may finish last.
-local is_newest = last_refresh_at <= tonumber(ARGV[1])
-  or last_refresh_at > redis.call("TIME")[1] * 1000 + 5000 -- from a clock that was ahead
+local is_newest = last_refresh_at <= tonumber(ARGV[1]) or last_refresh_at > latest
 if ARGV[2] == "" then
   redis.call("DEL", KEYS[3], KEYS[4])
 elseif is_newest then
@@ -31,7 +32,9 @@ redis.call("PUBLISH", ARGV[3], epoch .. ":" .. sequence)
 return 1
 """
 _CONFIRM = """
-if tonumber(redis.call("GET", KEYS[1]) or ARGV[1]) < tonumber(ARGV[1]) then
+local latest = redis.call("TIME")[1] * 1000 + 5000 -- later ones are from a clock that was ahead
+local confirmed_at = tonumber(redis.call("GET", KEYS[1]) or ARGV[1])
+if confirmed_at < tonumber(ARGV[1]) or confirmed_at > latest then
   redis.call("SET", KEYS[1], ARGV[1])
 end
 """

@@ -10,7 +10,11 @@ from dataclasses import replace
 from airtable_sync.cache.entry import Entry, entry_from_bytes
 from airtable_sync.cache.keys import REFILL_LOCK, REFRESH_LOCK
 from airtable_sync.cache.redis_store import ENTRIES_PER_READ, RedisStore, ReplicaState
-from airtable_sync.cache.replica_entries import ReplicaEntries, ReplicaEntry
+from airtable_sync.cache.replica_entries import (
+    CLOCK_TOLERANCE_MS,
+    ReplicaEntries,
+    ReplicaEntry,
+)
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
@@ -27,6 +31,7 @@ class Replica(ReplicaEntries):
         self._same_epoch = False  # Redis has lost nothing since the last comparison
         self._reread: set[str] = set()  # added by calls; Redis may have newer ones by now
         self._listeners: list[Callable[[Collection[str]], None]] = []
+        self._on_restored: Callable[[], None] = lambda: None
 
     # --- Entries from this process ---------------------------------------------------------------
 
@@ -43,6 +48,11 @@ class Replica(ReplicaEntries):
         """Call `listener` with the numbers that changed, in the thread that runs `sync`."""
         self._listeners.append(listener)
 
+    def on_restored(self, action: Callable[[], None]) -> None:
+        """Call `action` at each comparison that finds an older Redis, in the thread that runs
+        `sync`. It must not wait."""
+        self._on_restored = action
+
     def start_from_snapshot(self, entries: Iterable[Entry], confirmed_at: int) -> None:
         """Serve a snapshot until Redis has newer entries. It counts as stale: calls renew it."""
         stale = self.now() - int(self.lifetimes.ttl_seconds * 1000)
@@ -50,16 +60,21 @@ class Replica(ReplicaEntries):
             read_at = min(max(entry.read_at, confirmed_at), stale)
             self.keep(replace(entry, read_at=read_at), saved=False)
 
-    def replace_with_snapshot(self, entries: Iterable[Entry], read_at: int) -> None:
-        """Take the complete set as of `read_at` (ms), where the database is the shared copy."""
+    def replace_with_snapshot(
+        self, entries: Iterable[Entry], confirmed_at: int, *, saved: bool
+    ) -> None:
+        """Take the complete set, which Airtable had until `confirmed_at` (ms). Newer entries
+        stay."""
         numbers = set()
         for entry in entries:
             numbers.add(entry.number)
-            self.keep(entry, saved=True)
+            confirmed = replace(entry, read_at=max(entry.read_at, confirmed_at))
+            self.keep(confirmed, saved=saved)
         with self._write_lock:
             for number, found in list(self._entries.items()):
-                if number not in numbers and found.is_known and found.read_at < read_at:
+                if number not in numbers and found.is_known and found.read_at < confirmed_at:
                     self._remove(number)
+        self.confirmed_at = confirmed_at
         self._notify_listeners(numbers)
 
     def forget(self, numbers: Collection[str]) -> None:
@@ -87,6 +102,11 @@ class Replica(ReplicaEntries):
         state = self.store.replica_state(epoch, self.sequence)
         self._same_epoch = state.epoch == self._epoch
         self._clock_offset = state.now - int(time.time() * 1000)
+        if self.confirmed_at > state.now + CLOCK_TOLERANCE_MS:  # Redis' clock was ahead
+            self.confirmed_at = 0
+        if self._is_restored(state):
+            logger.warning("Redis is older than this process's entries: it was restored")
+            self._on_restored()
         if state.lists_all_numbers:
             self._load_all(state)
         else:
@@ -96,6 +116,22 @@ class Replica(ReplicaEntries):
         self.in_sync_until, self.numbers_in_airtable = state.in_sync_until, state.numbers
         self.confirmed_at = max(self.confirmed_at, state.confirmed_at)
         self._refill_redis()
+
+    def _is_restored(self, state: ReplicaState) -> bool:
+        """Redis is an older copy of itself: a backup, or a replica of Redis that lagged. An emptied
+        Redis has no `confirmed_at`."""
+        return 0 < state.confirmed_at < self.confirmed_at - CLOCK_TOLERANCE_MS
+
+    def is_outdated(self, entry: Entry) -> bool:
+        """Whether an entry of Redis is older than what this process knows to be complete: Airtable
+        has removed the number since."""
+        return (
+            self.complete
+            and entry.is_known
+            and entry.number not in self._entries
+            and entry.override_until <= self.now()
+            and entry.read_at < self.confirmed_at
+        )
 
     def _load_changes(self, state: ReplicaState) -> None:
         wanted = state.changed
@@ -110,10 +146,13 @@ class Replica(ReplicaEntries):
     def _load_all(self, state: ReplicaState) -> None:
         """Entries that are here already come first: they must be right even if not all fit."""
         indexed, missing = set(state.changed), []
+        was_complete, is_restored = self.complete, self._is_restored(state)
         order = sorted(state.changed, key=lambda number: number not in self._entries)
         self._handle_lost([each for each in list(self._entries) if each not in indexed], state)
         self.complete = True
         for number, raw in self.store.read_raw(order):
+            if was_complete and is_restored and number not in self._entries:
+                continue  # it was removed after the backup was made
             if not self._has_room_for(raw) and number not in self._entries:
                 self.complete = False  # the others are loaded when they are called
                 break

@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.overrides import Overrides, active_overrides
 from airtable_sync.cache.replica import Replica
+from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS
 from airtable_sync.cache.snapshots import Snapshots, entries_of
 from airtable_sync.models import Snapshot
 from airtable_sync.redis_client.connection import CacheUnavailable
@@ -39,6 +40,26 @@ class SnapshotFallback:
                 logger.warning("Started from the newest snapshot in the database: %s", newest)
         except DatabaseError as error:
             logger.warning("The newest snapshot can't be read from the database: %s", error)
+        finally:
+            close_connection()
+
+    def take_newer_snapshot(self) -> None:
+        """At the start of a process: Redis may have been restored from an older backup. Run it in a
+        thread."""
+        try:
+            newest = self._snapshots.newest()
+            if newest and newest.confirmed_at > self._replica.confirmed_at + CLOCK_TOLERANCE_MS:
+                self._replica.replace_with_snapshot(
+                    entries_of(newest), newest.confirmed_at, saved=False
+                )
+                logger.warning(
+                    "Redis is older than the newest snapshot in the database: %s", newest
+                )
+                self._replica.store.notify_replicas()
+        except DatabaseError as error:
+            logger.warning("The newest snapshot can't be compared with Redis: %s", error)
+        except CacheUnavailable:
+            pass  # it is compared when Redis is back
         finally:
             close_connection()
 
@@ -81,10 +102,11 @@ class SnapshotFollower:
             close_connection()
 
     def _load(self, newest: Snapshot) -> None:
+        """Also if it was only confirmed: a lookup may have added or changed entries since it was
+        loaded, and that may have been undone in Airtable before it was confirmed."""
+        self._replica.replace_with_snapshot(entries_of(newest), newest.confirmed_at, saved=True)
         if self._loaded is None or self._loaded[0] != newest.pk:
-            self._replica.replace_with_snapshot(entries_of(newest), newest.read_at)
             logger.info("In sync with the database: %s", newest)
-        self._replica.confirmed_at = newest.confirmed_at
         self._loaded = (newest.pk, newest.confirmed_at)
 
     def _load_overrides(self, newest: Snapshot | None) -> None:

@@ -36,9 +36,9 @@ class Snapshots:
 
     def save(self, run: Run, entries: Sequence[Entry], read_at: int) -> None:
         """Save the known entries of a run. An unchanged set only confirms the newest snapshot. Does
-        nothing if a refresh with a later `read_at` (ms) was saved first."""
+        nothing if a refresh with a later `read_at` (ms) was saved, or confirmed it, first."""
         digest, last = _digest(entries), self.newest()
-        if last and read_at < last.read_at <= time.time() * 1000:
+        if last and read_at < last.confirmed_at <= time.time() * 1000:
             return
         if last and last.digest == digest:
             self.all().filter(pk=last.pk).update(confirmed_at=read_at)

@@ -5,7 +5,9 @@
 -- leader's lead lasts (ms)
 local holder = redis.call("GET", KEYS[1])
 local notified_at = tonumber(redis.call("GET", KEYS[2]) or 0)
-local has_new_notification = notified_at > tonumber(redis.call("GET", KEYS[3]) or 0)
+local read_at = tonumber(redis.call("GET", KEYS[3]) or 0)
+if read_at > redis.call("TIME")[1] * 1000 + 5000 then read_at = 0 end -- from a clock that was ahead
+local has_new_notification = notified_at > read_at
 local remaining = redis.call("PTTL", KEYS[1])
 local is_gone = has_new_notification and ARGV[2] - remaining >= tonumber(ARGV[3])
 local leads = not holder or holder == ARGV[1] or is_gone

@@ -84,6 +84,8 @@ class Answerer:
         started = time.monotonic()
         cached = await reading
         tier_seconds["redis"] = time.monotonic() - started
+        if cached and self._replica.is_outdated(cached):
+            return None  # a restored Redis has it, Airtable has not
         if cached and (found := self._from_cache(cached, "redis", tier_seconds)):
             self._replica.keep(cached, saved=True)
             return found

