@@ -7,7 +7,7 @@ WORKERS ?= 6
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-quick test-long test-postgres lint format types bench soak lock clean
+.PHONY: help run test test-quick test-long test-postgres test-redis lint format types bench soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ test-long: $(VENV)/installed ## run all tests, also those that take minutes, wit
 
 test-postgres: $(VENV)/installed ## run the tests of the database once more, on a real PostgreSQL
 	@exec $(BIN)/python -m tests.support.servers.postgres $(BIN)/python -m pytest -n 4 -m "django_db and not slow and not long"
+
+test-redis: $(VENV)/installed ## run the tests of Redis on each Redis and Valkey of this machine (REDIS_SERVERS: more paths)
+	@exec $(BIN)/python -m tests.support.servers.redis_versions -n 4
 
 lint: $(VENV)/installed ## check style, types, Django's own checks and known vulnerabilities
 	$(BIN)/ruff check .

@@ -33,8 +33,16 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("default")  # `make test-long` loads the other
 
 
+REDIS_FIXTURES = {"valkey", "own_valkey", "tls_valkey"}
+
+
 def pytest_sessionfinish() -> None:
     stop_forking_server()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if REDIS_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("redis")
 
 
 @pytest.hookimpl(trylast=True)

@@ -48,12 +48,17 @@ _RULES = (
         "user in REDIS_URL.",
     ),
     _Rule(
-        r"No permissions to access a channel",
+        r"access a channel|access one of the channels|publish to the channel",
         "Redis' user may not use Siftly's channel. Give it all channels (&*), or use another user "
         "in REDIS_URL.",
     ),
     _Rule(
-        r"^NoPermissionError|ACL failure|NOPERM",
+        r"executing the script can't run",
+        "Redis' user may not use a command that Siftly's scripts need. Give it all commands "
+        "(+@all), or use another user in REDIS_URL.",
+    ),
+    _Rule(
+        r"executing the script can't access|^NoPermissionError|ACL failure|NOPERM",
         "Redis' user may not use Siftly's keys. Give it all keys that start with siftly: "
         "(~siftly:*), or use another user in REDIS_URL.",
     ),

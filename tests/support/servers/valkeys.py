@@ -1,6 +1,7 @@
 """Real Valkey servers for tests, with TLS if needed."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ def start_valkey(port: int = 0, **config: str) -> ValkeyServer:
     for _ in range(ATTEMPTS):
         options = {name.replace("_", "-"): value for name, value in config.items()}
         server = ValkeyServer(port=port or free_port(), config=options)
+        if other := os.environ.get("REDIS_SERVER"):  # `make test-redis`
+            server._binary_path = Path(other)
         with contextlib.suppress(ValkeyServerError, ValkeyError, OSError):
             server.start()
             with server.client() as client:
