@@ -63,6 +63,7 @@ class Lifecycle:
             services.single_flight.lookup_failed_in_other_process,
             follower.change_notified,
             follower.leader_stepped_down,
+            follower.subscribed,
         )
         if services.configuration.has_redis:
             subscription.start()

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +14,11 @@ from interlock import CircuitBreaker
 
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
-from airtable_sync.redis_client.scripts import ScriptCall, load_script, pairs_with_scores
+from airtable_sync.redis_client.scripts import Command
 
 HEARTBEAT_SECONDS = 60.0
 VALID_SECONDS = 150.0  # without a heartbeat
-_HEARTBEATS, _STATES = _KEYS = ("processes", "process_states")
-_SCRIPT = load_script(__file__, "process.lua")
+_STATES = "process_states"  # hash: process id -> its state, as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +64,22 @@ class Heartbeat:
         self._sent_at = 0.0
         self._sending: dict[str, Any] = {}
 
-    def next_script(self) -> ScriptCall | None:
+    def next_script(self) -> Command | None:
         state = asdict(self.process())
         important = {name: state[name] for name in ("in_sync", "complete", "circuit_breakers")}
         if important == self._sent and time.monotonic() < self._sent_at + HEARTBEAT_SECONDS:
             return None
         self._sending = important
-        state |= {"started_at": self._started_at, "last_heartbeat_at": 0}
-        return self._script_call(json.dumps(state))
+        now = self._replica.now() / 1000  # by Redis' clock, which all processes share
+        state |= {"started_at": self._started_at, "last_heartbeat_at": now}
+        return Command("HSET", _STATES, [self._process_id, json.dumps(state)])
 
     def arrived(self) -> None:
         self._sent, self._sent_at = self._sending, time.monotonic()
 
-    def end_script(self) -> ScriptCall:
+    def end_command(self) -> Command:
         """For the end of the process."""
-        return self._script_call("")
+        return Command("HDEL", _STATES, [self._process_id])
 
     def process(self) -> Process:
         replica = self._replica
@@ -100,30 +100,33 @@ class Heartbeat:
             circuit_breakers={each.name: each.state.value for each in self._circuit_breakers},
         )
 
-    def _script_call(self, state: str) -> ScriptCall:
-        return ScriptCall(_SCRIPT, _KEYS, [self._process_id, state, int(VALID_SECONDS * 1000)])
 
-
-def processes_commands() -> tuple[tuple[str | int, ...], ...]:
-    return ("ZRANGE", _HEARTBEATS, 0, -1, "WITHSCORES"), ("HGETALL", _STATES)
+PROCESSES_COMMAND: tuple[str | int, ...] = ("HGETALL", _STATES)
 
 
 def live_processes(store: RedisStore) -> list[Process]:
     """Raises CacheUnavailable."""
-    return decode_processes(*store.read_all(*processes_commands()))
+    [states] = store.read_all(PROCESSES_COMMAND)
+    return decode_processes(states)
 
 
-def decode_processes(heartbeats: list[bytes], states: dict[bytes, bytes]) -> list[Process]:
-    """The results of `processes_commands`. Skips processes without a recent heartbeat, which Redis
-    removes only at the next one, and processes of a version that lacks a field."""
-    oldest = time.time() - VALID_SECONDS
+def decode_processes(states: Mapping[bytes, bytes]) -> list[Process]:
+    """The result of `PROCESSES_COMMAND`. Skips processes without a recent heartbeat, which stay in
+    Redis until `forget_ended_processes`, and processes of a version that lacks a field."""
     found = [
-        _process(state, ms / 1000)
-        for id_, ms in pairs_with_scores(heartbeats)
-        if id_ in states and ms / 1000 > oldest
-        if len(state := known_fields(states[id_], Process.__slots__)) == len(Process.__slots__)
+        _process(state)
+        for raw in states.values()
+        if not _has_ended(raw)
+        if len(state := known_fields(raw, Process.__slots__)) == len(Process.__slots__)
     ]
     return sorted(found, key=lambda each: (each.host, each.started_at))
+
+
+def forget_ended_processes(store: RedisStore) -> None:
+    """Remove those that ended without saying so. Raises CacheUnavailable."""
+    [states] = store.read_all(PROCESSES_COMMAND)
+    if ended := [process_id for process_id, raw in states.items() if _has_ended(raw)]:
+        store.run_all([Command("HDEL", _STATES, ended)])
 
 
 def known_fields(raw: bytes, names: Collection[str]) -> dict[str, Any]:
@@ -132,9 +135,12 @@ def known_fields(raw: bytes, names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in json.loads(raw).items() if name in names}
 
 
-def _process(state: dict[str, Any], heartbeat_at: float) -> Process:
-    moments = {
-        "started_at": datetime.fromtimestamp(state["started_at"], UTC),
-        "last_heartbeat_at": datetime.fromtimestamp(heartbeat_at, UTC),
-    }
+def _has_ended(raw: bytes) -> bool:
+    last_heartbeat_at: float = json.loads(raw).get("last_heartbeat_at", 0)
+    return last_heartbeat_at < time.time() - VALID_SECONDS
+
+
+def _process(state: dict[str, Any]) -> Process:
+    names = ("started_at", "last_heartbeat_at")
+    moments = {name: datetime.fromtimestamp(state[name], UTC) for name in names}
     return Process(**{**state, **moments})

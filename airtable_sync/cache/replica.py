@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from airtable_sync.cache.entry import Entry, entry_from_bytes
 from airtable_sync.cache.keys import REFILL_LOCK, REFRESH_LOCK
-from airtable_sync.cache.redis_store import ENTRIES_PER_READ, RedisStore, ReplicaState
+from airtable_sync.cache.redis_store import ENTRIES_PER_READ, RedisStore, ReplicaState, Watched
 from airtable_sync.cache.replica_entries import (
     CLOCK_TOLERANCE_MS,
     ReplicaEntries,
@@ -20,6 +20,7 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 logger = logging.getLogger(__name__)
 
 REFILL_LOCK_SECONDS = 30
+CLOCK_COMPARISONS = 20  # every so many comparisons the clock is compared too: every ten minutes
 
 
 class Replica(ReplicaEntries):
@@ -29,6 +30,8 @@ class Replica(ReplicaEntries):
         self.sequence = 0
         self._epoch = ""  # of the Redis that this is a copy of
         self._same_epoch = False  # Redis has lost nothing since the last comparison
+        self._watched: Watched | None = None  # before the last comparison by time
+        self._short_comparisons = 0  # since the last whole one
         self._reread: set[str] = set()  # added by calls; Redis may have newer ones by now
         self._listeners: list[Callable[[Collection[str]], None]] = []
         self._on_restored: Callable[[], None] = lambda: None
@@ -97,6 +100,32 @@ class Replica(ReplicaEntries):
             self.in_sync = False
             raise
         self.in_sync = True
+
+    def sync_if_changed(self) -> None:
+        """The same, with one command if nothing has changed: where commands are billed, most of
+        them would be these."""
+        try:
+            watched = self.store.watched()
+        except CacheUnavailable:
+            self.in_sync = False
+            raise
+        is_known = self._watched is not None and watched[:3] == self._watched[:3]
+        if not is_known or not self._may_skip(watched):
+            self.sync()
+            self._watched, self._short_comparisons = watched, 0
+            return
+        self._short_comparisons += 1
+        self.confirmed_at = max(self.confirmed_at, watched.confirmed_at)
+        self.in_sync_until = watched.in_sync_until
+
+    def _may_skip(self, watched: Watched) -> bool:
+        return (
+            self.in_sync
+            and self.complete  # otherwise entries that calls added have to be read again
+            and not self._unsaved
+            and self._short_comparisons < CLOCK_COMPARISONS
+            and self.confirmed_at <= watched.confirmed_at <= self.now() + CLOCK_TOLERANCE_MS
+        )
 
     def _sync(self, epoch: str) -> None:
         state = self.store.replica_state(epoch, self.sequence)

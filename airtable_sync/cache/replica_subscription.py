@@ -30,8 +30,8 @@ COMPARE_SECONDS = 30.0
 
 
 class ReplicaSubscription:
-    """`on_lookup_failed` gets numbers, `on_change_notified` and `on_no_leader` nothing. They run in
-    this thread and must not wait."""
+    """`on_lookup_failed` gets numbers, the others nothing. `on_subscribed`: messages may have been
+    lost before. They run in this thread and must not wait."""
 
     def __init__(
         self,
@@ -39,11 +39,13 @@ class ReplicaSubscription:
         on_lookup_failed: Callable[[Collection[str]], None] = lambda _: None,
         on_change_notified: Callable[[], None] = lambda: None,
         on_no_leader: Callable[[], None] = lambda: None,
+        on_subscribed: Callable[[], None] = lambda: None,
     ) -> None:
         self.replica = replica
         self._on_lookup_failed = on_lookup_failed
         self._on_change_notified = on_change_notified
         self._on_no_leader = on_no_leader
+        self._on_subscribed = on_subscribed
         self.first_load_ended = threading.Event()
         self.connected = False
         self._stopping = threading.Event()
@@ -94,10 +96,14 @@ class ReplicaSubscription:
             if kind == "message":
                 self._handle_message(text)
             elif kind == "subscribe" or now >= compare_at:
-                # After a lost connection Redis may be an older copy of itself: load everything.
-                self._compare(reload=kind == "subscribe")
+                if kind == "subscribe":
+                    # After a lost connection Redis may be an older copy of itself.
+                    self._compare(lambda: self.replica.sync(reload=True))
+                    self._on_subscribed()
+                else:
+                    self._compare(self.replica.sync_if_changed)
                 self.replica.prune()
-                compare_at = now + COMPARE_SECONDS * random.uniform(0.8, 1.0)
+                compare_at = now + COMPARE_SECONDS * random.uniform(0.9, 1.1)
             if kind:
                 last_message_at = time.monotonic()  # a comparison may have taken long
             if now - last_ping_at >= PING_SECONDS:
@@ -112,15 +118,15 @@ class ReplicaSubscription:
         elif text == NO_LEADER:
             self._on_no_leader()
         elif self._is_new(text):
-            self._compare()
+            self._compare(self.replica.sync)
 
     def _is_new(self, text: str) -> bool:
         """False for a change that an earlier comparison has included."""
         epoch, _, sequence = text.partition(":")
         return not sequence.isdecimal() or self.replica.lacks(epoch, int(sequence))
 
-    def _compare(self, *, reload: bool = False) -> None:
-        self.replica.sync(reload=reload)
+    def _compare(self, compare: Callable[[], None]) -> None:
+        compare()
         if not self.first_load_ended.is_set():
             gc.freeze()  # the garbage collector need not look at long-lived entries again
         if not self.connected:

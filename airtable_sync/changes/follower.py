@@ -25,9 +25,10 @@ from airtable_sync.refresh.validation import RefreshRejected
 
 logger = logging.getLogger(__name__)
 
-LEAD_SECONDS = 45.0  # a leader that died is replaced after this time …
+# A leader that died is replaced after this time …
+LEAD_SECONDS, LEAD_SECONDS_WITH_NOTIFICATIONS = 45.0, 150.0
 SILENT_SECONDS = 3.0  # … or after this time, if a change notification waits
-RENEW_SECONDS = 15.0  # how often an idle leader renews its lead
+RENEWALS = 2.5  # by an idle leader, within the duration of a lead
 RENEW_WHILE_READING_SECONDS = 1.0
 # People type, and Airtable saves with every key: wait for a quiet moment, but not for long.
 QUIET_SECONDS, MAX_SETTLE_SECONDS = 0.3, 0.9
@@ -59,6 +60,10 @@ class ChangeFeedFollower:
         self._has_notification = False  # a notification came, and the feed was not read since
         self._must_notify_leader = False  # Redis was down when it came
         self._leader_stepped_down = False
+        self._may_have_missed_messages = False
+        uses_notifications = polling.uses_notifications
+        self._lead_seconds = LEAD_SECONDS_WITH_NOTIFICATIONS if uses_notifications else LEAD_SECONDS
+        self._renew_seconds = self._lead_seconds / RENEWALS
         self._check_leader_at = self._due_at = float("-inf")
         self._expects_a_reading = False  # the leader was notified too, so it should read soon
         self._stopping = threading.Event()
@@ -82,6 +87,11 @@ class ChangeFeedFollower:
         """A change notification came. Returns at once; from any thread."""
         self._must_notify_leader = self._must_notify_leader or redis_is_down
         self._has_notification = True
+        self._woken.set()
+
+    def subscribed(self) -> None:
+        """The connection for messages is a new one. Returns at once; from any thread."""
+        self._may_have_missed_messages = True
         self._woken.set()
 
     def leader_stepped_down(self) -> None:
@@ -112,7 +122,8 @@ class ChangeFeedFollower:
         if self._must_notify_leader:
             self._must_notify_leader = False
             self._notify_leader_late()
-        if not self.is_leader and (wait := self._plan_leader_check()) > 0:
+        missed, self._may_have_missed_messages = self._may_have_missed_messages, False
+        if not missed and (wait := self._wait_for_next_turn()) > 0:
             return wait
         lead = self._try_to_lead()
         if not lead.is_leader:
@@ -124,7 +135,23 @@ class ChangeFeedFollower:
         if time.monotonic() >= self._due_at and not self._stopping.is_set():
             with self._lead_renewed():
                 self._read()
-        return min(max(0.05, self._due_at - time.monotonic()), RENEW_SECONDS)
+        return min(max(0.05, self._due_at - time.monotonic()), self._renew_seconds)
+
+    def _wait_for_next_turn(self) -> float:
+        """0 if the lead has to be looked at as a whole. While nothing happens, one command at a
+        time is enough."""
+        if self.is_leader:
+            if self._has_notification or time.monotonic() >= self._due_at:
+                return 0.0
+            self.is_leader = self._shared.renew_lead(self._token, self._lead_seconds)
+            left = max(0.05, self._due_at - time.monotonic())
+            return min(left, self._renew_seconds) if self.is_leader else 0.0
+        if (wait := self._plan_leader_check()) > 0:
+            return wait
+        if not self._expects_a_reading and (left := self._shared.lead_remaining_seconds()) > 0:
+            self._check_leader_at = time.monotonic() + left + _jitter()
+            return left
+        return 0.0
 
     def _notify_leader_late(self) -> None:
         try:
@@ -145,8 +172,8 @@ class ChangeFeedFollower:
         return self._check_leader_at - time.monotonic()
 
     def _try_to_lead(self) -> Lead:
-        silent_seconds = SILENT_SECONDS if self._expects_a_reading else LEAD_SECONDS
-        lead = self._shared.lead(self._token, LEAD_SECONDS, silent_seconds)
+        silent_seconds = SILENT_SECONDS if self._expects_a_reading else self._lead_seconds
+        lead = self._shared.lead(self._token, self._lead_seconds, silent_seconds)
         if lead.is_leader and not self.is_leader:
             self._due_at = float("-inf")
         self.is_leader = lead.is_leader
@@ -159,7 +186,7 @@ class ChangeFeedFollower:
         leader has been silent, because it may have died after it renewed its lead."""
         if not self._expects_a_reading:
             return lead.remaining_seconds
-        return max(0.0, lead.remaining_seconds - (LEAD_SECONDS - SILENT_SECONDS))
+        return max(0.0, lead.remaining_seconds - (self._lead_seconds - SILENT_SECONDS))
 
     def _read(self) -> None:
         self._has_notification = False
@@ -182,7 +209,7 @@ class ChangeFeedFollower:
         def renew() -> None:
             while not (ended.wait(RENEW_WHILE_READING_SECONDS) or self._stopping.is_set()):
                 with suppress(CacheUnavailable):
-                    self._shared.lead(self._token, LEAD_SECONDS, LEAD_SECONDS)
+                    self._shared.lead(self._token, self._lead_seconds, self._lead_seconds)
 
         thread = threading.Thread(target=renew, name="change-feed-lead", daemon=True)
         thread.start()
@@ -208,7 +235,7 @@ class ChangeFeedFollower:
         is_outage = isinstance(error, OUTAGE_ERRORS)
         pause = min(pause, MAX_OUTAGE_BACK_OFF_SECONDS if is_outage else MAX_BACK_OFF_SECONDS)
         self._due_at = time.monotonic() + pause
-        return min(pause, RENEW_SECONDS)
+        return min(pause, self._renew_seconds)
 
 
 def _jitter() -> float:

@@ -11,7 +11,7 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 6 * 3600.0
 SHARE_OF_REMAINING_QUOTA = 0.5
-SECONDS_WITH_NOTIFICATIONS = 300.0  # notifications may be lost
+SECONDS_WITH_NOTIFICATIONS = 600.0  # notifications may be lost
 REFRESH_RETRY_SECONDS = 300.0
 DENIED_RETRY_SECONDS = 6 * 3600
 MARGIN_SECONDS = 60.0
@@ -33,12 +33,16 @@ class Polling:
         self._usage = usage
         self._now = now
 
+    @property
+    def uses_notifications(self) -> bool:
+        return self._changes == "push"
+
     def interval_seconds(self, requests: int | None = None) -> float:
         """Between two readings, after so many requests this month (None: read from Redis)."""
         if self._fixed_seconds:
             return float(self._fixed_seconds)
         affordable = self._affordable_seconds(PLANS.get(self._plan or "team"), requests)
-        if self._changes == "push":
+        if self.uses_notifications:
             return max(SECONDS_WITH_NOTIFICATIONS, affordable)
         return affordable
 

@@ -100,6 +100,18 @@ class SharedFeedState:
         )
         return Lead(is_leader == 1, has_new_notification == 1, max(0, remaining) / 1000)
 
+    def renew_lead(self, token: str, seconds: float) -> bool:
+        """Stay the leader, with one command. False if another process leads, or none: then `lead`
+        decides. A lead that another process has just taken is prolonged too, which is harmless."""
+        arguments = (LEADER, "PX", int(seconds * 1000))
+        [holder] = self._store.read_all(("GETEX", *arguments))
+        return bool(holder == token.encode())
+
+    def lead_remaining_seconds(self) -> float:
+        """How long the leader's lead lasts; 0 if there is no leader. One command."""
+        [remaining] = self._store.read_all(("PTTL", LEADER))
+        return max(0, int(remaining)) / 1000
+
     def step_down(self, token: str) -> None:
         channel = self._store.full_key(keys.CHANNEL)
         self._store.run_script(_STEP_DOWN, [LEADER], [token, channel, keys.NO_LEADER])

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from airtable_sync.redis_client.errors import sentence
 from airtable_sync.redis_client.namespace import Namespace
-from airtable_sync.redis_client.scripts import ScriptCall
+from airtable_sync.redis_client.scripts import Command, ScriptCall
 from airtable_sync.redis_client.server_info import ServerInfo, server_info
 
 _IF_OWN_LEASE = """
@@ -114,12 +114,17 @@ class RedisConnection:
             keys = [self.full_key(name) for name in names]
             return Script(self._redis, script)(keys=keys, args=arguments)
 
-    def run_scripts(self, calls: Iterable[ScriptCall]) -> list[Any]:
-        """Run several scripts in one round trip."""
+    def run_all(self, calls: Iterable[ScriptCall | Command]) -> list[Any]:
+        """Run several scripts and commands in one round trip."""
         with self._translated_errors():
             pipeline = self._redis.pipeline(transaction=False)
-            for script, names, arguments in calls:
-                pipeline.eval(script, len(names), *map(self.full_key, names), *arguments)
+            for call in calls:
+                if isinstance(call, Command):
+                    key = self.full_key(call.name)
+                    pipeline.execute_command(call.command, key, *call.arguments)
+                else:
+                    script, names, arguments = call
+                    pipeline.eval(script, len(names), *map(self.full_key, names), *arguments)
             return list(pipeline.execute())
 
     def read_all(self, *commands: tuple[str | int, ...]) -> list[Any]:

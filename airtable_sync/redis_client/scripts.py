@@ -1,4 +1,4 @@
-"""Lua scripts: loaded from the file beside the module that runs them."""
+"""Lua scripts, loaded from the file beside the module that runs them, and plain commands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,14 @@ class ScriptCall(NamedTuple):
 
     script: str
     names: Sequence[str]
+    arguments: Sequence[str | int | bytes]
+
+
+class Command(NamedTuple):
+    """A plain command, the name of its key, and the other arguments."""
+
+    command: str
+    name: str
     arguments: Sequence[str | int | bytes]
 
 

@@ -5,7 +5,12 @@ import logging
 import time
 from collections.abc import Iterable
 
-from airtable_sync.cache.processes import VALID_SECONDS, Process, live_processes
+from airtable_sync.cache.processes import (
+    VALID_SECONDS,
+    Process,
+    forget_ended_processes,
+    live_processes,
+)
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.refresh.validation import RefreshRejected
@@ -33,6 +38,8 @@ class OtherDeployments:
     def reject_if_live(self, *, may_wait: bool) -> None:
         """Wait until they have ended, as in a rolling deploy. Raises RefreshRejected if they do
         not, and CacheUnavailable."""
+        if self._store:
+            forget_ended_processes(self._store)
         until = time.monotonic() + (self.WAIT_SECONDS if may_wait else 0.0)
         others = self.live()
         if others and may_wait:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 # https://upstash.com/docs/redis/overall/rediscompatibility
 UPSTASH_COMMANDS = {
-    *("get", "set", "setex", "psetex", "mget", "incr", "incrby", "del", "exists"),
+    *("get", "getex", "set", "setex", "psetex", "mget", "incr", "incrby", "del", "exists"),
     *("expire", "pexpire", "pttl", "ping", "time", "client|setinfo", "info"),
     *("lindex", "lpush", "ltrim", "lrem"),
     *("zadd", "zrange", "zrangebyscore", "zrem", "zrevrange", "zscore", "zcard"),

