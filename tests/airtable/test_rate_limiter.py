@@ -92,8 +92,8 @@ def test_a_permit_that_is_used_late_counts_from_then(
     limiter = services().rate_limiter
     late = limiter.acquire(1, is_call=True)
     time.sleep(0.4)
-    limiter.request_sent(late)
     sent_at = time.monotonic()
+    limiter.request_sent(late)
     for _ in range(4):
         limiter.request_sent(limiter.acquire(0.1, is_call=True))
     limiter.acquire(5, is_call=True)

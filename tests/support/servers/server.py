@@ -84,7 +84,7 @@ def environment(**variables: str) -> dict[str, str]:
         "LOG_FORMAT": "json",
         "RETELL_API_KEY": KEY,
         # Without a database of its own a process would create one in the checkout.
-        "DATABASE_URL": f"sqlite:///{run_folder() / 'default.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{_default_database()}",
         "TMPDIR": os.environ["TMPDIR"],
         RUN_FOLDER: os.environ[RUN_FOLDER],
         **variables,
@@ -92,6 +92,14 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 GUNICORN = ("-m", "gunicorn", "siftly.asgi")
+
+
+def _default_database() -> Path:
+    """Of the processes for which a database does not matter. It is created here, because `check`
+    warns of a file that others can read, and not every process that a test starts is ours."""
+    file = run_folder() / "default.sqlite3"
+    file.touch(mode=0o600)
+    return file
 
 
 @contextlib.contextmanager
