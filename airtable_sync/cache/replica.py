@@ -20,7 +20,7 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 logger = logging.getLogger(__name__)
 
 REFILL_LOCK_SECONDS = 30
-CLOCK_COMPARISONS = 20  # every so many comparisons the clock is compared too: every ten minutes
+CLOCK_COMPARISONS = 120  # every so many comparisons the clock is compared too: every hour
 
 
 class Replica(ReplicaEntries):
