@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from airtable_sync.mapping.phone_numbers import last_digits
+from airtable_sync.mapping.phone_numbers import FULL_WIDTH_DIGITS, last_digits
 
 
 def load() -> None:
@@ -28,7 +28,10 @@ def matches_numbers(numbers: Collection[str], field: str, record_ids: Iterable[s
     whatever follows it (`;ext=5`, `@host`), and the records of these ids. Python decides later
     which of them really have the number, with the function that the refresh uses too."""
     language = _pyairtable_formulas()
-    digits = language.REGEX_REPLACE(language.CONCATENATE(language.Field(field), ""), "[^0-9]+", "")
+    text = language.CONCATENATE(language.Field(field), "")
+    for digit, full_width in enumerate(FULL_WIDTH_DIGITS):
+        text = language.SUBSTITUTE(text, full_width, str(digit))
+    digits = language.REGEX_REPLACE(text, "[^0-9]+", "")
     endings = sorted({last_digits(number) for number in numbers})
     conditions = [language.FIND(ending, digits) for ending in endings]
     return str(language.OR(*conditions, *_record_conditions(record_ids)))

@@ -8,9 +8,19 @@ from urllib.parse import unquote
 import phonenumbers
 
 # The separators that may stand between the digits. Letters and a second "+" are not allowed: a text
-# with a number somewhere in it, or with two, is ambiguous. Only ASCII digits: Airtable's formulas,
-# which lookups use, match no others.
-_SHAPE = re.compile(r"\(?\+?[0-9\s().\-/\u2010-\u2015\u00b7]+")
+# with a number somewhere in it, or with two, is ambiguous.
+_SHAPE = re.compile(r"[(\[]?\+?[0-9\s()\[\].\-/\u2010-\u2015\u2212\u00b7]+")
+# Digits of other scripts are not numbers here: lookups could not find them (`formulas.py`).
+FULL_WIDTH_DIGITS = "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19"
+_TO_ASCII = str.maketrans(f"{FULL_WIDTH_DIGITS}\uff0b\uff08\uff09\uff0d", "0123456789+()-")
+# In the languages of Europe: the extension is dialled later, and is not part of the number.
+_EXTENSION = re.compile(
+    r"[\s,;]*(?:\b(?:ext(?:n|ension)?|poste|toestel|tst|durchwahl|dw|int(?:erno)?)\b|x|#)[\s.:]*"
+    r"[0-9]{1,6}",
+    re.IGNORECASE,
+)
+# Mobile numbers in Mexico had a 1 behind the country code until 2019, and 044 or 045 in front.
+_OLD_MEXICAN = re.compile(r"(?:\+52(?:1|044|045)|04[45])([0-9]{10})")
 _NOT_A_DIGIT = re.compile(r"[^0-9]")
 # Invisible characters that phones and spreadsheets add when a number is copied.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -23,14 +33,14 @@ MAX_LENGTH = 100
 def to_e164(text: str, region: str) -> str | None:
     """The number in E.164 (`+32460234291`). None if the text is not a telephone number.
 
-    Accepts separators, `00` for `+`, a trunk `(0)`, `tel:` (RFC 3966) and `sip:` addresses. A
-    number without a country code belongs to `region` (ISO 3166, `BE`)."""
+    Accepts separators, `00` for `+`, a trunk `(0)`, an extension (`ext. 5`), `tel:` (RFC 3966) and
+    `sip:` addresses. A number without a country code belongs to `region` (ISO 3166, `BE`)."""
     return _to_e164(text, region) if len(text) <= MAX_LENGTH else None
 
 
 @lru_cache(maxsize=100_000)
 def _to_e164(text: str, region: str) -> str | None:
-    text = _number_part(text.strip())
+    text = _number_part(text.translate(_TO_ASCII).strip())
     if not _SHAPE.fullmatch(text):
         return None
     digits = _NOT_A_DIGIT.sub("", text)
@@ -38,6 +48,8 @@ def _to_e164(text: str, region: str) -> str | None:
         digits = f"+{digits}"
     elif digits.startswith("00"):
         digits = f"+{digits[2:]}"
+    if (old := _OLD_MEXICAN.fullmatch(digits)) and (digits[0] == "+" or region == "MX"):
+        digits = f"+52{old[1]}"
     try:
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
@@ -55,7 +67,10 @@ def _number_part(text: str) -> str:
         context = _CONTEXT.search(tel[2])
         subscriber = unquote(tel[1]).strip()
         return f"{context[1]}{subscriber}" if context and subscriber[:1] != "+" else subscriber
-    return text.replace("\uff0b", "+").strip()
+    number, extension = text, _EXTENSION.search(text)
+    if extension and extension.end() == len(text):
+        number = text[: extension.start()]
+    return number.strip()
 
 
 def last_digits(number: str) -> str:

@@ -77,6 +77,8 @@ def test_an_unknown_number_needs_one_request(airtable: Sandbox) -> None:
         "\u202a+32 460 11 12 22\u202c",
         "sip:+32460111222@10.1.2.3:5060",
         "tel:+32-460-111-222;ext=12",
+        "0460 11 12 22 ext. 12",
+        "\uff10\uff14\uff16\uff10 11 12 22",
         "(+32) 460\u202f11 12 22",
     ],
 )
