@@ -19,6 +19,8 @@ from siftly.databases import database_from_url
 BASE_DIR = Path(__file__).resolve().parent.parent
 SHIPPED_MAPPINGS = ("siftly", "flat")
 _REDIS_PATH = re.compile("/?|/[0-9]{1,5}/?")  # redis-py uses database 0 for any other path
+_BASE_ID = re.compile("[A-Za-z0-9_-]+")
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 # Between two Apprise addresses. A comma elsewhere is part of an address: ?to=a@b.cd,c@d.ef
 _ADDRESS_SEPARATOR = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.I)
 
@@ -47,6 +49,8 @@ def _parse_address(url: str | None, schemes: tuple[str, ...]) -> str | None:
     if url is None:
         return None
     problem = f"Must be a URL that starts with {' or '.join(s + '://' for s in schemes)}."
+    if any(each.isspace() for each in url):
+        raise EnvError("Has a blank or a line break. Remove it.")
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises ValueError if it is not a number
@@ -56,6 +60,27 @@ def _parse_address(url: str | None, schemes: tuple[str, ...]) -> str | None:
     if parts.scheme not in schemes or not place:
         raise EnvError(problem)
     return url
+
+
+@env.parser_for("airtable_address")
+def _parse_airtable_address(url: str | None) -> str | None:
+    address: str | None = _parse_address(url, ("https", "http"))
+    if address and urlsplit(address).path.strip("/") == "v0":
+        raise EnvError("Must be without /v0, which Siftly adds.")
+    return address
+
+
+@env.parser_for("base_id")
+def _parse_base_id(text: str | None) -> str | None:
+    """https://support.airtable.com/docs/finding-airtable-ids"""
+    if text is None:
+        return None
+    for prefix, thing in (("tbl", "a table"), ("viw", "a view"), ("pat", "a token")):
+        if text.startswith(prefix):
+            raise EnvError(f"Is {thing} ({prefix}…). The base's id starts with app.")
+    if not _BASE_ID.fullmatch(text):
+        raise EnvError("Must be a base id, app….")
+    return text
 
 
 @env.parser_for("redis")
@@ -94,6 +119,8 @@ def _parse_alert_urls(text: str) -> list[str]:
 
 @env.parser_for("token")
 def _parse_token(text: str | None) -> str | None:
+    if text is not None and (text[0] in _QUOTES or text[-1] in _QUOTES):
+        raise EnvError("Must be without quotes.")
     if text is not None and not (text.isascii() and text.isprintable() and " " not in text):
         raise EnvError("Must be a token: ASCII characters without spaces and line breaks.")
     return text

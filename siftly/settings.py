@@ -182,14 +182,8 @@ CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=SECONDS)
 # --- Airtable ---------------------------------------------------------------------------------
 
 AIRTABLE_API_KEY = env.token("AIRTABLE_API_KEY", None)
-AIRTABLE_BASE_ID = env.str(
-    "AIRTABLE_BASE_ID",
-    None,
-    validate=validate.Regexp(r"[A-Za-z0-9_-]+$", error="Must be a base id, app…."),
-)
-AIRTABLE_API_URL = env.address(
-    "AIRTABLE_API_URL", "https://api.airtable.com", schemes=("https", "http")
-)
+AIRTABLE_BASE_ID = env.base_id("AIRTABLE_BASE_ID", None)
+AIRTABLE_API_URL = env.airtable_address("AIRTABLE_API_URL", "https://api.airtable.com")
 AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", "siftly"))
 TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(

@@ -3,6 +3,7 @@
 import io
 import logging
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -213,6 +214,14 @@ class TestRefresh:
     def test_it_stores_the_fields_that_it_saw(self, airtable: Sandbox) -> None:
         refresh()
         assert "customer_name" in services().call_schema.fields_by_table()["dynamic_variables"]
+
+
+@pytest.mark.usefixtures("fake_redis")
+def test_a_failed_refresh_reports_its_duration(airtable: Sandbox) -> None:
+    airtable.faults.add(Fault(status=401, before=lambda: time.sleep(0.02)))
+    report = refresh()
+    assert report["status"] == "failed"
+    assert report["duration_seconds"] >= 0.02
 
 
 def test_without_redis_it_fails_before_it_asks_airtable(airtable: Sandbox, settings: Any) -> None:

@@ -124,6 +124,26 @@ def test_a_malformed_redis_url_is_reported(url: str) -> None:
         siftly_environment._parse_redis(url)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("AIRTABLE_BASE_ID", "tblabcdefghijklmno", "Is a table (tbl…). The base's id starts with"),
+        ("AIRTABLE_BASE_ID", "viwabcdefghijklmno", "Is a view (viw…)."),
+        ("AIRTABLE_API_KEY", '"pat1.secret"', "Must be without quotes."),
+        ("AIRTABLE_API_KEY", "\u201cpat1.secret\u201d", "Must be without quotes."),
+        ("AIRTABLE_API_URL", "https://api.airtable.com/v0", "Must be without /v0"),
+        ("AIRTABLE_API_URL", "https://api.airtable.com ", "Has a blank"),
+        ("REDIS_URL", "redis://127.0.0.1:1/0 ", "Has a blank"),
+        ("PUBLIC_URL", "https://siftly.example.com\n", "Has a blank"),
+    ],
+)
+def test_a_common_slip_is_named(name: str, value: str, expected: str) -> None:
+    done = manage("check", **{**GOOD, name: value})
+    assert done.returncode == 1
+    assert f"{name}: {expected}" in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_a_wrong_number_in_to_numbers_is_reported() -> None:
     done = manage("check", TO_NUMBERS="0460 23 42 91, nobody", **GOOD)
     assert done.returncode == 1

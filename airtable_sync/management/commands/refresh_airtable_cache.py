@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import asdict
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         add("--user", default="", help="the name of who runs it, for the run history")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        self.as_json = options["json"]
+        self.as_json, self.started = options["json"], time.monotonic()
         self.services = services()
         self.client = self.services.new_client(REFRESH_LIMITS)
         trigger = options["trigger"] or _detected_trigger()
@@ -129,6 +130,7 @@ class Command(BaseCommand):
 
     def _fail(self, report: Report, error: str, message: str, status: int) -> None:
         report.airtable_requests = self.client.requests_made
+        report.duration_seconds = time.monotonic() - self.started
         if self.as_json:
             self.stdout.write(_to_json(report, error))
         raise CommandError(message, returncode=status)
