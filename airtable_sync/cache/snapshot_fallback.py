@@ -44,22 +44,20 @@ class SnapshotFallback:
             close_connection()
 
     def take_newer_snapshot(self) -> None:
-        """At the start of a process: Redis may have been restored from an older backup. Run it in a
-        thread."""
+        """At the start of a process: Redis may have been restored from an older backup. Not from an
+        emptied Redis: Airtable has newer data than a snapshot. Run it in a thread."""
         try:
-            newest = self._snapshots.newest()
-            if newest and newest.confirmed_at > self._replica.confirmed_at + CLOCK_TOLERANCE_MS:
+            newest, redis = self._snapshots.newest(), self._replica.confirmed_at
+            if newest and 0 < redis < newest.confirmed_at - CLOCK_TOLERANCE_MS:
                 self._replica.replace_with_snapshot(
                     entries_of(newest), newest.confirmed_at, saved=False
                 )
-                logger.warning(
-                    "Redis is older than the newest snapshot in the database: %s", newest
-                )
+                logger.warning("Redis is older than the newest snapshot: %s", newest)
                 self._replica.store.notify_replicas()
         except DatabaseError as error:
             logger.warning("The newest snapshot can't be compared with Redis: %s", error)
-        except CacheUnavailable:
-            pass  # it is compared when Redis is back
+        except CacheUnavailable as error:
+            logger.info("The newest snapshot is compared when Redis is back: %s", error)
         finally:
             close_connection()
 

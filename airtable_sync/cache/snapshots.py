@@ -70,6 +70,7 @@ class Snapshots:
                 if newest and snapshot.pk == newest.pk:
                     snapshot.delete()
                     snapshot.pk, snapshot.read_at = None, snapshot.read_at + 1
+                    snapshot.confirmed_at += 1  # later than the entries that it confirmed
                 snapshot.save()
 
 
