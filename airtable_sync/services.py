@@ -25,11 +25,13 @@ from airtable_sync.airtable.limits.request_limits import (
     PROBE_LIMITS,
     RequestLimits,
 )
+from airtable_sync.cache.database_target import DatabaseTarget
 from airtable_sync.cache.lifetimes import Lifetimes
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.processes import Heartbeat
-from airtable_sync.cache.publish_target import DatabaseTarget, PublishTarget, RedisTarget
+from airtable_sync.cache.publish_target import PublishTarget
 from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.cache.redis_target import RedisTarget
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.snapshot_fallback import SnapshotFallback
 from airtable_sync.cache.snapshots import Snapshots

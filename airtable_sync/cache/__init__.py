@@ -1,7 +1,7 @@
 """The cache: entries in Redis, a replica of them in each process, and snapshots in the database.
 
 When Redis was emptied, `replica_subscription.py` notices it at its next comparison. `replica.py`
-continues to answer calls, and writes its entries back (`_handle_lost`, `_refill_redis`). The first
+continues to answer calls, and writes its entries back (`_handle_lost`, `replica_refill.py`). The first
 write starts a new epoch (`publish.lua`), at which every replica loads everything. Against the
 return of a removed number, `_handle_lost` and `publish.lua` compare with the last refresh.
 `keys.py` explains epoch and sequence. May import `redis_client`, `configuration` and `models`.

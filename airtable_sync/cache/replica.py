@@ -2,50 +2,31 @@
 calls are answered while Redis is down. `replica_subscription.py` calls `sync` from one thread."""
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from airtable_sync.cache.entry import Entry, entry_from_bytes
-from airtable_sync.cache.keys import REFILL_LOCK, REFRESH_LOCK
-from airtable_sync.cache.redis_store import ENTRIES_PER_READ, RedisStore, ReplicaState, Watched
-from airtable_sync.cache.replica_entries import (
-    CLOCK_TOLERANCE_MS,
-    ReplicaEntries,
-    ReplicaEntry,
-)
+from airtable_sync.cache.redis_store import RedisStore, ReplicaState, Watched
+from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS, ReplicaEntry
+from airtable_sync.cache.replica_refill import ReplicaRefill
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
-REFILL_LOCK_SECONDS = 30
 CLOCK_COMPARISONS = 120  # every so many comparisons the clock is compared too: every hour
 
 
-class Replica(ReplicaEntries):
+class Replica(ReplicaRefill):
     def __init__(self, store: RedisStore, max_bytes: int) -> None:
-        super().__init__(store.lifetimes, max_bytes)
-        self.store = store
+        super().__init__(store, max_bytes)
         self.sequence = 0
         self._epoch = ""  # of the Redis that this is a copy of
-        self._same_epoch = False  # Redis has lost nothing since the last comparison
         self._watched: Watched | None = None  # before the last comparison by time
         self._short_comparisons = 0  # since the last whole one
-        self._reread: set[str] = set()  # added by calls; Redis may have newer ones by now
         self._listeners: list[Callable[[Collection[str]], None]] = []
         self._on_restored: Callable[[], None] = lambda: None
-
-    # --- Entries from this process ---------------------------------------------------------------
-
-    def keep(self, entry: Entry, *, saved: bool) -> None:
-        """Add an entry; `saved` unless Redis could not be written."""
-        raw = entry.to_bytes()
-        with self._write_lock:
-            if self._put(entry.number, ReplicaEntry.of(entry, raw)) and not saved:
-                self._unsaved.add(entry.number)
-            if not self.complete:
-                self._reread.add(entry.number)
+        self._was_restored = False  # at the last comparison
 
     def on_change(self, listener: Callable[[Collection[str]], None]) -> None:
         """Call `listener` with the numbers that changed, in the thread that runs `sync`."""
@@ -79,11 +60,6 @@ class Replica(ReplicaEntries):
                     self._remove(number)
         self.confirmed_at = confirmed_at
         self._notify_listeners(numbers)
-
-    def forget(self, numbers: Collection[str]) -> None:
-        with self._write_lock:
-            for number in numbers:
-                self._remove(number)
 
     # --- Keeping in sync: one thread -------------------------------------------------------------
 
@@ -134,8 +110,10 @@ class Replica(ReplicaEntries):
         if self.confirmed_at > state.now + CLOCK_TOLERANCE_MS:  # Redis' clock was ahead
             self.confirmed_at = 0
         if self._is_restored(state):
-            logger.warning("Redis is older than this process's entries: it was restored")
+            if not self._was_restored:
+                logger.warning("Redis is older than this process's entries: it was restored")
             self._on_restored()
+        self._was_restored = self._is_restored(state)
         if state.lists_all_numbers:
             self._load_all(state)
         else:
@@ -227,82 +205,7 @@ class Replica(ReplicaEntries):
             confirmed = replace(entry, read_at=read_at)
             self._put(number, ReplicaEntry.of(confirmed, confirmed.to_bytes()))
 
-    def _load(self, number: str, raw: bytes | None) -> bool:
-        """False if there is no valid entry in these bytes."""
-        entry = entry_from_bytes(number, raw) if raw else None
-        if not entry or not raw:
-            return False
-        with self._write_lock:
-            self._end_override(entry)
-            if self._put(number, ReplicaEntry.of(entry, raw)):
-                self._unsaved.discard(number)
-        return True
-
-    def _end_override(self, entry: Entry) -> None:
-        """If Redis has no override any more and lost nothing, an operator has ended it."""
-        before = self._entries.get(entry.number)
-        if not before or not self._same_epoch or entry.number in self._unsaved:
-            return
-        if before.override_until > self.now() >= entry.override_until:
-            self._remove(entry.number)
-
     def _notify_listeners(self, numbers: Collection[str]) -> None:
         if numbers:
             for listener in self._listeners:
                 listener(numbers)
-
-    # --- Writing back what Redis lost ------------------------------------------------------------
-
-    def _refill_redis(self) -> None:
-        """Any process may do this, since newer readings win. One of them is enough."""
-        with self._write_lock:
-            numbers = sorted(self._unsaved)
-        if not numbers:
-            return
-        try:
-            saved = self._save(numbers)
-        except CacheUnavailable as error:  # full, or read-only: the replica stays valid
-            logger.debug("Redis does not accept %d entries: %s", len(numbers), error)
-            return
-        if saved:
-            logger.info("Wrote %d entries to Redis, which lacked them", saved)
-
-    def _save(self, numbers: list[str]) -> int:
-        """Not while a refresh publishes: a number that it removes must not come back."""
-        token = secrets.token_hex(8)
-        if self.store.exists(REFRESH_LOCK):
-            return 0
-        if not self.store.acquire_lease(REFILL_LOCK, token, REFILL_LOCK_SECONDS):
-            return 0
-        try:
-            for start in range(0, len(numbers), ENTRIES_PER_READ):
-                self._save_chunk(numbers[start : start + ENTRIES_PER_READ])
-        finally:
-            self.store.release_lease(REFILL_LOCK, token)
-        return len(numbers)
-
-    def _save_chunk(self, numbers: list[str]) -> None:
-        entries = [entry for number in numbers if (entry := self.get(number))]
-        # A reading by this machine's clock, made while Redis was down, may lie in the future.
-        now = self.now()
-        stamped = [replace(each, read_at=min(each.read_at, now)) for each in entries]
-        outcomes = self.store.write(stamped, announce_unchanged=False)
-        with self._write_lock:
-            self._unsaved.difference_update(e.number for e in entries if self._is_unchanged(e))
-        older = [each for each in entries if outcomes[each.number] == "older"]
-        self._replace_older(older)
-
-    def _replace_older(self, older: list[Entry]) -> None:
-        """Redis has newer entries, or a paused rollback: take those."""
-        found = dict(self.store.read_raw(each.number for each in older))
-        for entry in older:
-            if found[entry.number] is None:
-                continue  # lost again meanwhile: keep what is here
-            with self._write_lock:
-                if self._is_unchanged(entry):
-                    self._remove(entry.number)
-            self._load(entry.number, found[entry.number])
-
-    def _is_unchanged(self, entry: Entry) -> bool:
-        found = self._entries.get(entry.number)
-        return found is None or found.read_at == entry.read_at

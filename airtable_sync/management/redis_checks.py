@@ -10,8 +10,9 @@ from redis.exceptions import RedisError
 
 from airtable_sync.cache import keys
 from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.publish_target import EVICTION_REMEDY, Publication, RedisTarget
+from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.cache.redis_target import EVICTION_REMEDY, RedisTarget
 from airtable_sync.changes import shared_state
 from airtable_sync.changes.shared_state import SharedFeedState
 from airtable_sync.lookup.leases import LookupLeases

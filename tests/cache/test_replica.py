@@ -14,9 +14,10 @@ from airtable_sync.cache import replica as replica_module
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import CONFIRMED_AT, REFILL_LOCK, REFRESH_LOCK
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
-from airtable_sync.cache.publish_target import Publication, RedisTarget
+from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.cache.redis_target import RedisTarget
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import OVERHEAD_BYTES
 from airtable_sync.redis_client.connection import CacheUnavailable

