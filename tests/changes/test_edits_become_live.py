@@ -15,12 +15,13 @@ from benchmarks.edits import Edits, Variables
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.changes.permits import recorded_permits
-from tests.conftest import variables_of
+from tests.conftest import record_id, variables_of
 from tests.support.cast import JOHN, NUMBER
 from tests.support.databases import new_database
 from tests.support.redis_keys import redis_key
 from tests.support.servers.ports import free_port
 from tests.support.servers.server import Server, serving
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -174,6 +175,30 @@ def test_a_killed_leader_is_replaced_at_the_next_notification(
         os.kill(leader(server, valkey), signal.SIGTERM)  # it steps down
         rows.update(row, {"customer_name": "Jill"})
         until(lambda: (config(server, NUMBER) or {}).get("customer_name") == "Jill")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_leader_that_fails_while_it_serves_a_notification_does_not_delay_the_next_edit(
+    tmp_path: Path, valkey: ValkeyServer, airtable: Sandbox, sent: signal.Signals
+) -> None:
+    rows = airtable.base().table("dynamic_variables")
+    row = record_id(airtable, "dynamic_variables", "customer_name", "John Doe")
+
+    def is_live(name: str) -> Callable[[], bool]:
+        return lambda: (config(server, NUMBER) or {}).get("customer_name") == name
+
+    with following(tmp_path, valkey, airtable) as server:
+        failing = leader(server, valkey)
+        fail = Fault(path="/payloads", before=lambda: os.kill(failing, sent))
+        number = airtable.faults.add(fail)
+        rows.update(row, {"customer_name": "Jane"})
+        wait_until(lambda: airtable.faults.hits(number))
+        rows.update(row, {"customer_name": "Jill"})
+        until(is_live("Jill"))
+        if sent is signal.SIGSTOP:  # it resumes, and believes that it leads
+            os.kill(failing, signal.SIGCONT)
+            rows.update(row, {"customer_name": "Joan"})
+            until(is_live("Joan"))
 
 
 def test_a_server_stops_quickly_while_airtable_hangs(
