@@ -14,7 +14,8 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
 
-CLOCK_COMPARISONS = 120  # every so many comparisons the clock is compared too: every hour
+CLOCK_COMPARISONS = 120  # every so many comparisons the clock is compared too: every hour …
+CLOCK_JUMP_SECONDS = 1.0  # … and as soon as this machine's clock has jumped
 
 
 class Replica(ReplicaRefill):
@@ -24,6 +25,7 @@ class Replica(ReplicaRefill):
         self._epoch = ""  # of the Redis that this is a copy of
         self._watched: Watched | None = None  # before the last comparison by time
         self._short_comparisons = 0  # since the last whole one
+        self._clock_base = _clock_base()
         self._listeners: list[Callable[[Collection[str]], None]] = []
         self._on_restored: Callable[[], None] = lambda: None
         self._was_restored = False  # at the last comparison
@@ -100,6 +102,7 @@ class Replica(ReplicaRefill):
             and self.complete  # otherwise entries that calls added have to be read again
             and not self._unsaved
             and self._short_comparisons < CLOCK_COMPARISONS
+            and abs(_clock_base() - self._clock_base) < CLOCK_JUMP_SECONDS
             and self.confirmed_at <= watched.confirmed_at <= self.now() + CLOCK_TOLERANCE_MS
         )
 
@@ -107,6 +110,7 @@ class Replica(ReplicaRefill):
         state = self.store.replica_state(epoch, self.sequence)
         self._same_epoch = state.epoch == self._epoch
         self._clock_offset = state.now - int(time.time() * 1000)
+        self._clock_base = _clock_base()
         if self.confirmed_at > state.now + CLOCK_TOLERANCE_MS:  # Redis' clock was ahead
             self.confirmed_at = 0
         if self._is_restored(state):
@@ -209,3 +213,8 @@ class Replica(ReplicaRefill):
         if numbers:
             for listener in self._listeners:
                 listener(numbers)
+
+
+def _clock_base() -> float:
+    """Constant until this machine's clock is set."""
+    return time.time() - time.monotonic()

@@ -121,6 +121,9 @@ def test_a_comparison_is_whole_after_some_time_and_while_entries_are_unsaved(
         replica.sync_if_changed()
     assert abs(replica._clock_offset) < 10_000
     monkeypatch.undo()
+    replica._clock_offset, replica._clock_base = 123_456, replica._clock_base - 123.456
+    replica.sync_if_changed()
+    assert abs(replica._clock_offset) < 10_000  # this machine's clock was set
     replica.keep(entry(OTHER, "Jane"), saved=False)
     replica.sync_if_changed()
     assert services().call_store.read(OTHER)

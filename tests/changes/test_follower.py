@@ -140,16 +140,17 @@ def test_idle_processes_take_one_command_a_turn(valkey: ValkeyServer, airtable: 
     with two_processes() as (first, second):
         wait_until(lambda: not first.follower._has_notification)
     leader, other = first.follower, second.follower
+    services().command_store.delete(LEADER)
     assert services().feed_state.lead(leader._token, LEAD_SECONDS, LEAD_SECONDS).is_leader
-    leader.is_leader = True
+    leader.is_leader, other.is_leader = True, False  # the other took over when the leader ended
     for follower_, command in ((leader, "getex"), (other, "pttl")):
-        follower_._may_have_missed_messages = False
-        follower_._check_leader_at = float("-inf")
+        follower_._has_notification = follower_._expects_a_reading = False
+        follower_._may_have_missed_messages = follower_._leader_stepped_down = False
+        follower_._check_leader_at, follower_._due_at = float("-inf"), float("inf")
         with counted_commands(valkey) as counted:
             assert follower_._turn() > 1
         assert counted == {command: 1}
     services().feed_state.step_down(leader._token)
-    leader._due_at = float("inf")
     leader._turn()
     assert leader.is_leader  # it was not any more, and there was no other
 

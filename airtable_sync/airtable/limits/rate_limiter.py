@@ -192,9 +192,9 @@ class RateLimiter:
 
     def _permit_without_redis(self, start: float) -> Permit:
         with self._host_file.locked() as host:
-            if time.time() < host["blocked_until"]:
+            if (left := _blocked_seconds(host)) > 0:
                 _remove(host, start)
-                raise _blocked_error(host["blocked_by"], host["blocked_until"] - time.time())
+                raise _blocked_error(host["blocked_by"], left)
             start = _move_to_now(host, start)
             host["uncounted"] += 1
         return Permit(time.monotonic(), start, 0)
@@ -227,6 +227,13 @@ def _move_to_now(host: HostState, start: float) -> float:
 def _remove(host: HostState, start: float) -> None:
     with suppress(ValueError):  # not added, as this machine had to wait; or the file was deleted
         host["starts"].remove(start)
+
+
+def _blocked_seconds(host: HostState) -> float:
+    """0 also for a moment that is too far away: the clock was set back."""
+    left = host["blocked_until"] - time.time()
+    is_too_long = host["blocked_by"] == RateLimited.__name__ and left > LOCKOUT_SECONDS + 1
+    return 0.0 if is_too_long else left
 
 
 def _blocked_error(reason: str, seconds: float) -> AirtableError:
