@@ -11,7 +11,7 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 6 * 3600.0
 SHARE_OF_REMAINING_QUOTA = 0.5
-SECONDS_WITH_NOTIFICATIONS = 600.0  # notifications may be lost
+SECONDS_WITH_NOTIFICATIONS = 900.0  # notifications may be lost
 REFRESH_RETRY_SECONDS = 300.0
 DENIED_RETRY_SECONDS = 6 * 3600
 MARGIN_SECONDS = 60.0

@@ -33,9 +33,9 @@ def interval_at(
     [
         ("free", "push", 86.4 * 60),
         ("free", "poll", 86.4 * 60),
-        ("team", "push", 600),
+        ("team", "push", 900),
         ("team", "poll", 51.84),
-        ("business", "push", 600),
+        ("business", "push", 900),
         ("business", "poll", 2),
     ],
 )
