@@ -98,7 +98,7 @@ _RULES = (
         f"This Redis is a cluster in which a node is missing. {ANOTHER_REDIS}",
     ),
     _Rule(
-        r"max number of clients",
+        r"max number of clients|^MaxConnectionsError",
         "Redis has too many connections. Raise its limit (maxclients) or take a larger plan.",
     ),
     _Rule(
@@ -129,8 +129,13 @@ _RULES = (
         "Redis did not answer in time. Check the service's load, and its distance.",
     ),
     _Rule(
-        r"Connection refused",
+        r"Connection refused|No such file or directory",
         "Redis is not running at the address in REDIS_URL: the connection is refused.",
+    ),
+    _Rule(
+        r"No route to host|Network is unreachable|Host is down",
+        "Redis' address in REDIS_URL can't be reached from here. Copy it from your Redis service "
+        "again: it may be an address for other networks.",
     ),
     _Rule(
         r"^ConnectionError|^Connection\w*Error|OSError|Connection closed|reset by peer",

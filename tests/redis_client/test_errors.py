@@ -227,6 +227,7 @@ def test_a_proxy_without_a_command(own_valkey: ValkeyServer, settings: Any) -> N
 def test_a_refused_connection_and_an_unknown_host(settings: Any) -> None:
     assert "connection is refused" in error(settings, f"redis://127.0.0.1:{free_port()}")
     assert "host name in REDIS_URL is unknown" in error(settings, "redis://siftly.invalid:6379")
+    assert "is not running" in error(settings, "unix:///nowhere/redis.sock")
 
 
 def test_tls_where_there_is_none_and_no_tls_where_it_is_required(

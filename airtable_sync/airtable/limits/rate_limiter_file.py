@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -52,13 +52,21 @@ class HostFile:
             if not self._lock(file):
                 yield from self._locked_memory()
                 return
-            state = _decode(os.read(file, 65536))
+            state = _decode(os.read(file, 65536) or self._memory)
             yield state
-            content = self._encode(state)
-            os.ftruncate(file, 0)
-            os.pwrite(file, content, 0)
+            self._write(file, self._encode(state))
         finally:
             os.close(file)  # also releases the lock
+
+    def _write(self, file: int, content: bytes) -> None:
+        try:
+            os.pwrite(file, content, 0)
+            os.ftruncate(file, len(content))
+        except OSError as error:  # the disk is full
+            self._memory = content
+            with suppress(OSError):
+                os.ftruncate(file, 0)
+            self._warn(str(error))
 
     def _open(self) -> int | None:
         """None if there is no safe file: the temporary folder belongs to everyone, so another user
@@ -81,7 +89,7 @@ class HostFile:
             self._has_warned = True
             logger.warning(
                 "The rate limiter has no file, so each process limits its own requests while Redis "
-                "is down. Set TMPDIR to a folder of this user's own. %s",
+                "is down. Make room there, or set TMPDIR to a folder of this user's own. %s",
                 reason,
             )
 
