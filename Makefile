@@ -7,7 +7,7 @@ WORKERS ?= 6
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-quick test-long test-postgres test-redis lint format types bench soak lock clean
+.PHONY: help run test test-quick test-long test-postgres test-redis reference lint format types bench soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ bench: $(VENV)/installed ## measure the speed (the figures in the README)
 
 soak: $(VENV)/installed ## run all of Siftly for MINUTES (30) with load, edits and faults, and check every answer
 	@exec $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
+
+reference: $(VENV)/installed ## write what is made from the code: the mapping's JSON Schema and its table in docs
+	@$(BIN)/python -m airtable_sync.mapping.reference
 
 lock: $(VENV)/installed ## update requirements*.txt from requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in -o requirements-dev.txt

@@ -1,17 +1,21 @@
-"""The mapping file: TOML, parsed and validated. `docs/mapping.md` describes it; `shipped/` has two
-examples."""
+"""The mapping: which tables and fields make a config. `load_mapping` reads it from a TOML file;
+`file_model.py` has its words. `docs/mapping.md` describes it; `shipped/` has two examples."""
 
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import phonenumbers
+from pydantic import ValidationError
+
+from airtable_sync.mapping.file_model import LinkedSection, MappingFile, Section
+from airtable_sync.mapping.mistakes import mistakes
+
+MAX_FILE_BYTES = 1_000_000
 
 
 class MappingError(ValueError):
-    """The mapping file can't be used. The message says what to change."""
+    """The mapping file can't be used. The message says what to change: all mistakes at once."""
 
 
 @dataclass(frozen=True)
@@ -80,100 +84,38 @@ class Mapping:
 def load_mapping(path: str) -> Mapping:
     """Read a mapping file. Raises MappingError."""
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        if Path(path).stat().st_size > MAX_FILE_BYTES:
+            raise MappingError(f"{path} is too large: a mapping has at most a megabyte.")
+        return _mapping(MappingFile.model_validate(tomllib.loads(_text(path))), path)
     except OSError as error:
         raise MappingError(f"{path} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise MappingError(f"{path} is not UTF-8: save it as UTF-8 text.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise MappingError(f"{path} is not valid TOML: {error}.") from error
-    try:
-        return _mapping(data, path)
-    except MappingError as error:
-        raise MappingError(f"{path}: {error}") from error
+    except ValidationError as error:
+        raise MappingError(f"{path}: {' '.join(mistakes(error))}") from error
 
 
-def _mapping(data: dict[str, Any], path: str) -> Mapping:
-    _only(data, {"numbers"}, "the file")
-    numbers = _take(data, "numbers", dict, "the file", required=True)
-    number_field = _take(numbers, "number_field", str, "[numbers]", required=True)
-    region = _take(numbers, "region", str, "[numbers]", default="").upper()
-    if region and region not in phonenumbers.SUPPORTED_REGIONS:
-        raise MappingError(f'region = "{region}" in [numbers] is not a country code such as "BE".')
-    numbers.pop("number_field")
-    numbers.pop("region", None)
-    return Mapping(_node(numbers, "numbers", ""), number_field, region, path)
+def _text(path: str) -> str:
+    return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
 
 
-_NODE_WORDS = {
-    "table",
-    "many",
-    "required",
-    "variables",
-    "except",
-    "settings",
-    "pairs_field",
-    "links",
-}
+def _mapping(file: MappingFile, path: str) -> Mapping:
+    numbers = file.numbers
+    return Mapping(_node(numbers), numbers.number_field, numbers.region or "", path)
 
 
-def _node(data: Any, place: str, link: str) -> Node:
-    if not isinstance(data, dict):
-        raise MappingError(f"[{place}] must be a section.")
-    where = f"[{place}]"
-    _only(data, _NODE_WORDS, where)
-    variables = data.get("variables", [])
-    every_field = variables == "*"
-    if not every_field and not _is_names(variables):
-        raise MappingError(f'variables in {where} must be "*" or a list of field names.')
-    links = _take(data, "links", dict, where, default={})
+def _node(section: Section, link: str = "") -> Node:
     return Node(
-        table=_take(data, "table", str, where, required=True),
+        table=section.table,
         link=link,
-        many=_take(data, "many", bool, where, default=False),
-        required=_take(data, "required", bool, where, default=False),
-        every_field=every_field,
-        variables=() if every_field else tuple(variables),
-        excluded=frozenset(_names(data, "except", where)),
-        settings=tuple(_names(data, "settings", where)),
-        pairs_field=_take(data, "pairs_field", str, where, default=""),
-        children=tuple(
-            _node(child, f"{place}.links.{name}", name) for name, child in links.items()
-        ),
+        many=isinstance(section, LinkedSection) and section.many,
+        required=isinstance(section, LinkedSection) and section.required,
+        every_field=section.variables == "*",
+        variables=() if section.variables == "*" else tuple(section.variables),
+        excluded=frozenset(section.except_),
+        settings=tuple(section.settings),
+        pairs_field=section.pairs_field or "",
+        children=tuple(_node(child, name) for name, child in section.links.items()),
     )
-
-
-def _only(data: dict[str, Any], words: set[str], where: str) -> None:
-    for word in data:
-        if word not in words:
-            raise MappingError(
-                f"{word} in {where} is not a known word (known words: {', '.join(sorted(words))})."
-            )
-
-
-def _take(
-    data: dict[str, Any],
-    word: str,
-    kind: type,
-    where: str,
-    *,
-    default: Any = None,
-    required: bool = False,
-) -> Any:
-    if word not in data:
-        if required:
-            raise MappingError(f"{word} is missing in {where}.")
-        return default
-    if not isinstance(data[word], kind) or data[word] == "":
-        names = {str: "a text", bool: "true or false", dict: "a section"}
-        raise MappingError(f"{word} in {where} must be {names[kind]}.")
-    return data[word]
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
-
-
-def _names(data: dict[str, Any], word: str, where: str) -> list[str]:
-    names = data.get(word, [])
-    if not _is_names(names):
-        raise MappingError(f"{word} in {where} must be a list of field names.")
-    return list(names)
