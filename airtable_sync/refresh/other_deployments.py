@@ -62,8 +62,9 @@ REMEDY = (
 
 
 def with_another_mapping(processes: Iterable[Process], fingerprint: str) -> list[Process]:
-    """An empty fingerprint is of a mapping that can't be used: such a process writes nothing."""
-    return [each for each in processes if each.fingerprint not in ("", fingerprint)]
+    """An empty fingerprint is of a mapping that can't be used: such a process writes nothing, and
+    with one nothing can be compared."""
+    return [each for each in processes if fingerprint and each.fingerprint not in ("", fingerprint)]
 
 
 def description(others: list[Process]) -> str:

@@ -86,3 +86,6 @@ def test_a_process_whose_mapping_can_not_be_used_is_no_other_deployment(
     web_process_flusher(another_process()).flush()
     settings.AIRTABLE_MAPPING = mapping_path("siftly")
     assert services().other_deployments.live() == []
+    web_process_flusher(another_process()).flush()
+    settings.AIRTABLE_MAPPING = path
+    assert services().other_deployments.live() == []
