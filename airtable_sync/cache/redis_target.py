@@ -1,7 +1,7 @@
 """Publishing to Redis: complete or not at all, as replicas see it."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import PAUSED_BY, SET_BYTES
@@ -26,8 +26,9 @@ EVICTION_REMEDY = (
 
 
 class RedisTarget:
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._clock = clock
         self._publication = RedisPublication(store)
         self.now = store.now
         self.acquire_lease = store.acquire_lease
@@ -48,7 +49,8 @@ class RedisTarget:
         token = self._publication.begin()
         removed, expired = self._not_in(publication)
         written, size = [], 0
-        entries = _while_tombstones_last(publication.entries, self.now() - publication.read_at)
+        age = (self.now() - publication.read_at) / 1000
+        entries = _while_tombstones_last(publication.entries, age, self._clock)
         for result in self._store.write_silently(entries):
             if result.outcome != "older":
                 written.append(result.entry.number)
@@ -112,13 +114,15 @@ class RedisTarget:
         return known, [number for number in others if number not in existing]
 
 
-def _while_tombstones_last(entries: Sequence[Entry], age_ms: int) -> Iterator[Entry]:
+def _while_tombstones_last(
+    entries: Sequence[Entry], age_seconds: float, clock: Callable[[], float]
+) -> Iterator[Entry]:
     """The entries, each shortly before it is written. Raises CacheUnavailable when the reading, now
-    `age_ms` old, is older than the tombstones: it could bring a removed number back. The process
-    may have been stopped meanwhile."""
-    started = time.monotonic()
+    so old, is older than the tombstones: it could bring a removed number back. The process may have
+    been stopped meanwhile."""
+    started = clock()
     for entry in entries:
-        if age_ms / 1000 + time.monotonic() - started > TOMBSTONE_SECONDS:
+        if age_seconds + clock() - started > TOMBSTONE_SECONDS:
             raise CacheUnavailable(
                 "Publishing took so long that what was read may be outdated. Refresh again."
             )
