@@ -4,6 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cached_property
 from typing import Any, Literal
 
 from django.core.cache import caches
@@ -138,7 +139,12 @@ class RedisConnection:
 
     def full_key(self, name: str) -> str:
         """The key as it is in Redis, with its namespace, and django-redis' prefix and version."""
-        return str(self._cache.client.make_key(self.namespace.key(name)))
+        return f"{self._django_prefix}{self.namespace.key(name)}"
+
+    @cached_property
+    def _django_prefix(self) -> str:
+        """Read once: a refresh needs a hundred thousand keys."""
+        return str(self._cache.client.make_key(""))
 
     @property
     def _cache(self) -> Any:

@@ -19,6 +19,7 @@ class Namespace:
     def key(self, name: str) -> str:
         """The braces put all keys of a base into one slot of a Redis cluster, because scripts may
         only use keys of one. https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags"""
-        base = f"{{{self.base_id or 'no base'}}}"
-        is_shared = not self.name or name.startswith(SHARED_BY_BASE)
-        return f"{base}:{name}" if is_shared else f"{base}:{self.name}:{name}"
+        base = self.base_id or "no base"
+        if not self.name or name.startswith(SHARED_BY_BASE):
+            return f"{{{base}}}:{name}"
+        return f"{{{base}}}:{self.name}:{name}"
