@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "siftly.login_limit.LoginLimit",
     "axes.middleware.AxesMiddleware",
+    "siftly.error_pages.ErrorPages",
 ]
 # No inline scripts or styles, and nothing from other hosts. The admin needs none of it.
 CONTENT_SECURITY_POLICY = {

@@ -65,6 +65,32 @@ def test_a_run_whose_number_fits_into_no_database_is_not_found(
     assert admin_client.get(address).status_code == 404
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("value", ["9" * 30, "-1" + "0" * 40, "1e999", "x", "\x00"])
+def test_djangos_own_pages_refuse_values_that_fit_into_no_database(
+    admin_client: Client, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    for name in ("run", "override"):
+        for parameter in ("id", "id__gt", "started_at__gte", "p", "o"):
+            address = reverse(f"admin:airtable_sync_{name}_changelist")
+            response = admin_client.get(address, {parameter: value})
+            assert response.status_code in (200, 302, 400), (name, parameter)
+            assert "Traceback" not in response.text
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the test locks SQLite's file")
+@pytest.mark.django_db(transaction=True)
+def test_a_page_while_the_database_is_locked_is_a_line_without_a_traceback(
+    admin_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with locked_database():
+        response = admin_client.get(reverse("admin:airtable_sync_run_changelist"))
+    assert response.status_code == 503
+    lines = [each for each in caplog.records if each.name.startswith("siftly.error_pages")]
+    assert [(each.levelname, each.exc_info) for each in lines] == [("WARNING", None)]
+
+
 def test_a_foreign_host_is_400_without_an_error_in_the_log(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
