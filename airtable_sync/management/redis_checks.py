@@ -18,7 +18,7 @@ from airtable_sync.changes.shared_state import SharedFeedState
 from airtable_sync.lookup.leases import LookupLeases
 from airtable_sync.redis_client.errors import sentence
 from airtable_sync.redis_client.namespace import Namespace
-from airtable_sync.redis_client.server_info import NO_EVICTION, megabytes
+from airtable_sync.redis_client.server_info import NO_EVICTION, readable_size
 from airtable_sync.refresh.other_deployments import REMEDY, description
 from airtable_sync.services import Services
 
@@ -134,7 +134,9 @@ class RedisChecks:
 
     def _read_memory(self) -> str:
         info, size = self._store.server_info(), int(self._store.get(keys.SET_BYTES) or 0)
-        needed = f"the entries need {megabytes(size)}" if size else "no refresh was published yet"
+        needed = (
+            f"the entries need {readable_size(size)}" if size else "no refresh was published yet"
+        )
         if info.used_bytes is None or info.max_bytes is None:
             return f"Redis does not tell its memory; {needed}, and twice as much should be free"
         if info.max_bytes and size and info.max_bytes - info.used_bytes + size < 2 * size:

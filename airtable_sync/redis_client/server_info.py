@@ -28,8 +28,8 @@ class ServerInfo:
         """`24.9 MB of 25.0 MB used`; "" if Redis does not say."""
         if self.used_bytes is None:
             return ""
-        limit = f" of {megabytes(self.max_bytes)}" if self.max_bytes else ""
-        return f"{megabytes(self.used_bytes)}{limit} used"
+        limit = f" of {readable_size(self.max_bytes)}" if self.max_bytes else ""
+        return f"{readable_size(self.used_bytes)}{limit} used"
 
 
 def server_info(values: Mapping[str, Any]) -> ServerInfo:
@@ -46,8 +46,8 @@ def server_info(values: Mapping[str, Any]) -> ServerInfo:
     )
 
 
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def readable_size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
 
 
 def _number(values: Mapping[str, Any], name: str) -> int | None:
