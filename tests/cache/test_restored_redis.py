@@ -57,6 +57,15 @@ def make_older(backup: Backup, valkey: ValkeyServer) -> Backup:
     return back_up(valkey)
 
 
+def backup_from_before_a_change(valkey: ValkeyServer, airtable: Sandbox) -> Backup:
+    """Redis has what was published after it."""
+    refresh()
+    backup = make_older(back_up(valkey), valkey)
+    change_the_base(airtable)
+    refresh("--full")
+    return backup
+
+
 def expire_tombstone(valkey: ValkeyServer) -> None:
     """Instead of waiting for half an hour, and for the next refresh."""
     with valkey.client() as client:
@@ -69,10 +78,7 @@ class TestReplica:
     def test_it_takes_nothing_from_an_older_redis_and_asks_for_a_refresh(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        refresh()
-        backup = make_older(back_up(valkey), valkey)
-        change_the_base(airtable)
-        refresh("--full")
+        backup = backup_from_before_a_change(valkey, airtable)
         expire_tombstone(valkey)
         replica, restored = services().replica, []
         replica.on_restored(lambda: restored.append(1))
@@ -96,11 +102,7 @@ class TestReplica:
     def test_a_new_process_takes_the_newer_snapshot_of_the_database(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        refresh()
-        backup = make_older(back_up(valkey), valkey)
-        change_the_base(airtable)
-        refresh("--full")
-        restore(valkey, backup)
+        restore(valkey, backup_from_before_a_change(valkey, airtable))
         replica = Replica(services().background_store, 10_000_000)
         replica.sync()
         fallback = SnapshotFallback(replica, services().snapshots, services().overrides)
