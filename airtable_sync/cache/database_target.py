@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 
 from django.db import DatabaseError, IntegrityError, transaction
@@ -11,7 +10,7 @@ from django.utils import timezone
 from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.publish_target import Publication, compare_entries, compare_removals
 from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
-from airtable_sync.cache.snapshots import Snapshots, entries_of
+from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -55,11 +54,8 @@ class DatabaseTarget:
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
         with _translated_errors():
             newest = self._snapshots.newest()
-            existing = {
-                entry.number: replace(entry, read_at=max(entry.read_at, snapshot.confirmed_at))
-                for snapshot in ([newest] if newest else [])
-                for entry in entries_of(snapshot)
-            }
+            entries = confirmed_entries_of(newest) if newest else ()
+            existing = {entry.number: entry for entry in entries}
         numbers = publication.numbers()
         yield from compare_entries(publication.entries, existing)
         removed = [entry for number, entry in existing.items() if number not in numbers]

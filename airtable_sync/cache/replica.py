@@ -39,23 +39,21 @@ class Replica(ReplicaRefill):
         `sync`. It must not wait."""
         self._on_restored = action
 
-    def start_from_snapshot(self, entries: Iterable[Entry], confirmed_at: int) -> None:
+    def start_from_snapshot(self, entries: Iterable[Entry]) -> None:
         """Serve a snapshot until Redis has newer entries. It counts as stale: calls renew it."""
         stale = self.now() - int(self.lifetimes.ttl_seconds * 1000)
         for entry in entries:
-            read_at = min(max(entry.read_at, confirmed_at), stale)
-            self.keep(replace(entry, read_at=read_at), saved=False)
+            self.keep(replace(entry, read_at=min(entry.read_at, stale)), saved=False)
 
     def replace_with_snapshot(
         self, entries: Iterable[Entry], confirmed_at: int, *, saved: bool
     ) -> None:
-        """Take the complete set, which Airtable had until `confirmed_at` (ms). Newer entries
-        stay."""
+        """Take the complete set, which Airtable had until `confirmed_at` (ms): none of the
+        entries is older. Newer entries stay."""
         numbers = set()
         for entry in entries:
             numbers.add(entry.number)
-            confirmed = replace(entry, read_at=max(entry.read_at, confirmed_at))
-            self.keep(confirmed, saved=saved)
+            self.keep(entry, saved=saved)
         with self._write_lock:
             for number, found in list(self._entries.items()):
                 if number not in numbers and found.is_known and found.read_at < confirmed_at:
@@ -113,13 +111,14 @@ class Replica(ReplicaRefill):
         self._clock_base = _clock_base()
         if self.confirmed_at > state.now + CLOCK_TOLERANCE_MS:  # Redis' clock was ahead
             self.confirmed_at = 0
-        if self._is_restored(state):
+        is_restored = self._is_restored(state)
+        if is_restored:
             if not self._was_restored:
                 logger.warning("Redis is older than this process's entries: it was restored")
             self._on_restored()
-        self._was_restored = self._is_restored(state)
+        self._was_restored = is_restored
         if state.lists_all_numbers:
-            self._load_all(state)
+            self._load_all(state, is_restored=is_restored)
         else:
             self._load_changes(state)
         self._epoch, self.sequence = state.epoch, state.sequence
@@ -154,10 +153,10 @@ class Replica(ReplicaRefill):
         self._notify_listeners(state.changed)
         self._handle_missing(missing, state)
 
-    def _load_all(self, state: ReplicaState) -> None:
+    def _load_all(self, state: ReplicaState, *, is_restored: bool) -> None:
         """Entries that are here already come first: they must be right even if not all fit."""
         indexed, missing = set(state.changed), []
-        was_complete, is_restored = self.complete, self._is_restored(state)
+        was_complete = self.complete
         order = sorted(state.changed, key=lambda number: number not in self._entries)
         self._handle_lost([each for each in list(self._entries) if each not in indexed], state)
         self.complete = True

@@ -12,7 +12,7 @@ from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.overrides import Overrides, active_overrides
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS
-from airtable_sync.cache.snapshots import Snapshots, entries_of
+from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of, entries_of
 from airtable_sync.models import Snapshot
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -35,7 +35,7 @@ class SnapshotFallback:
         """Serve the newest snapshot as stale until something newer is known. Run it in a thread."""
         try:
             if newest := self._snapshots.newest():
-                self._replica.start_from_snapshot(entries_of(newest), newest.confirmed_at)
+                self._replica.start_from_snapshot(confirmed_entries_of(newest))
                 self._overrides.apply_to_replica(active_overrides())
                 logger.warning("Started from the newest snapshot in the database: %s", newest)
         except DatabaseError as error:
@@ -50,7 +50,7 @@ class SnapshotFallback:
             newest, redis = self._snapshots.newest(), self._replica.confirmed_at
             if newest and 0 < redis < newest.confirmed_at - CLOCK_TOLERANCE_MS:
                 self._replica.replace_with_snapshot(
-                    entries_of(newest), newest.confirmed_at, saved=False
+                    confirmed_entries_of(newest), newest.confirmed_at, saved=False
                 )
                 logger.warning("Redis is older than the newest snapshot: %s", newest)
                 self._replica.store.notify_replicas()
@@ -102,7 +102,8 @@ class SnapshotFollower:
     def _load(self, newest: Snapshot) -> None:
         """Also if it was only confirmed: a lookup may have added or changed entries since it was
         loaded, and that may have been undone in Airtable before it was confirmed."""
-        self._replica.replace_with_snapshot(entries_of(newest), newest.confirmed_at, saved=True)
+        entries = confirmed_entries_of(newest)
+        self._replica.replace_with_snapshot(entries, newest.confirmed_at, saved=True)
         if self._loaded is None or self._loaded[0] != newest.pk:
             logger.info("In sync with the database: %s", newest)
         self._loaded = (newest.pk, newest.confirmed_at)

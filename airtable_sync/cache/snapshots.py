@@ -7,6 +7,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -78,6 +79,12 @@ def entries_of(snapshot: Snapshot) -> Iterator[Entry]:
     for line in zlib.decompress(snapshot.content).splitlines():
         value = json.loads(line)
         yield entry_from_json(value.pop("number"), value)
+
+
+def confirmed_entries_of(snapshot: Snapshot) -> Iterator[Entry]:
+    """The entries as Airtable still had them when the snapshot was last confirmed."""
+    for entry in entries_of(snapshot):
+        yield replace(entry, read_at=max(entry.read_at, snapshot.confirmed_at))
 
 
 def _compress(entries: Iterable[Entry]) -> bytes:
