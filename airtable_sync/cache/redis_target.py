@@ -21,7 +21,7 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 ENTRY_OVERHEAD_BYTES = 300
 EVICTION_REMEDY = (
     "Set its policy (maxmemory-policy) to noeviction, and give it more memory: "
-    "`manage.py check_cache` says how much. Meanwhile calls are answered from memory."
+    "`manage.py check_cache` says how much. Until then, calls are answered from memory."
 )
 
 
@@ -118,8 +118,8 @@ def _while_tombstones_last(
     entries: Sequence[Entry], age_seconds: float, clock: Callable[[], float]
 ) -> Iterator[Entry]:
     """The entries, each shortly before it is written. Raises CacheUnavailable when the reading, now
-    so old, is older than the tombstones: it could bring a removed number back. The process may have
-    been stopped meanwhile."""
+    so old, is older than the tombstones: it could bring a removed number back. This happens if the
+    process was stopped for a while."""
     started = clock()
     for entry in entries:
         if age_seconds + clock() - started > TOMBSTONE_SECONDS:

@@ -100,7 +100,7 @@ class ReplicaRefill(ReplicaEntries):
         found = dict(self.store.read_raw(each.number for each in older))
         for entry in older:
             if found[entry.number] is None:
-                continue  # lost again meanwhile: keep what is here
+                continue  # lost again since: keep what is here
             with self._write_lock:
                 if self._is_unchanged(entry):
                     self._remove(entry.number)

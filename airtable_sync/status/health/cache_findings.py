@@ -80,7 +80,7 @@ def other_deployments(facts: Facts) -> Iterator[Finding]:
     own = facts.setup.fingerprint
     if own and (others := with_another_mapping(processes, own)):
         sentence = f"{description(others)}."
-        yield Finding("attention", f"{sentence} Refreshes are rejected meanwhile.", REMEDY)
+        yield Finding("attention", f"{sentence} Until that ends, refreshes are rejected.", REMEDY)
 
 
 def eviction(facts: Facts) -> Iterator[Finding]:
