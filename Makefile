@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Another Python has its own environment: `make test PYTHON=python3.13` leaves .venv as it is.
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
-WORKERS ?= 6
+WORKERS ?= 8
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 
@@ -15,7 +15,7 @@ help: ## list the targets
 run: $(VENV)/installed ## serve on 127.0.0.1:$PORT (8000), with stand-ins for what the environment does not set
 	@exec $(BIN)/python -m sandbox
 
-test: $(VENV)/installed ## run the tests, WORKERS (6) at a time: they wait more than they compute
+test: $(VENV)/installed ## run the tests, WORKERS (8) at a time: they wait more than they compute
 	@exec $(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-quick: $(VENV)/installed ## run the tests that start no server and wait for nothing

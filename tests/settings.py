@@ -10,3 +10,7 @@ LOGGING["root"] = {"handlers": [], "level": "INFO"}
 # A file: Django never closes connections to a database in memory, not even when a thread ends.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(run_folder() / "tests.sqlite3")}
+
+# The slow parts of Django that no test is about.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_AUTOREFRESH = True  # the list of all static files is not made for each test's client

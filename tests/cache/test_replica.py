@@ -233,7 +233,8 @@ def test_the_limit_in_bytes_is_about_the_memory_that_the_replica_takes(
     valkey: ValkeyServer,
 ) -> None:
     replica = new_replica(max_bytes=2_000_000)
-    write(*[entry(f"+3246{index:07}", "x" * 300) for index in range(6000)])
+    for start in range(0, 6000, 400):  # a write has a time limit
+        write(*[entry(f"+3246{start + index:07}", "x" * 300) for index in range(400)])
     gc.collect()
     tracemalloc.start()
     replica.sync()

@@ -96,6 +96,7 @@ class TestAnUnexpectedError:
 
 
 # smtplib leaves the connection to the garbage collector.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_password_that_is_not_ascii_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
     """SMTP's logins are ASCII, and smtplib raises a UnicodeEncodeError."""

@@ -162,6 +162,7 @@ def loading() -> Iterator[ValkeyServer]:
     server.terminate()
 
 
+@pytest.mark.slow
 def test_a_redis_that_loads_its_data(loading: ValkeyServer, settings: Any) -> None:
     use_redis(settings, loading.connection_url)
 
@@ -175,6 +176,7 @@ def test_a_redis_that_loads_its_data(loading: ValkeyServer, settings: Any) -> No
     wait_until(is_loading)
 
 
+@pytest.mark.slow
 def test_a_node_of_a_cluster(settings: Any) -> None:
     with cluster_of_one() as first:
         second = start_valkey(cluster_enabled="yes")
@@ -190,6 +192,7 @@ def test_a_node_of_a_cluster(settings: Any) -> None:
             second.terminate()
 
 
+@pytest.mark.slow
 def test_keys_of_two_slots(settings: Any) -> None:
     with cluster_of_one() as redis:
         use_redis(settings, redis.connection_url)

@@ -66,6 +66,7 @@ def test_two_deployments_of_a_base_share_the_rate_limiter_only(
     assert counts(refresh()) == (0, "unchanged", 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["{a}", "a b", "a:b", "ä", "a" * 51])
 def test_check_reports_a_namespace_that_can_not_be_part_of_a_key(name: str) -> None:
     checked = manage("check", CACHE_NAMESPACE=name)

@@ -18,7 +18,7 @@ from tests.support.services import services
 
 NUMBERS = 5000  # 4 MB; the buffers of a request, which count too, have less than 1 MB
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("eviction")]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.xdist_group("eviction")]
 
 
 @pytest.fixture(scope="module")

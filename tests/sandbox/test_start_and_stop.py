@@ -32,6 +32,7 @@ def test_a_stopped_sandbox_refuses_connections_until_it_starts_again(
     assert http.get(PATH).ok
 
 
+@pytest.mark.slow
 def test_connections_that_arrive_while_it_stops_are_closed() -> None:
     """An open one would be a warning, and so an error, at the end of this test."""
     ended = threading.Event()

@@ -33,6 +33,7 @@ def locked_database() -> Iterator[None]:
         other.rollback()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the test locks SQLite's file")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("password", [PASSWORD, "another one"])

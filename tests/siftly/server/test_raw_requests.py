@@ -13,6 +13,8 @@ import pytest
 from tests.support.raw_calls import request
 from tests.support.services import platforms
 
+pytestmark = pytest.mark.slow  # most of them wait for what a server must not send
+
 Address = tuple[str, int]
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
