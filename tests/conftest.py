@@ -33,6 +33,8 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("default")  # `make test-long` loads the other
 
 
+# Of several values in a URL the first one counts: these are longer than those of the product.
+PATIENT = "socket_connect_timeout=10&socket_timeout=10"
 REDIS_FIXTURES = {"valkey", "own_valkey", "tls_valkey"}
 
 
@@ -81,8 +83,9 @@ def valkey_server() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def valkey(valkey_server: ValkeyServer, settings: Any) -> ValkeyServer:
-    """A real, empty Valkey that the settings name."""
-    use_redis(settings, valkey_server.connection_url)
+    """A real, empty Valkey that the settings name. It has more time to respond than in production:
+    on a busy machine a quarter of a second is not much."""
+    use_redis(settings, f"{valkey_server.connection_url}?{PATIENT}")
     with valkey_server.client() as client:
         client.flushall()
     return valkey_server

@@ -44,7 +44,7 @@ class Server:
         return post(url, data=sent.body, headers=dict(sent.headers), timeout=timeout)
 
     def messages(self) -> list[str]:
-        time.sleep(0.2)  # the server writes them in the background
+        """So far: the server writes them in the background."""
         lines = self.log.read_text().splitlines()
         return [json.loads(line)["message"] for line in lines if line.startswith("{")]
 
