@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(VENV)/installed ## serve on 127.0.0.1:$PORT (8000), with stand-ins for what the environment does not set
-	@exec $(BIN)/python -m sandbox
+run: $(VENV)/installed ## serve on 127.0.0.1:$PORT (8000), with stand-ins for what the environment does not set; BASE=agency: other sample data
+	@exec $(BIN)/python -m sandbox $(if $(BASE),--base '$(BASE)')
 
 test: $(VENV)/installed ## run the tests, WORKERS (8) at a time: they wait more than they compute
 	@exec $(BIN)/python -m pytest -n $(WORKERS) -m "not long"

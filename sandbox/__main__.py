@@ -1,6 +1,7 @@
 """`make run`: runs all of Siftly on this machine, with a stand-in for each part that the
 environment does not name."""
 
+import argparse
 import contextlib
 import os
 import secrets
@@ -16,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.processes import stop
-from sandbox.stand_ins import start_stand_ins
+from sandbox.samples import DEFAULT_SAMPLE, SAMPLES, Sample
+from sandbox.stand_ins import own_airtable, start_stand_ins
 from siftly.environment import BASE_DIR
 
 RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".run"))
@@ -28,6 +30,10 @@ STOP_SECONDS = 10.0
 class CannotRun(Exception):
     """The message says why, and what to do."""
 
+    def __init__(self, message: str, exit_status: int = 1) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
 
 def main() -> int:
     # SIGINT too, because a shell lets its background jobs ignore it.
@@ -36,11 +42,12 @@ def main() -> int:
     signal.signal(signal.SIGHUP, _interrupt)  # the terminal was closed
     os.umask(0o077)  # the files in .run hold secrets
     try:
+        sample = _sample(_arguments().parse_args().base)
         with contextlib.ExitStack() as stack:
-            return _run(stack)
+            return _run(stack, sample)
     except CannotRun as error:
         print(f"make run: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 0
@@ -50,11 +57,31 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _run(stack: contextlib.ExitStack) -> int:
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description=__doc__, allow_abbrev=False
+    )
+    names = f"the sample data: {' or '.join(SAMPLES)} (default: %(default)s)"
+    parser.add_argument("--base", default=DEFAULT_SAMPLE, help=names)
+    return parser
+
+
+def _sample(name: str) -> Sample:
+    if name not in SAMPLES:
+        raise CannotRun(f"there is no base {name!r}; use {' or '.join(SAMPLES)}.", exit_status=2)
+    if name != DEFAULT_SAMPLE and (variables := own_airtable()):
+        raise CannotRun(
+            f"the base {name} is in the sandbox, but {' and '.join(variables)} in the environment "
+            "or in .env would be used instead. Unset them, or leave BASE out."
+        )
+    return SAMPLES[name]
+
+
+def _run(stack: contextlib.ExitStack, sample: Sample) -> int:
     """Everything that is started stops when `stack` is closed."""
     port = _port()
     RUN_DIR.mkdir(exist_ok=True, parents=True)
-    variables = start_stand_ins(stack, RUN_DIR)
+    variables = start_stand_ins(stack, RUN_DIR, sample)
     if os.environ.get("AIRTABLE_CHANGES") == "push" and not os.environ.get("PUBLIC_URL"):
         variables["PUBLIC_URL"] = f"http://127.0.0.1:{port}"  # for the sandbox's notifications
     os.environ.update(variables)
@@ -63,7 +90,7 @@ def _run(stack: contextlib.ExitStack) -> int:
     stack.callback((RUN_DIR / "env").unlink, missing_ok=True)
     server = stack.enter_context(_serving(port))
     _wait_until_ready(server, port)
-    print(_welcome(port, password), flush=True)
+    print(_welcome(port, password, sample.called_number), flush=True)
     return server.wait()
 
 
@@ -146,14 +173,14 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.05)
 
 
-def _welcome(port: int, password: str | None) -> str:
+def _welcome(port: int, password: str | None, number: str) -> str:
     url = f"http://127.0.0.1:{port}"
     python, env = _for_shell(Path(sys.executable)), _for_shell(RUN_DIR / "env")
     login = f"admin, password {password}" if password else "your own (manage.py createsuperuser)"
     return f"""
 Siftly is running.
 
-  Place a call   (. {env}; {python} manage.py place_call +32460234291 --url {url})
+  Place a call   (. {env}; {python} manage.py place_call {number} --url {url})
   Admin          {url}/admin/  login: {login}
   Status page    {url}/admin/cache/
   Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}

@@ -6,24 +6,32 @@ import secrets
 import socket
 from pathlib import Path
 
+from sandbox.samples import Sample
+
 START_ATTEMPTS = 3
 LATENCY_SECONDS = 0.3  # of each response of the Airtable sandbox
 
 
-def start_stand_ins(stack: contextlib.ExitStack, folder: Path) -> dict[str, str]:
+def start_stand_ins(stack: contextlib.ExitStack, folder: Path, sample: Sample) -> dict[str, str]:
     """The environment variables of the stand-ins. They stop when `stack` is closed; `folder` keeps
-    the database."""
+    the database. `sample` is used unless the environment names an Airtable base."""
     variables: dict[str, str] = {}
     if not os.environ.get("SECRET_KEY"):
         variables["SECRET_KEY"] = secrets.token_urlsafe(48)
     if not os.environ.get("DATABASE_URL"):
-        variables["DATABASE_URL"] = f"sqlite:///{folder / 'db.sqlite3'}"
+        variables["DATABASE_URL"] = f"sqlite:///{folder / sample.database}"
     variables.update(_platform_secrets())
     if not os.environ.get("REDIS_URL"):
         variables["REDIS_URL"] = _start_redis(stack)
-    if not any(os.environ.get(f"AIRTABLE_{name}") for name in ("API_KEY", "BASE_ID", "API_URL")):
-        variables.update(_start_airtable(stack))
+    if not own_airtable():
+        variables.update(_start_airtable(stack, sample))
     return variables
+
+
+def own_airtable() -> list[str]:
+    """The variables of the environment that name an Airtable base other than the sandbox's."""
+    names = ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID", "AIRTABLE_API_URL")
+    return [name for name in names if os.environ.get(name)]
 
 
 def _platform_secrets() -> dict[str, str]:
@@ -61,15 +69,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start_airtable(stack: contextlib.ExitStack) -> dict[str, str]:
-    from sandbox.airtable.sample.bases import linked_base
+def _start_airtable(stack: contextlib.ExitStack, sample: Sample) -> dict[str, str]:
     from sandbox.airtable.server import Sandbox
 
-    base = linked_base()
+    base = sample.make_base()
     sandbox = Sandbox([base], token=f"pat_{secrets.token_hex(12)}", latency=LATENCY_SECONDS)
     stack.enter_context(sandbox)
-    return {
+    variables = {
         "AIRTABLE_API_URL": sandbox.url,
         "AIRTABLE_API_KEY": sandbox.token,
         "AIRTABLE_BASE_ID": base.id,
     }
+    if sample.mapping and not os.environ.get("AIRTABLE_MAPPING"):
+        variables["AIRTABLE_MAPPING"] = str(sample.mapping)
+    return variables

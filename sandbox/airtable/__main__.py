@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from sandbox.airtable.data.bases import Base
+from sandbox.airtable.sample.agency import agency_base
 from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from sandbox.airtable.webhooks.settings import WebhookSettings
@@ -19,6 +20,7 @@ LAYOUTS: dict[str, tuple[Callable[[], Base], ...]] = {
     "linked": (linked_base,),
     "flat": (flat_base,),
     "both": (linked_base, flat_base),
+    "agency": (agency_base,),
 }
 
 

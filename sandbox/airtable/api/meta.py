@@ -6,8 +6,9 @@ https://airtable.com/developers/web/api/get-base-schema
 from typing import Any
 
 from sandbox.airtable.api.endpoint import Call
+from sandbox.airtable.api.field_options import field_options
 from sandbox.airtable.common.access import USER_ID
-from sandbox.airtable.data.schema import LINK, Field, View
+from sandbox.airtable.data.schema import Field, View
 from sandbox.airtable.data.tables import Table
 
 
@@ -41,24 +42,11 @@ def _table(table: Table, *, with_visible_fields: bool) -> dict[str, Any]:
 
 def _field(table: Table, field: Field) -> dict[str, Any]:
     result: dict[str, Any] = {"id": field.id, "name": field.name, "type": field.type}
-    options = _link_options(table, field) if field.type == LINK else field.options
-    if options:
+    if options := field_options(table, field):
         result["options"] = options
     if field.description:
         result["description"] = field.description
     return result
-
-
-def _link_options(table: Table, field: Field) -> dict[str, Any]:
-    other = table.base.table(field.links_to)
-    options = {
-        "linkedTableId": other.id,
-        "isReversed": False,
-        "prefersSingleRecordLink": False,
-    } | field.options
-    if field.inverse:
-        options["inverseLinkFieldId"] = other.field(field.inverse).id
-    return options
 
 
 def _view(table: Table, view: View, with_visible_fields: bool) -> dict[str, Any]:

@@ -22,16 +22,17 @@ def cell_v2(values: RecordValues, field: Field) -> Any:
     if is_empty(value):
         return None
     if field.type == "singleSelect":
-        return _choice(field, value)
+        return choice(field, value)
     if field.type == "multipleSelects":
-        return [_choice(field, name) for name in value]
+        return [choice(field, name) for name in value]
     return value
 
 
-def _choice(field: Field, name: Any) -> dict[str, Any]:
-    choice = {"id": stable_id("sel", f"{field.id}/{name}"), "name": name}
+def choice(field: Field, name: Any) -> dict[str, Any]:
+    """The option of a select field with this name. One without an id gets the same id each time."""
+    made = {"id": stable_id("sel", f"{field.id}/{name}"), "name": name}
     defined = [each for each in field.options.get("choices", []) if each["name"] == name]
-    return choice | defined[0] if defined else choice
+    return made | defined[0] if defined else made
 
 
 def _lookup(values: RecordValues, field: Field) -> Any:

@@ -30,6 +30,8 @@ class Field:
     type: str = "singleLineText"
     id: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    """In Airtable's words: https://airtable.com/developers/web/api/field-model. They may name
+    fields by name or by id."""
     links_to: str = ""
     """Of a link field: the linked table."""
     inverse: str = ""

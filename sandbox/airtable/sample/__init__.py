@@ -1,4 +1,4 @@
-"""Bases with sample data: two small ones in Siftly's layouts, and one of any size.
+"""Bases with sample data: two small ones in Siftly's layouts, an agency's, and one of any size.
 
 May import from `data` and `common`. Start reading at `bases.py`.
 """

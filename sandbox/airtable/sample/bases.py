@@ -9,9 +9,10 @@ from typing import Any
 
 from sandbox.airtable.common.ids import stable_id
 from sandbox.airtable.data.bases import Base
-from sandbox.airtable.data.schema import LINK, Field, View
+from sandbox.airtable.data.schema import Field
 from sandbox.airtable.data.tables import Table
 from sandbox.airtable.sample.customers import CUSTOMERS, Customer
+from sandbox.airtable.sample.stable_schema import make_choices, make_field, make_link, make_table
 
 LINKED_BASE_ID = "appSiftlySandbox0"
 FLAT_BASE_ID = "appSiftlySandbox1"
@@ -38,9 +39,9 @@ def empty_linked_base() -> Base:
 def flat_base() -> Base:
     pairs = [pair for customer in CUSTOMERS for pair in customer.agents]
     names = dict.fromkeys(pair.partition(" = ")[0] for pair in pairs)
-    fields = [_field("customers", "to_number", "phoneNumber"), *_variable_fields("customers")]
-    fields += [_field("customers", name) for name in names]
-    base = Base(FLAT_BASE_ID, "Siftly, flat", [_table("customers", fields)])
+    fields = [make_field("customers", "to_number", "phoneNumber"), *_variable_fields("customers")]
+    fields += [make_field("customers", name) for name in names]
+    base = Base(FLAT_BASE_ID, "Siftly, flat", [make_table("customers", fields)])
     for customer in CUSTOMERS:
         agents = dict(pair.split(" = ", 1) for pair in customer.agents)
         _add(
@@ -54,42 +55,42 @@ def flat_base() -> Base:
 
 def _twilio_number() -> Table:
     name = "twilio_number"
-    fields = [_field(name, "twilio_number", "phoneNumber"), _link(name, "client", "client")]
-    return _table(name, fields)
+    fields = [make_field(name, "twilio_number", "phoneNumber"), make_link(name, "client", "client")]
+    return make_table(name, fields)
 
 
 def _client() -> Table:
     fields = [
-        _field("client", "name"),
-        _link("client", "dynamic_variables", "dynamic_variables", inverse="client"),
-        _link("client", "language_agent_names", "language_agent_names", single=False),
+        make_field("client", "name"),
+        make_link("client", "dynamic_variables", "dynamic_variables", inverse="client"),
+        make_link("client", "language_agent_names", "language_agent_names", single=False),
     ]
-    return _table("client", fields)
+    return make_table("client", fields)
 
 
 def _dynamic_variables() -> Table:
     """preferred_agent_id and twilio_connect_url are settings of a number, not variables."""
     name = "dynamic_variables"
     fields = [
-        _field(name, "name"),
-        _field(name, "client_dynamic_variables_id", "autoNumber"),
-        _link(name, "client", "client", inverse="dynamic_variables"),
+        make_field(name, "name"),
+        make_field(name, "client_dynamic_variables_id", "autoNumber"),
+        make_link(name, "client", "client", inverse="dynamic_variables"),
         *_variable_fields(name),
-        _field(name, "preferred_agent_id"),
-        _field(name, "twilio_connect_url", "url"),
+        make_field(name, "preferred_agent_id"),
+        make_field(name, "twilio_connect_url", "url"),
     ]
-    return _table(name, fields)
+    return make_table(name, fields)
 
 
 def _language_agent_names() -> Table:
-    return _table("language_agent_names", [_field("language_agent_names", "key_pair")])
+    return make_table("language_agent_names", [make_field("language_agent_names", "key_pair")])
 
 
 def _variable_fields(table: str) -> list[Field]:
     return [
-        _field(table, "customer_name"),
-        _field(table, "preferred_language", "singleSelect", _choices(LANGUAGES)),
-        _field(table, "account_type", "singleSelect", _choices(ACCOUNTS)),
+        make_field(table, "customer_name"),
+        make_field(table, "preferred_language", "singleSelect", make_choices(LANGUAGES)),
+        make_field(table, "account_type", "singleSelect", make_choices(ACCOUNTS)),
     ]
 
 
@@ -130,23 +131,3 @@ def _add(
     record_id = stable_id("rec", f"{base.id}/{table}/{customer.number}/{part}")
     created = FIRST_CREATED + timedelta(days=CUSTOMERS.index(customer))
     return base.table(table).create(fields, id=record_id, created_time=created).id
-
-
-def _table(name: str, fields: list[Field]) -> Table:
-    view = View(id=stable_id("viw", f"{name}/Grid view"))
-    return Table(name, fields, id=stable_id("tbl", name), views=[view])
-
-
-def _field(
-    table: str, name: str, kind: str = "singleLineText", options: dict[str, Any] | None = None
-) -> Field:
-    return Field(name, kind, stable_id("fld", f"{table}/{name}"), options or {})
-
-
-def _link(table: str, name: str, to: str, *, inverse: str = "", single: bool = True) -> Field:
-    options = {"prefersSingleRecordLink": single}
-    return Field(name, LINK, stable_id("fld", f"{table}/{name}"), options, to, inverse)
-
-
-def _choices(names: tuple[str, ...]) -> dict[str, Any]:
-    return {"choices": [{"id": stable_id("sel", name), "name": name} for name in names]}
