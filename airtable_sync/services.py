@@ -49,6 +49,7 @@ from airtable_sync.lookup.caching_lookup import CachingLookup
 from airtable_sync.lookup.guarded_lookup import GuardedLookup
 from airtable_sync.lookup.leases import LookupLeases
 from airtable_sync.lookup.single_flight import SingleFlight
+from airtable_sync.lookup.unknown_number import UnknownNumber
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
@@ -100,6 +101,7 @@ class Services:
     call_client: AirtableClient
     guarded_lookup: GuardedLookup
     single_flight: SingleFlight
+    unknown_number: UnknownNumber
     answerer: Answerer
     history: RunHistory
     rollback: Rollback
@@ -189,12 +191,16 @@ def build_services(
     caching_lookup = CachingLookup(guarded_lookup, stores.call, has_redis=c.has_redis)
     leases = LookupLeases(stores.call, process_id)
     single_flight = SingleFlight(replica, leases, caching_lookup.look_up)
+    unknown_number = UnknownNumber(
+        active_mapping, call_schema.through(stores.background), c.default_variables
+    )
+    replica.on_change(unknown_number.reload)
     answerer = Answerer(
         replica,
         stores.call if c.has_redis else None,
         single_flight,
         active_mapping,
-        c.default_variables,
+        unknown_number,
         counters.tier_failed,
     )
 
@@ -254,7 +260,11 @@ def build_services(
 
     def refresh_for_feed(limits: RequestLimits) -> None:
         options = RefreshOptions(
-            trigger=Run.Trigger.CHANGE_FEED, full=True, in_parallel=True, wait_for_others=False
+            trigger=Run.Trigger.CHANGE_FEED,
+            full=True,
+            in_parallel=True,
+            wait_for_others=False,
+            schema_is_current=True,
         )
         refresh.run(new_client(limits), lambda *_: None, options)
 
@@ -303,6 +313,7 @@ def build_services(
         call_client=call_lookup.client,
         guarded_lookup=guarded_lookup,
         single_flight=single_flight,
+        unknown_number=unknown_number,
         answerer=answerer,
         history=history,
         rollback=rollback,

@@ -16,6 +16,7 @@ from airtable_sync.airtable.access import AirtableAccess
 from airtable_sync.airtable.connections import KeptConnectionClosed, KeptConnections
 from airtable_sync.airtable.errors import (
     AirtableError,
+    InvalidFilter,
     IteratorLost,
     RateLimited,
     Unavailable,
@@ -25,7 +26,9 @@ from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.pages import PAGE_SIZE, Page, pages_to_end, validated_page
 from airtable_sync.airtable.responses import read_response_within, required_text
+from airtable_sync.mapping.field_types import FieldType
 from airtable_sync.mapping.records import BaseTables, Record
+from airtable_sync.mapping.schema import Source
 
 if TYPE_CHECKING:
     from pyairtable import Api
@@ -65,31 +68,35 @@ class AirtableClient:
         self._threads = threading.local()
         self._count_lock = threading.Lock()
 
-    def pages(self, table: str, fields: Sequence[str] | None = None) -> Iterator[list[Record]]:
-        """A whole table, page by page. Starts again when Airtable loses the position: keep records
+    def pages(self, source: Source, fields: Sequence[str] | None = None) -> Iterator[list[Record]]:
+        """All records, page by page. Starts again when Airtable loses the position: keep records
         by their id."""
-        return self._pages_with_restarts(table, _field_options(fields))
+        return self._pages_with_restarts(source, source.filter, fields)
 
-    def find(self, table: str, formula: str, fields: Sequence[str] | None = None) -> list[Record]:
-        pages = self._pages_with_restarts(table, {**_field_options(fields), "formula": formula})
+    def find(
+        self, source: Source, formula: str, fields: Sequence[str] | None = None
+    ) -> list[Record]:
+        """The records of the source for which the formula is true."""
+        both = formulas.both(formula, source.filter)
+        pages = self._pages_with_restarts(source, both, fields)
         return list({record["id"]: record for page in pages for record in page}.values())
 
     def get_many(
-        self, table: str, record_ids: Iterable[str], fields: Sequence[str] | None = None
+        self, source: Source, record_ids: Iterable[str], fields: Sequence[str] | None = None
     ) -> list[Record]:
         """The records of these ids that exist, a hundred in each request."""
         wanted = list(dict.fromkeys(record_ids))
         found: list[Record] = []
         for start in range(0, len(wanted), IDS_PER_REQUEST):
             chunk = wanted[start : start + IDS_PER_REQUEST]
-            found.extend(self.find(table, formulas.matches_records(chunk), fields))
+            found.extend(self.find(source, formulas.matches_records(chunk), fields))
         return found
 
     def read_tables(self) -> BaseTables:
         """https://airtable.com/developers/web/api/get-base-schema"""
         answer = self.request("GET", f"meta/bases/{self.base_id}/tables")
         try:
-            return _base_tables(answer["tables"])
+            return base_tables(answer["tables"])
         except (KeyError, TypeError) as error:
             raise Unavailable("Airtable's response has no tables.") from error
 
@@ -141,13 +148,22 @@ class AirtableClient:
     def _ended(self) -> threading.Event:
         return cast("threading.Event", getattr(self._threads, "ended", _NEVER))
 
-    def _pages_with_restarts(self, table: str, options: dict[str, Any]) -> Iterator[list[Record]]:
+    def _pages_with_restarts(
+        self, source: Source, formula: str, fields: Sequence[str] | None
+    ) -> Iterator[list[Record]]:
+        options: dict[str, Any] = {"view": source.view} if source.view else {}
+        if formula:
+            options["formula"] = formula
+        if fields is not None:
+            options["fields"] = list(fields)
         for restart in range(MAX_RESTARTS + 1):
             try:
-                yield from self._pages(table, options)
+                yield from self._pages(source.table, options)
             except IteratorLost:
                 if restart == MAX_RESTARTS:
                     raise
+            except InvalidFilter as error:
+                raise InvalidFilter(f"{source.key}: {error}") from error
             else:
                 return
 
@@ -213,12 +229,8 @@ class AirtableClient:
             return self._send(method, url, is_second=True, **arguments)
 
 
-def _field_options(fields: Sequence[str] | None) -> dict[str, Any]:
-    return {} if fields is None else {"fields": list(fields)}
-
-
-def _base_tables(tables: Any) -> BaseTables:
-    """Raises KeyError and TypeError."""
+def base_tables(tables: Any) -> BaseTables:
+    """What Airtable says of tables. Raises KeyError and TypeError."""
     names = {required_text(t["id"]): required_text(t["name"]) for t in tables}
     fields = {
         t["id"]: {required_text(f["id"]): required_text(f["name"]) for f in t["fields"]}
@@ -228,4 +240,19 @@ def _base_tables(tables: Any) -> BaseTables:
         fields={name: list(fields[id_].values()) for id_, name in names.items()},
         ids={name: id_ for id_, name in names.items()},
         field_names=fields,
+        types={
+            t["name"]: {f["name"]: FieldType.from_schema(f) for f in t["fields"]} for t in tables
+        },
+        primary_fields={
+            t["name"]: fields[t["id"]].get(required_text(t.get("primaryFieldId", "")), "")
+            for t in tables
+        },
+        views={t["name"]: _names_and_ids(t.get("views")) for t in tables},
     )
+
+
+def _names_and_ids(views: Any) -> list[str]:
+    if not isinstance(views, list):
+        return []
+    texts = (view.get(key) for view in views if isinstance(view, dict) for key in ("name", "id"))
+    return [text for text in texts if isinstance(text, str)]

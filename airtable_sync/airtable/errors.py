@@ -14,6 +14,10 @@ class NotFound(AirtableError):
     """The thing does not exist."""
 
 
+class InvalidFilter(AirtableError):
+    """The mapping's filter is no formula that fits the table."""
+
+
 class AccessDenied(AirtableError):
     """The token is unknown, or may not see this."""
 
@@ -71,6 +75,8 @@ def _error_class(status: int, kind: str, *, is_webhooks: bool) -> type[AirtableE
         return RateLimited
     if kind in ("LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"):
         return IteratorLost
+    if kind == "INVALID_FILTER_BY_FORMULA":
+        return InvalidFilter
     if status == 404:
         return NotFound
     if status == 403 and is_webhooks:

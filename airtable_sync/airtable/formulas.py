@@ -23,18 +23,30 @@ def matches_records(record_ids: Iterable[str]) -> str:
     return str(_pyairtable_formulas().OR(*_record_conditions(record_ids)))
 
 
-def matches_numbers(numbers: Collection[str], field: str, record_ids: Iterable[str] = ()) -> str:
-    """Matches records whose field has the last digits of a number, however it is written and
-    whatever follows it (`;ext=5`, `@host`), and the records of these ids. Python decides later
-    which of them really have the number, with the function that the refresh uses too."""
+def both(formula: str, filter_: str) -> str:
+    """`filter_` is the user's own, and may be empty."""
+    return f"AND({formula}, {filter_})" if filter_ else formula
+
+
+def matches_numbers(
+    numbers: Collection[str], fields: Iterable[str], record_ids: Iterable[str] = ()
+) -> str:
+    """Matches records of which one of the fields has the last digits of a number, however it is
+    written and whatever follows it (`;ext=5`, `@host`), and the records of these ids. Python
+    decides later which of them really have the number, with the function that the refresh uses
+    too."""
+    language = _pyairtable_formulas()
+    endings = sorted({last_digits(number) for number in numbers})
+    conditions = [language.FIND(ending, _digits(field)) for field in fields for ending in endings]
+    return str(language.OR(*conditions, *_record_conditions(record_ids)))
+
+
+def _digits(field: str) -> Any:
     language = _pyairtable_formulas()
     text = language.CONCATENATE(language.Field(field), "")
     for digit, full_width in enumerate(FULL_WIDTH_DIGITS):
         text = language.SUBSTITUTE(text, full_width, str(digit))
-    digits = language.REGEX_REPLACE(text, "[^0-9]+", "")
-    endings = sorted({last_digits(number) for number in numbers})
-    conditions = [language.FIND(ending, digits) for ending in endings]
-    return str(language.OR(*conditions, *_record_conditions(record_ids)))
+    return language.REGEX_REPLACE(text, "[^0-9]+", "")
 
 
 def _record_conditions(record_ids: Iterable[str]) -> list[Any]:

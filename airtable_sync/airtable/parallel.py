@@ -8,18 +8,18 @@ from collections.abc import Generator, Iterator, Sequence
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.mapping.records import Record
-from airtable_sync.mapping.schema import Mapping
+from airtable_sync.mapping.schema import Mapping, Source
 
 JOIN_SECONDS = 2.0  # for running requests when reading ends early
-Page = tuple[str, list[Record]]  # with its table
-_Answer = tuple[str, list[Record] | BaseException | None]  # None: that was the table's last page
+Page = tuple[str, list[Record]]  # with the key of its source
+_Answer = tuple[str, list[Record] | BaseException | None]  # None: that was the source's last page
 
 
 def pages_in_order(mapping: Mapping, airtable: AirtableClient) -> Generator[Page, None, None]:
     """Each table's pages in their order. Raises AirtableError."""
-    for table in mapping.tables():
-        for page in airtable.pages(table, mapping.wanted_fields(table)):
-            yield table, page
+    for key, source in mapping.sources().items():
+        for page in airtable.pages(source, mapping.wanted_fields(source)):
+            yield key, page
 
 
 def pages_in_parallel(mapping: Mapping, airtable: AirtableClient) -> Generator[Page, None, None]:
@@ -27,18 +27,18 @@ def pages_in_parallel(mapping: Mapping, airtable: AirtableClient) -> Generator[P
     answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     ended = threading.Event()
 
-    def read(table: str) -> None:
+    def read(key: str, source: Source) -> None:
         try:
             with airtable.stop_when(ended):
-                for page in airtable.pages(table, mapping.wanted_fields(table)):
-                    answers.put((table, page))
-            answers.put((table, None))
+                for page in airtable.pages(source, mapping.wanted_fields(source)):
+                    answers.put((key, page))
+            answers.put((key, None))
         except BaseException as error:  # noqa: BLE001 - raised again in the reading thread
-            answers.put((table, error))
+            answers.put((key, error))
 
     threads = [
-        threading.Thread(target=read, args=(table,), name=f"reading-{table}", daemon=True)
-        for table in mapping.tables()
+        threading.Thread(target=read, args=each, name=f"reading-{each[0]}", daemon=True)
+        for each in mapping.sources().items()
     ]
     try:
         for each in threads:
@@ -49,17 +49,15 @@ def pages_in_parallel(mapping: Mapping, airtable: AirtableClient) -> Generator[P
         _join(threads)
 
 
-def _pages_from(answers: "queue.SimpleQueue[_Answer]", tables: int) -> Iterator[Page]:
-    while tables:
-        table, answer = (
-            answers.get()
-        )  # every thread puts its end, and its requests have time limits
+def _pages_from(answers: "queue.SimpleQueue[_Answer]", sources: int) -> Iterator[Page]:
+    while sources:
+        key, answer = answers.get()  # every thread puts its end, and its requests have time limits
         if isinstance(answer, BaseException):
             raise answer
         if answer is None:
-            tables -= 1
+            sources -= 1
         else:
-            yield table, answer
+            yield key, answer
 
 
 def _join(threads: Sequence[threading.Thread]) -> None:

@@ -17,6 +17,7 @@ from airtable_sync.lookup.airtable_lookup import NUMBERS_PER_LOOKUP, AirtableLoo
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
+from airtable_sync.mapping.schema import Mapping as BaseMapping
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Affected:
     `nearby_records` only save round trips. Records are "table/rec…", except `number_records`."""
 
     entries_made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # number -> records
-    number_records: set[str] = field(default_factory=set)  # ids in the numbers' table
+    number_records: set[str] = field(default_factory=set)  # ids in tables of called numbers
     expected_numbers: set[str] = field(default_factory=set)
     nearby_records: set[str] = field(default_factory=set)
 
@@ -50,7 +51,7 @@ class AffectedNumbers:
 
     def find(self, changed: ChangedRecords, tables: Mapping[str, str]) -> Affected:
         """`tables` has the names of the mapping's tables by id."""
-        found, mapping = Affected(), self._active_mapping.mapping
+        found, mapping = Affected(), self._mapping()
         touched = {each for table_id in tables for each in changed.touched(table_id)}
         if not touched:
             return found
@@ -64,7 +65,7 @@ class AffectedNumbers:
                 found.nearby_records.update(entry.records)
         for table_id, table in tables.items():
             records_changed = changed.records.get(table_id, set())
-            if table == mapping.root.table:
+            if table in mapping.number_tables():
                 found.number_records |= records_changed
             found.nearby_records |= {f"{table}/{each}" for each in records_changed}
         found.nearby_records |= expected.linked_records()
@@ -114,9 +115,17 @@ class AffectedNumbers:
         for record in (*sorted(before), *sorted(affected.nearby_records - before)):
             table, _, record_id = record.rpartition("/")
             by_table[table].append(record_id)
-        # The lookup finds the records of the numbers' own table by the numbers.
-        linked = self._active_mapping.mapping.tables()[1:]
-        return {table: by_table[table][:IDS_PER_REQUEST] for table in linked if table in by_table}
+        # The lookup finds the records of the numbers' own tables by the numbers.
+        mapping = self._mapping()
+        linked = {child.table for node in mapping.nodes() for child in node.children}
+        return {
+            table: by_table[table][:IDS_PER_REQUEST]
+            for table in mapping.tables()
+            if table in by_table and table in linked
+        }
+
+    def _mapping(self) -> BaseMapping:
+        return self._active_mapping.in_base(self._base_schema.known())
 
     def _entries_made_of(self, record_ids: AbstractSet[str]) -> Iterable[Entry]:
         if self._replica.complete and self._replica.in_sync:

@@ -124,7 +124,7 @@ class ChangeFeedReader:
         self, feed: ChangeFeed, changed: ChangedRecords, status: FeedStatus
     ) -> dict[str, str]:
         """Table id -> name, of the mapping's tables, after the changes."""
-        tables = len(self._active_mapping.mapping.tables())
+        tables = len(self._tables())
         before = now = self._mapped_tables(self._base_schema.table_ids())
         if len(before) < tables or not self._is_schema_known(changed):
             schema = self._base_schema.store_tables(self.subscription.client.read_tables())
@@ -135,8 +135,9 @@ class ChangeFeedReader:
         return now
 
     def _is_schema_known(self, changed: ChangedRecords) -> bool:
-        """Whether the tables' fields after the changes are known without a request."""
-        if changed.has_changed_tables or changed.unknown_payloads:
+        """Whether the tables' fields after the changes, with their types, are known without a
+        request."""
+        if changed.has_changed_tables or changed.has_new_types or changed.unknown_payloads:
             return False
         if self._base_schema.is_outdated():
             return False
@@ -145,7 +146,10 @@ class ChangeFeedReader:
         )
 
     def _mapped_tables(self, ids: dict[str, str]) -> dict[str, str]:
-        return {ids[name]: name for name in self._active_mapping.mapping.tables() if name in ids}
+        return {ids[name]: name for name in self._tables() if name in ids}
+
+    def _tables(self) -> list[str]:
+        return self._active_mapping.in_base(self._base_schema.known()).tables()
 
     def _refresh(self, feed: ChangeFeed) -> Counter[str] | None:
         """None while a rejected refresh is not tried again yet: the base will not change in
@@ -165,7 +169,8 @@ class ChangeFeedReader:
         """A base that takes at most a second's requests is read with a call's priority. A larger
         one must not delay calls."""
         last = last_record_counts()
-        counts = [last.get(table) for table in self._active_mapping.mapping.tables()]
+        mapping = self._active_mapping.in_base(self._base_schema.known())
+        counts = [last.get(source) for source in mapping.sources()]
         pages = sum(math.ceil(max(1, each) / PAGE_SIZE) for each in counts if each is not None)
         is_small = None not in counts and pages <= STARTS_PER_WINDOW
         return CHANGE_LIMITS if is_small else REFRESH_LIMITS

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.changes.payloads import Cells, ChangedRecords
+from airtable_sync.mapping.called_numbers import texts_of
 from airtable_sync.mapping.phone_numbers import to_e164
 from airtable_sync.mapping.schema import Mapping as BaseMapping
 from airtable_sync.mapping.schema import Node
@@ -40,10 +41,7 @@ def expected_cells(
     for table_id, table in tables.items():
         for record, cells_by_id in changed.cells.get(table_id, {}).items():
             cells = _by_name(cells_by_id, fields.get(table_id, {}))
-            text = cells.get(mapping.number_field)
-            is_number_cell = table == mapping.root.table and isinstance(text, str)
-            if is_number_cell and (number := to_e164(str(text), mapping.region)):
-                found.numbers.add(number)
+            found.numbers.update(_numbers(mapping, table, cells))
             for child, ids in _links(mapping, table, cells):
                 found.links[f"{table}/{record}"].update(f"{child.table}/{each}" for each in ids)
                 if child.children:
@@ -51,10 +49,20 @@ def expected_cells(
     return found
 
 
+def _numbers(mapping: BaseMapping, table: str, cells: Cells) -> Iterator[str]:
+    for root in mapping.roots:
+        for name in root.number_fields if root.table == table else ():
+            text = cells.get(name)
+            if isinstance(text, str):
+                for each in texts_of(root, text):
+                    if number := to_e164(each, root.region):
+                        yield number
+
+
 def _links(
     mapping: BaseMapping, table: str, cells: Cells
 ) -> Iterator[tuple[Node, tuple[str, ...]]]:
-    for node in mapping.root.nodes():
+    for node in mapping.nodes():
         if node.table != table:
             continue
         for child in node.children:

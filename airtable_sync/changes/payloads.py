@@ -26,6 +26,7 @@ class ChangedRecords:
         default_factory=lambda: defaultdict(dict)
     )
     existing_fields: set[str] = field(default_factory=set)  # changed ones that are not new
+    has_new_types: bool = False  # a field was created, or has another type now
     # table id -> record id -> its cells, in the payloads' format
     cells: defaultdict[str, dict[str, Cells]] = field(default_factory=lambda: defaultdict(dict))
     edited_at: list[float] = field(default_factory=list)  # seconds since 1970
@@ -92,9 +93,11 @@ class ChangedRecords:
         there = self.fields[table]
         for id_, content in changes.get("createdFieldsById", {}).items():
             there[id_] = _name(content)
+            self.has_new_types = True
         later: dict[str, str | None] = dict.fromkeys(_ids(changes.get("destroyedFieldIds", [])))
         for id_, content in changes.get("changedFieldsById", {}).items():
-            if "name" in content["current"]:  # not only its type
+            self.has_new_types |= "type" in content["current"]
+            if "name" in content["current"]:
                 later[id_] = _name(content["current"])
         self.existing_fields |= later.keys() - there.keys()
         there |= later

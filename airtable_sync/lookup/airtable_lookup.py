@@ -14,10 +14,11 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import RedisStore, clock_now
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.called_numbers import CalledNumbers
 from airtable_sync.mapping.formatting import links_of
-from airtable_sync.mapping.join import Config, InvalidRecord, join, records_by_number
+from airtable_sync.mapping.join import Config, InvalidRecord, join
 from airtable_sync.mapping.records import Record
-from airtable_sync.mapping.schema import Mapping, Node
+from airtable_sync.mapping.schema import Mapping, Node, Source
 
 logger = logging.getLogger(__name__)
 
@@ -62,23 +63,25 @@ class AirtableLookup:
         number_records: Collection[str] = (),
         likely: AbstractMapping[str, Collection[str]] = NO_RECORDS,
     ) -> LookupResult:
-        """Also the numbers of these records (`number_records`, ids in the numbers' table). `likely`
-        are record ids by table that the entries are probably made of: they are read in parallel,
-        which saves round trips along the links."""
+        """Also the numbers of these records (`number_records`, ids in tables of called numbers).
+        `likely` are record ids by table that the entries are probably made of: they are read in
+        parallel, which saves round trips along the links."""
         self.client.require_base()
-        mapping = self._active_mapping.mapping
+        base = self._base_schema.known()
+        mapping = self._active_mapping.in_base(base)
         read_at, started = clock_now(self._clock), time.monotonic()
         try:
             tables, numbers = self._read(mapping, numbers, number_records, likely)
         finally:
             logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
-        joined = join(mapping, tables, self._base_schema.fields_by_table())
+        joined = join(mapping, tables, base)
         entries = {n: _entry(n, joined.configs.get(n), read_at) for n in numbers}
         return LookupResult(entries, joined.invalid, read_at)
 
     def probe(self) -> None:
         """The smallest request: does Airtable answer?"""
-        self.client.find(self._active_mapping.mapping.root.table, formulas.matches_nothing())
+        table = self._active_mapping.mapping.roots[0].table
+        self.client.find(Source(table), formulas.matches_nothing())
 
     def _read(
         self,
@@ -88,20 +91,22 @@ class AirtableLookup:
         likely: AbstractMapping[str, Collection[str]],
     ) -> tuple[dict[str, dict[str, Record]], Collection[str]]:
         """The numbers' records and all linked ones, level by level; and all numbers."""
-        root = mapping.root
         tables = _TablesRead(mapping, self.client)
-        early = [self._branches.submit(tables.read, table, likely[table]) for table in likely]
+        early = [self._branches.submit(tables.read_likely, each, likely[each]) for each in likely]
         found, numbers = self._number_records(mapping, numbers, number_records)
         for each in early:
             each.result()
-        records = [record for number in numbers for record in found.get(number, ())]
-        tables.add(root.table, records)
-        level = [(child, records) for child in root.children]
+        level: list[tuple[Node, list[Record]]] = []
+        for index, root in enumerate(mapping.roots):
+            same = [each for number in numbers for each in found.records.get(number, ())]
+            records = [each.record for each in same if each.section == index]
+            tables.add(root.source, records)
+            level += [(child, records) for child in root.children]
         while level := [(node, parents) for node, parents in level if _linked(node, parents)]:
-            reads = [(node.table, _linked(node, parents)) for node, parents in level]
+            reads = [(node.source, _linked(node, parents)) for node, parents in level]
             list(self._branches.map(lambda read: tables.read(*read), reads))
             level = [
-                (child, tables.get(node.table, _linked(node, parents)))
+                (child, tables.get(node.source, _linked(node, parents)))
                 for node, parents in level
                 for child in node.children
             ]
@@ -109,51 +114,76 @@ class AirtableLookup:
 
     def _number_records(
         self, mapping: Mapping, numbers: Collection[str], record_ids: Collection[str]
-    ) -> tuple[dict[str, list[Record]], Collection[str]]:
+    ) -> tuple[CalledNumbers, Collection[str]]:
         """The records of `numbers` and of the numbers that the records `record_ids` have; and all
-        these numbers. Mostly one request."""
-        table = mapping.root.table
-        fields = mapping.wanted_fields(table)
-        formula = formulas.matches_numbers(numbers, mapping.number_field, record_ids)
-        records = self.client.find(table, formula, fields)
-        found = records_by_number(mapping, records)
+        these numbers. Mostly one request for each table of called numbers."""
+        rows = self._find_in_all(mapping, numbers, record_ids)
+        found = _called_numbers(mapping, rows)
         more = {
             number
-            for number, same in found.items()
-            if number not in numbers and any(record["id"] in record_ids for record in same)
+            for number, same in found.records.items()
+            if number not in numbers and any(each.record["id"] in record_ids for each in same)
         }
         if more:  # other records may have these numbers too
-            formula = formulas.matches_numbers(more, mapping.number_field)
-            others = self.client.find(table, formula, fields)
-            unique = {each["id"]: each for each in [*records, *others]}
-            found = records_by_number(mapping, unique.values())
+            others = self._find_in_all(mapping, more, ())
+            for before, also in zip(rows, others, strict=True):
+                before.update(also)
+            found = _called_numbers(mapping, rows)
         served = filter(self._active_mapping.is_served, sorted(more))
         return found, [*numbers, *served]
+
+    def _find_in_all(
+        self, mapping: Mapping, numbers: Collection[str], record_ids: Collection[str]
+    ) -> list[dict[str, Record]]:
+        """For each section of called numbers its records by id."""
+
+        def find(root: Node) -> dict[str, Record]:
+            formula = formulas.matches_numbers(numbers, root.number_fields, record_ids)
+            fields = mapping.wanted_fields(root.source)
+            return {each["id"]: each for each in self.client.find(root.source, formula, fields)}
+
+        if len(mapping.roots) == 1:
+            return [find(mapping.roots[0])]
+        return list(self._branches.map(find, mapping.roots))
 
 
 class _TablesRead:
     """The records read so far. Each id is requested once, whether the record exists or not."""
 
     def __init__(self, mapping: Mapping, client: AirtableClient) -> None:
-        self.records: dict[str, dict[str, Record]] = {table: {} for table in mapping.tables()}
+        self._sources = mapping.sources()
+        self.records: dict[str, dict[str, Record]] = {key: {} for key in self._sources}
         self._mapping, self._client = mapping, client
-        self._requested: dict[str, set[str]] = {table: set() for table in mapping.tables()}
+        self._requested: dict[str, set[str]] = {key: set() for key in self._sources}
 
-    def read(self, table: str, record_ids: Collection[str]) -> None:
+    def read_likely(self, table: str, record_ids: Collection[str]) -> None:
+        for source in self._sources.values():
+            if source.table == table:
+                self.read(source, record_ids)
+
+    def read(self, source: Source, record_ids: Collection[str]) -> None:
         """May be called by several threads. An id that two of them request is read once or twice,
         with the same result."""
-        new = [each for each in record_ids if each not in self._requested[table]]
-        self._requested[table].update(new)
+        requested = self._requested[source.key]
+        new = [each for each in record_ids if each not in requested]
+        requested.update(new)
         if new:
-            fields = self._mapping.wanted_fields(table)
-            self.add(table, self._client.get_many(table, new, fields))
+            fields = self._mapping.wanted_fields(source)
+            self.add(source, self._client.get_many(source, new, fields))
 
-    def add(self, table: str, records: list[Record]) -> None:
-        self.records[table].update((record["id"], record) for record in records)
+    def add(self, source: Source, records: list[Record]) -> None:
+        self.records[source.key].update((record["id"], record) for record in records)
 
-    def get(self, table: str, record_ids: Collection[str]) -> list[Record]:
-        found = self.records[table]
+    def get(self, source: Source, record_ids: Collection[str]) -> list[Record]:
+        found = self.records[source.key]
         return [found[each] for each in record_ids if each in found]
+
+
+def _called_numbers(mapping: Mapping, rows: list[dict[str, Record]]) -> CalledNumbers:
+    found = CalledNumbers(mapping)
+    for index, records in enumerate(rows):
+        found.add(index, records.values())
+    return found
 
 
 def _entry(number: str, config: Config | None, read_at: int) -> Entry:

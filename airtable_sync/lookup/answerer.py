@@ -16,6 +16,7 @@ from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
 from airtable_sync.lookup.answer import Answer, Source
 from airtable_sync.lookup.single_flight import SingleFlight
+from airtable_sync.lookup.unknown_number import UnknownNumber
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -35,14 +36,14 @@ class Answerer:
         store: RedisStore | None,
         single_flight: SingleFlight,
         active_mapping: ActiveMapping,
-        default_variables: Mapping[str, str],
+        unknown_number: UnknownNumber,
         count_failure: Callable[[str], None],
     ) -> None:
         self._replica = replica
         self._store = store  # None: there is no Redis
         self._single_flight = single_flight
         self._active_mapping = active_mapping
-        self._default_variables = default_variables
+        self._unknown_number = unknown_number
         self._count_failure = count_failure
         self._threads = ThreadPoolExecutor(REDIS_THREADS, thread_name_prefix="redis")
         self.fallback: Callable[[], Awaitable[None]] | None = None
@@ -145,7 +146,7 @@ class Answerer:
         tier_seconds: Mapping[str, float] | None = None,
         entry: Entry | None = None,
     ) -> Answer:
-        variables = self._default_variables
+        variables = self._unknown_number.variables
         return Answer(number, False, variables, {}, "default", tier_seconds or {}, entry)
 
     async def _read_redis(self, store: RedisStore, number: str, deadline: float) -> Entry | None:

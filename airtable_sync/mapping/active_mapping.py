@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from airtable_sync.mapping.known_base import KnownBase
+from airtable_sync.mapping.load import load_mapping
 from airtable_sync.mapping.phone_numbers import to_e164
-from airtable_sync.mapping.schema import Mapping, MappingError, load_mapping
+from airtable_sync.mapping.resolve import resolve
+from airtable_sync.mapping.schema import Mapping, MappingError
 
 
 class ActiveMapping:
@@ -19,6 +22,10 @@ class ActiveMapping:
     @cached_property
     def mapping(self) -> Mapping:
         return load_mapping(self.path)
+
+    def in_base(self, base: KnownBase) -> Mapping:
+        """The mapping with the names that this base has now."""
+        return resolve(self.mapping, base)
 
     @cached_property
     def region(self) -> str:

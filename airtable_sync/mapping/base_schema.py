@@ -9,8 +9,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, TypedDict, cast
 
 from airtable_sync.cache.redis_store import RedisStore
+from airtable_sync.mapping.field_types import FieldType
+from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.records import BaseTables
-from airtable_sync.mapping.schema import Mapping
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class StoredSchema(TypedDict):
     fields: dict[str, list[str]]
     ids: dict[str, str]
     field_names: dict[str, dict[str, str]]
+    types: dict[str, dict[str, Any]]  # table id -> field id -> `FieldType.to_json`
+    primary_fields: dict[str, str]  # table id -> field id
     read_at: float  # when the schema was read, seconds since 1970; 0 if never, or outdated
 
 
@@ -43,6 +46,10 @@ class BaseSchema:
         """The same schema through a store with other time limits. Both have one copy, so that
         neither overwrites Redis with an older one."""
         return BaseSchema(store, has_redis=self._has_redis, copy=self._copy)
+
+    def known(self) -> KnownBase:
+        """The tables, and their fields with their types."""
+        return _known(self._load())
 
     def fields_by_table(self) -> dict[str, list[str]]:
         """Table name -> the names of its known fields."""
@@ -63,8 +70,8 @@ class BaseSchema:
     def mark_outdated(self) -> None:
         self._save({**self._load(), "read_at": 0.0})
 
-    def add_seen_fields(self, seen: AbstractMapping[str, list[str]]) -> dict[str, list[str]]:
-        """Add fields that records were seen with. Returns all known fields."""
+    def add_seen_fields(self, seen: AbstractMapping[str, list[str]]) -> KnownBase:
+        """Add fields that records were seen with. Returns all that is known."""
         stored = self._load()
         fields = stored["fields"]
         merged = {
@@ -73,7 +80,7 @@ class BaseSchema:
         }
         if merged != fields:
             self._save({**stored, "fields": merged})
-        return merged
+        return _known({**stored, "fields": merged})
 
     def apply_changes(self, changed: ChangedFields, existing: AbstractSet[str]) -> bool:
         """Apply what the change feed says about fields. `existing` are the ids of changed fields
@@ -101,6 +108,8 @@ class BaseSchema:
                 fields=tables.fields,
                 ids=tables.ids,
                 field_names=tables.field_names,
+                types=_types_by_id(tables),
+                primary_fields=_primary_fields_by_id(tables),
                 read_at=time.time(),
             )
         )
@@ -137,20 +146,53 @@ class BaseSchema:
             logger.warning("The base's schema can't be stored: %s", error)
 
 
-def missing_in_base(mapping: Mapping, tables: BaseTables) -> list[str]:
-    """What the mapping names and the base does not have, one clause each."""
-    clauses = [f"there is no table {t}" for t in mapping.tables() if t not in tables.fields]
-    clauses += [
-        f"{table} has no field {name}"
-        for table in mapping.tables()
-        for name in mapping.named_fields(table)
-        if name not in tables.fields.get(table, [name])
-    ]
-    return list(dict.fromkeys(clauses))
+def _known(stored: StoredSchema) -> KnownBase:
+    ids, names, types = stored["ids"], stored["field_names"], stored["types"]
+    fields: dict[str, dict[str, FieldType | None]] = {}
+    for table, listed in stored["fields"].items():
+        table_id = ids.get(table, "")
+        by_name = {
+            name: types.get(table_id, {}).get(field_id)
+            for field_id, name in names.get(table_id, {}).items()
+        }
+        fields[table] = {name: FieldType.from_json(by_name.get(name)) for name in listed}
+    primary_fields = {
+        table: names.get(table_id, {}).get(stored["primary_fields"].get(table_id, ""), "")
+        for table, table_id in ids.items()
+    }
+    return KnownBase(fields, ids, names, primary_fields)
+
+
+def _types_by_id(tables: BaseTables) -> dict[str, dict[str, Any]]:
+    """By id: a field keeps its type when it is renamed."""
+    return {
+        table_id: {
+            field_id: type_.to_json()
+            for field_id, name in tables.field_names[table_id].items()
+            if (type_ := tables.types.get(table, {}).get(name))
+        }
+        for table, table_id in tables.ids.items()
+    }
+
+
+def _primary_fields_by_id(tables: BaseTables) -> dict[str, str]:
+    return {
+        table_id: field_id
+        for table, table_id in tables.ids.items()
+        for field_id, name in tables.field_names[table_id].items()
+        if name == tables.primary_fields.get(table)
+    }
 
 
 def _empty() -> StoredSchema:
-    return {"fields": {}, "ids": {}, "field_names": {}, "read_at": 0.0}
+    return {
+        "fields": {},
+        "ids": {},
+        "field_names": {},
+        "types": {},
+        "primary_fields": {},
+        "read_at": 0.0,
+    }
 
 
 def _is_valid(value: Any) -> bool:
@@ -161,5 +203,7 @@ def _is_valid(value: Any) -> bool:
         and isinstance(value.get("fields"), dict)
         and isinstance(value.get("ids"), dict)
         and isinstance(value.get("field_names", {}), dict)
+        and isinstance(value.get("types", {}), dict)
+        and isinstance(value.get("primary_fields", {}), dict)
         and all(isinstance(names, list) for names in value["fields"].values())
     )

@@ -1,24 +1,27 @@
 """Records become configs: linked tables are joined in memory. A full refresh and the lookup of one
 number use the same code."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from airtable_sync.cache.entry import Entry, Origin
+from airtable_sync.mapping.called_numbers import CalledNumbers, NumberRecord
 from airtable_sync.mapping.formatting import links_of, problem_of, text_of
-from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.records import Record
-from airtable_sync.mapping.schema import Mapping, Node
+from airtable_sync.mapping.resolve import links_left_out
+from airtable_sync.mapping.schema import Mapping
+from airtable_sync.mapping.sections import Section, Sections, Variable
 
-Tables = AbstractMapping[str, AbstractMapping[str, Record]]  # table -> record id -> record
-KnownFields = AbstractMapping[str, list[str]]  # table -> names of its fields
+_MAY_HAVE_PROBLEM = (dict, list, float)
+Tables = AbstractMapping[str, AbstractMapping[str, Record]]  # source's key -> record id -> record
 
 
 @dataclass
 class Config:
-    """The config that one number's records make, with warnings about them."""
+    """The config that one number's records make, with warnings about them. `records` are also those
+    that a view or filter leaves out: when they enter, the config changes."""
 
     variables: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
@@ -51,7 +54,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class InvalidRecord:
-    """A record of the numbers' table that makes no config, and the reason. `records` are the record
+    """A record with a called number that makes no config, and the reason. `records` are the record
     itself and those it links to."""
 
     record: str
@@ -64,123 +67,188 @@ class InvalidRecord:
 
 @dataclass
 class Joined:
+    """`warnings` are about the mapping in this base, not about a record."""
+
     configs: dict[str, Config] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     invalid: list[InvalidRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def all_warnings(self) -> list[str]:
+        """Those about the mapping first."""
+        configs = self.configs.values()
+        return [*self.warnings, *(each for config in configs for each in config.warnings)]
 
 
 class _NoConfig(ValueError):
     """This record makes no config; the message says why."""
 
 
-def join(mapping: Mapping, tables: Tables, known: KnownFields) -> Joined:
-    """Every number's config. `known` are the fields of each table: a cell that Airtable leaves out
-    because it is empty becomes an empty string."""
-    joined = Joined()
-    root = mapping.root.table
-    for number, records in sorted(
-        records_by_number(mapping, tables[root].values(), joined).items()
-    ):
-        configs = []
-        for record in records:
-            joiner = _Joiner(tables, known, mapping)
-            try:
-                configs.append(joiner.config_of(record))
-            except _NoConfig as error:
-                linked = tuple(joiner.config.records)
-                reason = f"{number}: {error}"
-                joined.invalid.append(InvalidRecord(f"{root}/{record['id']}", reason, linked))
-        if configs:
-            joined.configs[number] = configs[0]
-        if len(configs) > 1:
-            names = tuple(config.records[0] for config in configs)
+def join(mapping: Mapping, tables: Tables, base: KnownBase) -> Joined:
+    """Every number's config. `mapping` is resolved for this `base`."""
+    sections = Sections(mapping, base)
+    joined = Joined(warnings=[*links_left_out(mapping, base), *sections.set_twice.values()])
+    numbers = CalledNumbers(mapping)
+    for index, root in enumerate(sections.roots):
+        numbers.add(index, tables.get(root.source, {}).values())
+    joined.invalid += [InvalidRecord(*each) for each in numbers.invalid]
+    configs: dict[tuple[int, str], Config | InvalidRecord] = {}  # of a record with several numbers
+    for number, records in sorted(numbers.records.items()):
+        found = []
+        for each in records:
+            if each.key not in configs:
+                configs[each.key] = _config(each, sections, tables, mapping)
+            config = configs[each.key]
+            if isinstance(config, Config):
+                found.append(config)
+            else:
+                reason = f"{number}: {config.reason}"
+                joined.invalid.append(InvalidRecord(config.record, reason, config.records))
+        if found:
+            joined.configs[number] = found[0]
+        if len(found) > 1:
+            names = tuple(config.records[0] for config in found)
             joined.conflicts.append(Conflict(number, names))
     return joined
 
 
-def records_by_number(
-    mapping: Mapping, records: Iterable[Record], joined: Joined | None = None
-) -> dict[str, list[Record]]:
-    """The records of each called number, oldest first. People duplicate a row to start a new one
-    from it: meanwhile the existing customer keeps the number."""
-    found: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        cell = record["fields"].get(mapping.number_field)
-        text = text_of(cell)
-        number = to_e164(text, mapping.region)
-        if number:
-            found[number].append(record)
-        elif joined is not None and (text.strip() or problem_of(cell)):
-            reason = f"{text[:50]!r} in {mapping.number_field} is not a telephone number."
-            joined.invalid.append(InvalidRecord(f"{mapping.root.table}/{record['id']}", reason))
-    for same in found.values():
-        same.sort(key=lambda record: (record["createdTime"], record["id"]))
-    return found
+def _config(
+    each: NumberRecord, sections: Sections, tables: Tables, mapping: Mapping
+) -> Config | InvalidRecord:
+    joiner = _Joiner(tables, sections)
+    root = sections.roots[each.section]
+    try:
+        joiner.visit(root, [each.record])
+    except _NoConfig as error:
+        name = f"{root.node.table}/{each.record['id']}"
+        return InvalidRecord(name, str(error), tuple(joiner.config.records))
+    variables = joiner.config.variables
+    for name, default in mapping.defaults.items():
+        variables[name] = variables.get(name) or default
+    return joiner.config
 
 
 class _Joiner:
     """Collects a config from a number's record and the records it links to."""
 
-    def __init__(self, tables: Tables, known: KnownFields, mapping: Mapping) -> None:
-        self.tables, self.known, self.mapping = tables, known, mapping
+    def __init__(self, tables: Tables, sections: Sections) -> None:
+        self.tables, self.sections = tables, sections
         self.config = Config()
 
-    def config_of(self, record: Record) -> Config:
-        self._visit(self.mapping.root, [record])
-        return self.config
-
-    def _visit(self, node: Node, records: list[Record]) -> None:
-        if not records and not node.many:
-            self._blank(node)
+    def visit(self, section: Section, records: list[Record]) -> None:
+        if len(records) > 1:
+            records = _sorted(section, records)
         for record in records:
-            self.config.records.append(f"{node.table}/{record['id']}")
-            self._take(node, record)
-            for child in node.children:
-                self._visit(child, self._linked(node, child, record))
+            self.config.records.append(f"{section.node.table}/{record['id']}")
+        self._take_variables(section, records)
+        for child in section.children:
+            self.visit(child, self._linked(section, child, records))
 
-    def _blank(self, node: Node) -> None:
-        for name in self.mapping.variable_fields(node, list(self.known.get(node.table, ()))):
-            self.config.variables.setdefault(name, "")
+    def _take_variables(self, section: Section, records: list[Record]) -> None:
+        separator = section.node.separator
+        for variable in section.variables:
+            texts = [self._text(section, record, variable) for record in records]
+            text = texts[0] if len(texts) == 1 else separator.join(filter(None, texts))
+            self._set(section, records, variable.name, text)
+        for record in records:
+            self._take_record(section, record)
+        if section.node.item:
+            self._take_items(section, records)
 
-    def _take(self, node: Node, record: Record) -> None:
-        cells = record["fields"]
-        fields = list(dict.fromkeys([*self.known.get(node.table, ()), *cells]))
-        for name in self.mapping.variable_fields(node, fields):
-            if problem := problem_of(cells.get(name)):
-                self._warn(node, record, f"{name} {problem} and counts as empty.")
-            self._set(node, record, name, text_of(cells.get(name)))
-        for name in node.settings:
-            if value := text_of(cells.get(name)).strip():
-                self.config.settings[name] = value
+    def _take_record(self, section: Section, record: Record) -> None:
+        """What each record has of its own: settings, a pair, fields that the schema lacks."""
+        node, cells = section.node, record["fields"]
+        for setting in section.settings:
+            if text := setting.to_text(cells.get(setting.field)):
+                self.config.settings.setdefault(setting.name, text)
         if node.pairs_field:
-            self._take_pair(node, record, text_of(cells.get(node.pairs_field)))
+            self._take_pair(section, record)
+        if node.key_field and (name := text_of(cells.get(node.key_field))):
+            text = section.value_text(cells.get(node.value_field))
+            self._set_named(section, record, name, text)
+        if node.every_field and not cells.keys() <= section.known:
+            for name, _ in node.fields_of_variables(cells):
+                if name not in section.known and not _is_link(cells[name]):
+                    variable = self.sections.new_variable(node, name)
+                    text = self._text(section, record, variable)
+                    self._set(section, [record], variable.name, text)
 
-    def _take_pair(self, node: Node, record: Record, text: str) -> None:
-        name, equals, value = text.partition("=")
+    def _text(self, section: Section, record: Record, variable: Variable) -> str:
+        cell = record["fields"].get(variable.field)
+        if isinstance(cell, _MAY_HAVE_PROBLEM) and (problem := problem_of(cell)):
+            self._warn(section, record, f"{variable.field} {problem} and counts as empty.")
+        return variable.to_text(cell)
+
+    def _take_pair(self, section: Section, record: Record) -> None:
+        field_name = section.node.pairs_field
+        name, equals, value = text_of(record["fields"].get(field_name)).partition("=")
         if equals and name.strip():
-            self._set(node, record, name.strip(), value.strip())
+            self._set_named(section, record, name.strip(), value.strip())
         else:
-            self._warn(node, record, f"{node.pairs_field} has no 'name = value' and is left out.")
+            self._warn(section, record, f"{field_name} has no 'name = value' and is left out.")
 
-    def _set(self, node: Node, record: Record, name: str, value: str) -> None:
-        before = self.config.variables.get(name, "")
-        if value and before and before != value:
-            self._warn(node, record, f"{name} was set before, to another value.")
-        if value or name not in self.config.variables:
-            self.config.variables[name] = value
+    def _take_items(self, section: Section, records: list[Record]) -> None:
+        node = section.node
+        texts = (_item_text(section, record) for record in records)
+        name = node.prefix + node.variable
+        self._set(section, records, name, node.separator.join(filter(None, texts)))
 
-    def _linked(self, node: Node, child: Node, record: Record) -> list[Record]:
-        ids = links_of(record["fields"].get(child.link))
-        table = self.tables.get(child.table, {})
+    def _set_named(self, section: Section, record: Record, name: str, text: str) -> None:
+        """A variable whose name is the content of a cell."""
+        variable = self.sections.variable_name(section.node, name)
+        self._set(section, [record], variable, text)
+
+    def _set(self, section: Section, records: list[Record], name: str, text: str) -> None:
+        variables = self.config.variables
+        before = variables.get(name)
+        if not before:
+            variables[name] = text
+        elif text and text != before and name not in self.sections.set_twice:
+            self._warn(section, records[0], f"{name} was set before, to another value.")
+
+    def _linked(self, section: Section, child: Section, records: list[Record]) -> list[Record]:
+        found: dict[str, Record] = {}
+        for record in records:
+            found.update((each["id"], each) for each in self._linked_to(section, child, record))
+        return list(found.values())
+
+    def _linked_to(self, section: Section, child: Section, record: Record) -> list[Record]:
+        node, ids = child.node, links_of(record["fields"].get(child.node.link))
+        table = self.tables.get(child.source, {})
         found = [table[record_id] for record_id in ids if record_id in table]
         if len(found) < len(ids):
-            self._warn(node, record, f"{child.link} links a {child.table} that does not exist.")
-        if not found and child.required:
-            raise _NoConfig(f"no {child.table} is linked in {child.link}.")
-        if len(found) > 1 and not child.many:
-            self._warn(node, record, f"{child.link} links {len(found)}; the first is used.")
-            found = found[:1]
+            if node.view or node.filter:
+                left_out = (f"{node.table}/{each}" for each in ids if each not in table)
+                self.config.records += left_out
+            else:
+                sentence = f"{node.link} links a {node.table} that does not exist."
+                self._warn(section, record, sentence)
+        if not found and node.required:
+            raise _NoConfig(f"no {node.table} is linked in {node.link}.")
+        if len(found) > 1 and not node.many:
+            if not child.sort_keys:
+                sentence = f"{node.link} links {len(found)}; the first is used."
+                self._warn(section, record, sentence)
+            found = _sorted(child, found)[:1]
         return found
 
-    def _warn(self, node: Node, record: Record, sentence: str) -> None:
-        self.config.warnings.append(f"{node.table}/{record['id']}: {sentence}")
+    def _warn(self, section: Section, record: Record, sentence: str) -> None:
+        self.config.warnings.append(f"{section.node.table}/{record['id']}: {sentence}")
+
+
+def _item_text(section: Section, record: Record) -> str:
+    cells, to_text = record["fields"], section.item_texts
+    item = section.node.item
+    return item.text(lambda name: to_text[name](cells.get(name))) if item else ""
+
+
+def _sorted(section: Section, records: list[Record]) -> list[Record]:
+    def key(record: Record) -> list[Any]:
+        return [key_of(record["fields"].get(name)) for name, key_of in section.sort_keys]
+
+    return sorted(records, key=key) if section.sort_keys else records
+
+
+def _is_link(cell: object) -> bool:
+    """Whether the cell shows only record ids: without the schema a link is known by them."""
+    return bool(links_of(cell)) and not text_of(cell)

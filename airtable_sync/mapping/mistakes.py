@@ -8,7 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from airtable_sync.mapping.file_model import LinkedSection, MappingFile, NumbersSection
+from airtable_sync.mapping.file_model import (
+    FormatSection,
+    LinkedSection,
+    MappingFile,
+    NumbersSection,
+)
 
 SHOWN = 20
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -23,31 +28,55 @@ _EXPECTED = {
     "model_type": "must be a section",
     "model_attributes_type": "must be a section",
 }
+_OF_WORD = {
+    "variables": 'must be "*", a list of field names, or { variable = "Field" }',
+    "settings": 'must be a list of settings, or { setting = "Field" }',
+    "rename": 'must be { "Field" = "variable" }',
+    "checkbox": 'must be a list of two texts, such as ["yes", "no"]',
+    "names": 'must be "snake_case"',
+    "numbers": "must be a section",
+}
 Location = tuple[str | int, ...]
 
 
-def mistakes(error: ValidationError) -> list[str]:
-    """One sentence for each: `[numbers] tabel: is not a known word; did you mean table?`"""
+def mistakes(error: ValidationError, numbers_sections: int = 1) -> list[str]:
+    """One sentence for each: `[numbers] tabel: is not a known word; did you mean table?`
+    `numbers_sections` is how many sections of called numbers the file has."""
     found: dict[str, str] = {}
-    for each in error.errors(include_url=False):
+    # Of the branches of a union the one with a reason of its own says most.
+    errors = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "value_error")
+    order = {_place(_without_branches(each["loc"]), 2): None for each in error.errors()}
+    for each in errors:
         location = _without_branches(each["loc"])
-        place, what = _place(location), _what(each["type"], location, each)
-        found.setdefault(place, f"{place}: {what}.")
-    sentences = list(found.values())
+        what = _what(each["type"], location, each)
+        sentence = f"{_place(location, numbers_sections)}: {what}."
+        found.setdefault(_place(location, 2), sentence)
+    sentences = [found[place] for place in order]
     if len(sentences) <= SHOWN:
         return sentences
     return [*sentences[:SHOWN], f"There are {len(sentences) - SHOWN} more mistakes."]
 
 
+def dotted(keys: Sequence[str | int]) -> str:
+    """A section's name as it is written in the file."""
+    texts = [str(key) for key in keys]
+    return ".".join(text if _BARE_KEY.fullmatch(text) else f'"{text}"' for text in texts)
+
+
 def _what(kind: str, location: Location, error: Any) -> str:
-    if location[-1:] == ("variables",):
-        return 'must be "*" or a list of field names'
-    if isinstance(location[-1], int):
-        return "must be a list of field names"
-    if kind == "extra_forbidden":
-        return _unknown_word(location)
+    if kind == "word":
+        return str(error["msg"])
     if kind == "value_error":
         return str(error["ctx"]["error"])
+    if kind in ("missing", "string_too_short") and location[-1:] != ("checkbox",):
+        return _EXPECTED[kind]
+    if kind == "extra_forbidden":
+        return _unknown_word(location)
+    for key in reversed(location):
+        if key in _OF_WORD and not (key == "numbers" and len(location) > 2):
+            return _OF_WORD[str(key)]
+    if isinstance(location[-1], int):
+        return "must be a list of field names"
     return _EXPECTED.get(kind, "has a wrong value")
 
 
@@ -62,6 +91,8 @@ def _section(location: Location) -> type[BaseModel]:
     """The class of the section at this place."""
     if not location:
         return MappingFile
+    if location[0] == "format":
+        return FormatSection
     return LinkedSection if "links" in location else NumbersSection
 
 
@@ -70,9 +101,16 @@ def _words(section: type[BaseModel]) -> list[str]:
     return sorted(each.alias or name for name, each in fields)
 
 
-def _place(location: Location) -> str:
+def _place(location: Location, numbers_sections: int) -> str:
     """`[numbers.links."Opening hours"] table`: the section as it is written in the file, and the
     key."""
+    if location[:1] == ("numbers",) and len(location) > 1:
+        before = f"section {int(location[1]) + 1} of [[numbers]], " if numbers_sections > 1 else ""
+        return before + _place_in_file(("numbers", *location[2:]))
+    return _place_in_file(location)
+
+
+def _place_in_file(location: Location) -> str:
     if len(location) == 1 and location[0] in MappingFile.model_fields:
         return f"[{location[0]}]"
     *section, key = location
@@ -81,17 +119,11 @@ def _place(location: Location) -> str:
     if not section:
         return str(key)
     if section[-1] == "links":
-        return f"[{_dotted([*section, key])}]"
-    return f"[{_dotted(section)}] {key}"
-
-
-def _dotted(keys: Sequence[str | int]) -> str:
-    texts = [str(key) for key in keys]
-    return ".".join(text if _BARE_KEY.fullmatch(text) else f'"{text}"' for text in texts)
+        return f"[{dotted([*section, key])}]"
+    return f"[{dotted(section)}] {key}"
 
 
 def _without_branches(location: Location) -> Location:
     """Without the names that pydantic adds for the branches of a union."""
-    return tuple(
-        each for each in location if not str(each).startswith(("literal[", "list[", "function-"))
-    )
+    branches = ("literal[", "list[", "dict[", "function-")
+    return tuple(each for each in location if not str(each).startswith(branches))

@@ -1,17 +1,13 @@
-"""The mapping: which tables and fields make a config. `load_mapping` reads it from a TOML file;
-`file_model.py` has its words. `docs/mapping.md` describes it; `shipped/` has two examples."""
+"""The mapping: which tables and fields make a config. `load_mapping` (`load.py`) reads it from a
+TOML file; `resolve.py` compares it with the base. `docs/mapping.md` describes it."""
 
-import tomllib
 from collections.abc import Iterator
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pydantic import ValidationError
-
-from airtable_sync.mapping.file_model import LinkedSection, MappingFile, Section
-from airtable_sync.mapping.mistakes import mistakes
-
-MAX_FILE_BYTES = 1_000_000
+from airtable_sync.mapping.item_text import ItemText
+from airtable_sync.mapping.names import snake_case
+from airtable_sync.mapping.text_format import TextFormat
 
 
 class MappingError(ValueError):
@@ -19,25 +15,84 @@ class MappingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Node:
-    """A section of the mapping: a table and the use of its fields. `link` is the field of the
-    parent section that links to it."""
+class Source:
+    """What to read of a table. Sections with the same table, view and filter share it."""
 
     table: str
+    view: str = ""
+    filter: str = ""
+
+    @property
+    def key(self) -> str:
+        """The table's name, if all its records are read."""
+        limits = [f"view {self.view}"] * bool(self.view) + [self.filter] * bool(self.filter)
+        return f"{self.table} ({', '.join(limits)})" if limits else self.table
+
+
+@dataclass(frozen=True)
+class Node:
+    """A section of the mapping: a table and the use of its fields. `place` is its name in the file,
+    `link` the field of the parent section that links to it. `variables` are pairs of a field and
+    its variable's name, "" for the field's own name. `settings` are pairs of a setting and its
+    field."""
+
+    table: str
+    place: str = "numbers"
+    view: str = ""
+    filter: str = ""
     link: str = ""
     many: bool = False
+    sort: tuple[str, ...] = ()
+    separator: str = ", "
     required: bool = False
     every_field: bool = False
-    variables: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
     excluded: frozenset[str] = frozenset()
-    settings: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    prefix: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    settings_may_lack: bool = True  # the fields of the settings need not exist
     pairs_field: str = ""
+    key_field: str = ""
+    value_field: str = ""
+    item: ItemText | None = None
+    variable: str = ""
     children: tuple["Node", ...] = ()
+    number_fields: tuple[str, ...] = ()  # only of a section of [[numbers]]
+    several_per_cell: bool = False
+    region: str = ""
+
+    @property
+    def source(self) -> Source:
+        return Source(self.table, self.view, self.filter)
 
     def named_fields(self) -> tuple[str, ...]:
         """The fields that the section names: the table must have them."""
-        pairs = (self.pairs_field,) if self.pairs_field else ()
-        return (*self.variables, *pairs, *(child.link for child in self.children))
+        single = (self.pairs_field, self.key_field, self.value_field)
+        settings = () if self.settings_may_lack else [name for _, name in self.settings]
+        return (
+            *self.number_fields,
+            *(name for name, _ in self.variables),
+            *(name for name, _ in self.renamed),
+            *settings,
+            *filter(None, single),
+            *(self.item.fields if self.item else ()),
+            *(child.link for child in self.children),
+        )
+
+    def needs_every_field(self) -> bool:
+        """Airtable rejects a request for a field that may be missing."""
+        return self.every_field or bool(self.settings and self.settings_may_lack)
+
+    def fields_of_variables(self, known: AbstractMapping[str, object]) -> list[tuple[str, str]]:
+        """Pairs of a field and its variable's name, "" for the field's own. `known` are the fields
+        of the table."""
+        if not self.every_field:
+            return list(self.variables)
+        used = {*self.number_fields, *self.excluded, self.pairs_field, self.key_field}
+        used |= {self.value_field, *(name for _, name in self.settings)}
+        used |= {child.link for child in self.children}
+        return [(name, "") for name in known if name not in used]
 
     def nodes(self) -> Iterator["Node"]:
         yield self
@@ -47,75 +102,58 @@ class Node:
 
 @dataclass(frozen=True)
 class Mapping:
-    root: Node
-    number_field: str
-    region: str
+    """`names` is "snake_case", or "" for names as written."""
+
+    roots: tuple[Node, ...]
+    text_format: TextFormat = field(default_factory=TextFormat)
+    names: str = ""
+    defaults: AbstractMapping[str, str] = field(default_factory=dict)
     path: str = field(default="", compare=False)
 
+    @property
+    def region(self) -> str:
+        """The country of called numbers without a country code."""
+        return next((root.region for root in self.roots if root.region), "")
+
+    def nodes(self) -> Iterator[Node]:
+        for root in self.roots:
+            yield from root.nodes()
+
     def tables(self) -> list[str]:
-        """Every table once, the table of the called numbers first."""
-        return list(dict.fromkeys(node.table for node in self.root.nodes()))
+        """Every table once, the first table of called numbers first."""
+        return list(dict.fromkeys(node.table for node in (*self.roots, *self.nodes())))
+
+    def number_tables(self) -> list[str]:
+        return list(dict.fromkeys(root.table for root in self.roots))
+
+    def sources(self) -> dict[str, Source]:
+        """What to read, by its key; first the called numbers."""
+        nodes = (*self.roots, *self.nodes())
+        return {node.source.key: node.source for node in nodes}
 
     def named_fields(self, table: str) -> list[str]:
         """The fields that the mapping names in a table."""
-        names = [self.number_field] if table == self.root.table else []
-        for node in self.root.nodes():
-            if node.table == table:
-                names.extend(node.named_fields())
-        return list(dict.fromkeys(names))
+        named = (node.named_fields() for node in self.nodes() if node.table == table)
+        return list(dict.fromkeys(name for names in named for name in names))
 
-    def wanted_fields(self, table: str) -> list[str] | None:
-        """The fields to request from Airtable. None for all: where every field is a variable, or
-        where a setting's field is optional (Airtable rejects a request for a missing field)."""
-        nodes = [node for node in self.root.nodes() if node.table == table]
-        if any(node.every_field or node.settings for node in nodes):
+    def wanted_fields(self, source: Source) -> list[str] | None:
+        """The fields to request from Airtable. None for all."""
+        nodes = [node for node in self.nodes() if node.source == source]
+        if any(node.needs_every_field() for node in nodes):
             return None
-        return self.named_fields(table)
+        names = (*(node.named_fields() for node in nodes), *(node.sort for node in nodes))
+        return list(dict.fromkeys(name for each in names for name in each))
 
-    def variable_fields(self, node: Node, known: list[str]) -> list[str]:
-        """The fields of a section that are variables. `known` are the fields of its table."""
-        if not node.every_field:
-            return list(node.variables)
-        used = {self.number_field} if node is self.root else set()
-        used |= {*node.settings, node.pairs_field, *(child.link for child in node.children)}
-        return [name for name in known if name not in used and name not in node.excluded]
+    def variable_name(self, node: Node, name: str, own: str = "") -> str:
+        """The variable of a field, or of a name that is the content of a cell."""
+        chosen = own or dict(node.renamed).get(name, "")
+        written = snake_case(name) if self.names == "snake_case" else name
+        return node.prefix + (chosen or written)
 
-
-def load_mapping(path: str) -> Mapping:
-    """Read a mapping file. Raises MappingError."""
-    try:
-        if Path(path).stat().st_size > MAX_FILE_BYTES:
-            raise MappingError(f"{path} is too large: a mapping has at most a megabyte.")
-        return _mapping(MappingFile.model_validate(tomllib.loads(_text(path))), path)
-    except OSError as error:
-        raise MappingError(f"{path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise MappingError(f"{path} is not UTF-8: save it as UTF-8 text.") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise MappingError(f"{path} is not valid TOML: {error}.") from error
-    except ValidationError as error:
-        raise MappingError(f"{path}: {' '.join(mistakes(error))}") from error
-
-
-def _text(path: str) -> str:
-    return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
-
-
-def _mapping(file: MappingFile, path: str) -> Mapping:
-    numbers = file.numbers
-    return Mapping(_node(numbers), numbers.number_field, numbers.region or "", path)
-
-
-def _node(section: Section, link: str = "") -> Node:
-    return Node(
-        table=section.table,
-        link=link,
-        many=isinstance(section, LinkedSection) and section.many,
-        required=isinstance(section, LinkedSection) and section.required,
-        every_field=section.variables == "*",
-        variables=() if section.variables == "*" else tuple(section.variables),
-        excluded=frozenset(section.except_),
-        settings=tuple(section.settings),
-        pairs_field=section.pairs_field or "",
-        children=tuple(_node(child, name) for name, child in section.links.items()),
-    )
+    def depends_on_the_clock(self) -> bool:
+        """Records may enter or leave although nobody edits them, or somebody edits a view: the
+        change feed says nothing of that."""
+        return any(
+            node.view or "NOW(" in node.filter.upper() or "TODAY(" in node.filter.upper()
+            for node in self.nodes()
+        )

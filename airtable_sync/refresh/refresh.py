@@ -1,9 +1,9 @@
 """The refresh: read the whole base, validate it, then publish it. If reading or validation fails,
 nothing changes. Of two readings of a number the newer one wins, whichever write finishes last."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,7 +21,8 @@ from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.join import Joined, join
-from airtable_sync.mapping.schema import Mapping
+from airtable_sync.mapping.known_base import KnownBase
+from airtable_sync.mapping.records import BaseTables
 from airtable_sync.models import Run
 from airtable_sync.refresh.history import RunHistory
 from airtable_sync.refresh.lock import refresh_lock
@@ -32,8 +33,11 @@ from airtable_sync.refresh.validation import (
     FieldsChangedWhileReading,
     RefreshRejected,
     Validation,
-    reject_if_renamed,
+    reject_if_misfit,
+    reject_missing,
 )
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 1000  # published numbers
 
@@ -45,6 +49,7 @@ class RefreshOptions:
     dry_run: bool = False
     in_parallel: bool = False  # read all tables at once
     wait_for_others: bool = True  # for processes with another mapping, to end
+    schema_is_current: bool = False  # the stored one, if it is not outdated: the feed keeps it so
     trigger: str = Run.Trigger.COMMAND
     user: str = ""
 
@@ -93,6 +98,7 @@ class _Attempt:
     client: AirtableClient
     progress: Progress
     options: RefreshOptions
+    _schema: BaseTables | None = None
 
     def compare(self) -> Report:
         started = time.monotonic()
@@ -129,6 +135,8 @@ class _Attempt:
         return report
 
     def _confirm(self, started: float) -> Report | None:
+        if self.parts.active_mapping.mapping.depends_on_the_clock():
+            return None
         numbers = self.parts.confirm_unchanged(self.client)
         if numbers is None:
             return None
@@ -154,11 +162,11 @@ class _Attempt:
     def _read(self) -> tuple[Publication, Report]:
         """Everything in Airtable, validated unless `force`."""
         started, read_at = time.monotonic(), self.parts.target.now()
-        mapping = self.parts.active_mapping.mapping
-        reading = self._read_base(mapping)
+        reading = self._read_base()
         if time.monotonic() - started > TOMBSTONE_SECONDS:
             raise Unavailable("Reading took so long that the first records may be outdated.")
-        joined = join(mapping, reading.tables, self._known_fields(reading))
+        base = self._known_base(reading)
+        joined = join(self.parts.active_mapping.in_base(base), reading.tables, base)
         entries = self._served_entries(joined, read_at)
         if not self.options.force:
             self.parts.validation.check_numbers(joined, len(entries), self._count_before())
@@ -166,42 +174,59 @@ class _Attempt:
             "published",
             conflicts=joined.conflicts,
             invalid=joined.invalid,
-            warnings=[each for config in joined.configs.values() for each in config.warnings],
+            warnings=joined.all_warnings(),
             records=reading.record_counts(),
         )
         fingerprint = self.parts.active_mapping.fingerprint
         return Publication(entries, read_at, "refresh", fingerprint), report
 
-    def _read_base(self, mapping: Mapping) -> Reading:
+    def _read_base(self) -> Reading:
         """Reads a second time if a field was renamed during the first."""
         with suppress(FieldsChangedWhileReading):
-            return self._read_base_once(mapping)
+            return self._read_base_once()
         try:
-            return self._read_base_once(mapping)
+            return self._read_base_once()
         except FieldsChangedWhileReading as error:
             raise RefreshRejected(str(error)) from error
 
-    def _read_base_once(self, mapping: Mapping) -> Reading:
-        """Raises FieldsChangedWhileReading."""
+    def _read_base_once(self) -> Reading:
+        """The schema, then all records. Raises FieldsChangedWhileReading."""
+        mapping = self.parts.active_mapping.mapping
+        tables = self._schema = self._read_schema()
+        if tables and not self.options.force:
+            reject_missing(mapping, tables)
+        base = tables.known() if tables else self.parts.base_schema.known()
+        mapping = self.parts.active_mapping.in_base(base)
         try:
             in_parallel = self.options.in_parallel
             reading = read_all(mapping, self.client, self.progress, in_parallel=in_parallel)
         except AirtableError as error:
             if not isinstance(error, TEMPORARY) and not self.options.force:
-                reject_if_renamed(error, mapping, self.client)
+                reject_if_misfit(error, mapping, self.client)
             raise
         if not self.options.force:
-            self.parts.validation.check_fields(mapping, reading, self.client)
+            self.parts.validation.check_fields(mapping, reading, tables, self.client)
         return reading
 
-    def _known_fields(self, reading: Reading) -> AbstractMapping[str, list[str]]:
-        if self.parts.has_redis:
-            if not self.options.dry_run:
-                return self.parts.base_schema.add_seen_fields(reading.seen)
-            known = self.parts.base_schema.fields_by_table()
-        else:
-            known = self.client.read_tables().fields
-        return {table: [*known.get(table, ()), *names] for table, names in reading.seen.items()}
+    def _read_schema(self) -> BaseTables | None:
+        """None if it can't be read, or need not be: then the stored one counts."""
+        if self.options.schema_is_current and not self.parts.base_schema.is_outdated():
+            return None
+        try:
+            tables = self.client.read_tables()
+        except AirtableError as error:
+            logger.warning("The base's schema can't be read: %s", error)
+            return None
+        if not self.options.dry_run:
+            self.parts.base_schema.store_tables(tables)
+        return tables
+
+    def _known_base(self, reading: Reading) -> KnownBase:
+        """Also the fields that only records have: without the schema they are all that is known."""
+        if not self.options.dry_run:
+            return self.parts.base_schema.add_seen_fields(reading.seen)
+        known = self._schema.known() if self._schema else self.parts.base_schema.known()
+        return known.with_fields(reading.seen)
 
     def _served_entries(self, joined: Joined, read_at: int) -> list[Entry]:
         return [

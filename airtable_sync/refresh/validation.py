@@ -5,10 +5,11 @@ import logging
 
 from airtable_sync.airtable.base_reader import Reading
 from airtable_sync.airtable.client import AirtableClient
-from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.mapping.base_schema import BaseSchema, missing_in_base
+from airtable_sync.airtable.errors import AirtableError, InvalidFilter
+from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.join import Joined
 from airtable_sync.mapping.records import BaseTables
+from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import Mapping
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,18 @@ class Validation:
         self._min_share = min_share
         self._max_conflict_share = max_conflict_share
 
-    def check_fields(self, mapping: Mapping, reading: Reading, client: AirtableClient) -> None:
-        """If a column looks empty, compare with the base's schema, which tells an empty column from
-        a deleted one. Takes one request, and only then. Raises RefreshRejected and
-        FieldsChangedWhileReading."""
+    def check_fields(
+        self,
+        mapping: Mapping,
+        reading: Reading,
+        before: BaseTables | None,
+        client: AirtableClient,
+    ) -> None:
+        """If a column looks empty, or new, compare with the base's schema, which tells an empty
+        column from a deleted one. Takes one request, and only then. `before` is the schema when
+        reading began. Raises RefreshRejected and FieldsChangedWhileReading."""
         unseen = reading.unseen_fields(mapping)
-        if not unseen and not reading.may_have_changed():
+        if not unseen and not reading.may_have_changed() and not _has_new_fields(reading, before):
             return
         try:
             tables = client.read_tables()
@@ -88,15 +95,26 @@ class Validation:
             )
 
 
+def _has_new_fields(reading: Reading, before: BaseTables | None) -> bool:
+    return before is not None and any(
+        name not in before.fields.get(table, ())
+        for table, names in reading.seen.items()
+        for name in names
+    )
+
+
 def reject_missing(mapping: Mapping, tables: BaseTables) -> None:
     """Raises RefreshRejected."""
     if missing := missing_in_base(mapping, tables):
         raise RefreshRejected(f"the mapping does not fit the base: {'; '.join(missing)}.")
 
 
-def reject_if_renamed(error: AirtableError, mapping: Mapping, client: AirtableClient) -> None:
-    """Reading failed. Raises RefreshRejected if the reason is a table or field that was renamed or
-    deleted."""
+def reject_if_misfit(error: AirtableError, mapping: Mapping, client: AirtableClient) -> None:
+    """Reading failed. Raises RefreshRejected if the reason is a wrong filter, or a table or field
+    that was renamed or deleted."""
+    if isinstance(error, InvalidFilter):
+        places = [f"[{node.place}]" for node in mapping.nodes() if node.filter]
+        raise RefreshRejected(f"a filter of {', '.join(places)} is wrong: {error}") from error
     try:
         tables = client.read_tables()
     except AirtableError:

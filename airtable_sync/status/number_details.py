@@ -79,7 +79,7 @@ class NumberReader:
         services, replica = self._services, self._services.replica
         entry, copy = self.cached_entry(number)
         config = entry.config if entry else None
-        variables = dict(services.configuration.default_variables if config is None else config)
+        variables = dict(services.unknown_number.variables if config is None else config)
         shown = mask(variables, may_see=may_see)
         override = _active_override(number)
         now = replica.now()

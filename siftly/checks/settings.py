@@ -7,8 +7,9 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
 
+from airtable_sync.mapping.load import load_mapping
 from airtable_sync.mapping.phone_numbers import to_e164
-from airtable_sync.mapping.schema import MappingError, load_mapping
+from airtable_sync.mapping.schema import MappingError
 from webhooks.platforms import PLATFORM_CLASSES
 
 # Settings that only make sense with that platform.

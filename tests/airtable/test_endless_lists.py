@@ -8,6 +8,7 @@ import pytest
 from airtable_sync.airtable import pages
 from airtable_sync.airtable.errors import Unavailable
 from airtable_sync.airtable.limits.request_limits import RequestLimits
+from airtable_sync.mapping.schema import Source
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.servers.answering_server import answering, whole
@@ -17,7 +18,7 @@ LIMITS = RequestLimits(10.0, 10.0, 60.0, (), 0.0, 10.0, is_call=True)
 
 
 def read() -> list[str]:
-    found = services().new_client(LIMITS).pages("client")
+    found = services().new_client(LIMITS).pages(Source("client"))
     return [record["id"] for page in found for record in page]
 
 

@@ -12,6 +12,7 @@ import pytest
 from airtable_sync.airtable.errors import AirtableError, Unavailable
 from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.responses import MAX_BYTES
+from airtable_sync.mapping.schema import Source
 from sandbox.airtable.server import Sandbox
 from tests.support.servers.answering_server import Send, answering, head, whole
 from tests.support.services import services
@@ -24,7 +25,7 @@ GIBIBYTE = gzip.compress(bytes(MIB)) * 1024
 
 
 def read(limits: RequestLimits = LIMITS) -> list[str]:
-    found = services().new_client(limits).pages("client")
+    found = services().new_client(limits).pages(Source("client"))
     return [record["id"] for page in found for record in page]
 
 

@@ -17,6 +17,7 @@ from pyairtable import formulas
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import Unavailable
 from airtable_sync.airtable.limits.request_limits import RequestLimits
+from airtable_sync.mapping.schema import Source
 from sandbox.airtable.server import Sandbox
 from tests.support.services import services
 
@@ -145,7 +146,7 @@ def interrupting(airtable: Sandbox, settings: Any) -> Iterator[InterruptingServe
 
 
 def word_from(client: AirtableClient, word: str) -> str:
-    (record,) = client.find("client", str(formulas.EQ(formulas.Field("word"), word)))
+    (record,) = client.find(Source("client"), str(formulas.EQ(formulas.Field("word"), word)))
     return str(record["fields"]["word"])
 
 

@@ -32,6 +32,7 @@ from airtable_sync.airtable.limits.rate_limiter import (
 )
 from airtable_sync.airtable.limits.rate_limiter_file import HostFile, host_file_path
 from airtable_sync.airtable.limits.request_limits import RequestLimits
+from airtable_sync.mapping.schema import Source
 from airtable_sync.monitoring.metrics.counters import Counters
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
@@ -45,7 +46,7 @@ REFRESH = RequestLimits(1.0, 1.0, 1.0, (), 0.0, 20.0, is_call=False)
 
 
 def send_request(client: AirtableClient) -> None:
-    client.find("client", str(formulas.EQ(formulas.Field("name"), "x")))
+    client.find(Source("client"), str(formulas.EQ(formulas.Field("name"), "x")))
 
 
 def most_starts_in_a_second(starts: list[float]) -> int:

@@ -308,7 +308,7 @@ class TestConfirmation:
         assert report["airtable_requests"] == len(followed.requested_paths()) - before == 1
 
     def test_full_reads_the_whole_base(self, followed: FollowedBase) -> None:
-        assert refresh("--full")["airtable_requests"] == 4
+        assert refresh("--full")["airtable_requests"] == 5
 
     def test_the_whole_base_is_read_after_redis_lost_an_entry(
         self, followed: FollowedBase, valkey: ValkeyServer
@@ -322,7 +322,7 @@ class TestConfirmation:
         self, followed: FollowedBase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(unchanged, "FULL_READ_SECONDS", 0.0)
-        assert refresh()["airtable_requests"] == 4
+        assert refresh()["airtable_requests"] == 5
 
     def test_the_whole_base_is_read_if_there_are_unread_payloads(
         self, followed: FollowedBase, monkeypatch: pytest.MonkeyPatch
@@ -335,5 +335,5 @@ class TestConfirmation:
 
 def test_a_stopped_change_feed_confirms_nothing(followed: FollowedBase) -> None:
     ChangeFeed.objects.update(stopped=True)
-    assert refresh()["airtable_requests"] == 4
+    assert refresh()["airtable_requests"] == 5
     assert followed.reader.subscription.notification_url == ""

@@ -135,7 +135,7 @@ def test_a_feed_that_no_process_reads_confirms_nothing(
 ) -> None:
     FollowedBase(airtable)
     monkeypatch.setattr(unchanged, "MAX_UNREAD_SECONDS", 0.0)
-    assert refresh()["airtable_requests"] == 4
+    assert refresh()["airtable_requests"] == 5
 
 
 def test_a_running_reading_does_not_undo_the_removal_of_the_subscription(

@@ -10,6 +10,7 @@ from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.mapping.base_schema import KEY
+from airtable_sync.mapping.known_base import KnownBase
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
@@ -140,7 +141,7 @@ def test_an_invalid_stored_schema_is_ignored(airtable: Sandbox, value: str) -> N
     store = services().call_store
     store._redis.set(store.full_key(KEY), value)
     assert config_of(NUMBER) == JOHN
-    assert services().call_schema.add_seen_fields({"t": ["f"]}) == {"t": ["f"]}
+    assert services().call_schema.add_seen_fields({"t": ["f"]}) == KnownBase({"t": {"f": None}})
 
 
 def test_without_redis_a_lookup_works(airtable: Sandbox, settings: Any) -> None:

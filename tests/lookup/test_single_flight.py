@@ -246,7 +246,7 @@ def test_a_hundred_cold_numbers_keep_the_rate_limit(
 ) -> None:
     airtable = request.getfixturevalue(layout)
     airtable.limits.requests_per_second = 5
-    airtable.latency = 0.3
+    airtable.latency = 0.1
     if layout == "airtable":
         add_rows(airtable, 100)
     started = time.monotonic()

@@ -6,12 +6,15 @@ import pytest
 
 from airtable_sync.mapping.formatting import text_of
 from airtable_sync.mapping.join import Joined, join
+from airtable_sync.mapping.known_base import KnownBase
+from airtable_sync.mapping.load import load_mapping
 from airtable_sync.mapping.records import Record
-from airtable_sync.mapping.schema import load_mapping
 
 LINKED = load_mapping("airtable_sync/mapping/shipped/siftly.toml")
 FLAT = load_mapping("airtable_sync/mapping/shipped/flat.toml")
-KNOWN = {"dynamic_variables": ["name", "client", "customer_name", "account_type"]}
+KNOWN = KnownBase(
+    {"dynamic_variables": dict.fromkeys(["name", "client", "customer_name", "account_type"])}
+)
 JOHN = {"customer_name": "John Doe", "account_type": "premium", "nl-be_agent_name": "Tom"}
 
 
@@ -146,10 +149,10 @@ def test_a_number_field_of_the_type_number_works() -> None:
     assert result.configs["+32460234291"].variables == JOHN
 
 
-def test_a_variable_that_is_set_twice_to_different_values_gives_a_warning() -> None:
+def test_of_two_values_of_a_variable_the_first_is_used_with_a_warning() -> None:
     row = record("recA", key_pair="customer_name = Someone Else")
     config = joined(language_agent_names=[row]).configs["+32460234291"]
-    assert config.variables["customer_name"] == "Someone Else"
+    assert config.variables["customer_name"] == "John Doe"
     assert config.warnings == [
         "language_agent_names/recA: customer_name was set before, to another value."
     ]
@@ -158,7 +161,8 @@ def test_a_variable_that_is_set_twice_to_different_values_gives_a_warning() -> N
 def test_in_the_flat_layout_every_other_field_is_a_variable() -> None:
     row = record("recR", to_number="+32 460 23 42 91", customer_name="John Doe", vip=True)
     tables = {"customers": {"recR": row}}
-    config = join(FLAT, tables, {"customers": ["to_number", "customer_name", "notes"]})
+    known = KnownBase({"customers": dict.fromkeys(["to_number", "customer_name", "notes"])})
+    config = join(FLAT, tables, known)
     expected = {"customer_name": "John Doe", "notes": "", "vip": "true"}
     assert config.configs["+32460234291"].variables == expected
 

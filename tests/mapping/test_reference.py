@@ -29,5 +29,5 @@ def test_the_shipped_mappings_name_the_schema_and_are_valid_by_it(path: Path) ->
 
 
 def test_the_schema_finds_mistakes() -> None:
-    wrong = tomllib.loads("[numbers]\ntable = 5\ntabel = 't'\n")
-    assert len(list(SCHEMA.iter_errors(wrong))) == 3
+    wrong = tomllib.loads("[numbers]\ntable = 5\ntabel = 't'\n[format]\nnames = 5\n[x]\n")
+    assert len(list(SCHEMA.iter_errors(wrong))) == 3  # in numbers, in format, and x

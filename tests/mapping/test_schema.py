@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from airtable_sync.mapping.file_model import MappingFile
+from airtable_sync.mapping.load import load_mapping
 from airtable_sync.mapping.mistakes import mistakes
-from airtable_sync.mapping.schema import Mapping, MappingError, load_mapping
+from airtable_sync.mapping.schema import Mapping, MappingError, Source
 
 NAMES = st.sampled_from(["table", "number_field", "variables", "except", "links", "a b", ""])
 JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -33,15 +34,15 @@ def test_the_linked_layout_has_four_tables_and_names_each_once() -> None:
     tables = ["twilio_number", "client", "dynamic_variables", "language_agent_names"]
     assert mapping.tables() == tables
     assert mapping.region == "BE"
-    assert mapping.wanted_fields("twilio_number") == ["twilio_number", "client"]
-    assert mapping.wanted_fields("dynamic_variables") is None
+    assert mapping.wanted_fields(Source("twilio_number")) == ["twilio_number", "client"]
+    assert mapping.wanted_fields(Source("dynamic_variables")) is None
 
 
 def test_the_flat_layout_has_one_table() -> None:
     mapping = load_mapping(str(SHIPPED / "flat.toml"))
     assert mapping.tables() == ["customers"]
-    known = ["to_number", "customer_name", "preferred_agent_id"]
-    assert mapping.variable_fields(mapping.root, known) == ["customer_name"]
+    known = dict.fromkeys(["to_number", "customer_name", "preferred_agent_id"])
+    assert mapping.roots[0].fields_of_variables(known) == [("customer_name", "")]
 
 
 NUMBERS = "[numbers]\ntable = 't'\nnumber_field = 'n'\n"
@@ -60,14 +61,20 @@ NUMBERS = "[numbers]\ntable = 't'\nnumber_field = 'n'\n"
         (f"{NUMBERS}region = 'XX'", "[numbers] region: is not a country code of two letters"),
         (
             f"{NUMBERS}variables = 'all'",
-            '[numbers] variables: must be "*" or a list of field names.',
+            '[numbers] variables: must be "*", a list of field names, or { variable = "Field" }.',
         ),
-        (f"{NUMBERS}variables = [1]", '[numbers] variables: must be "*" or a list of field names.'),
+        (
+            f"{NUMBERS}variables = [1]",
+            '[numbers] variables: must be "*", a list of field names, or { variable = "Field" }.',
+        ),
         (f"{NUMBERS}except = [5]", "[numbers] except: must be a list of field names."),
         (f"{NUMBERS}except = 'a'", "[numbers] except: must be a list of field names."),
         (f"{NUMBERS}tabel = 't'", "[numbers] tabel: is not a known word (did you mean table?)."),
         (f"{NUMBERS}many = true", "[numbers] many: is not a known word"),
-        (f"{NUMBERS}zzz = 1", "(known words: except, links, number_field, pairs_field, region,"),
+        (
+            f"{NUMBERS}zzz = 1",
+            "(known words: except, filter, item, key_field, links,",
+        ),
         (f"{NUMBERS}links = 5", "[numbers] links: must be a section."),
         (f"{NUMBERS}links.c = 5", "[numbers.links.c]: must be a section."),
         (
@@ -96,10 +103,10 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         "[numbers] table: is missing. "
         "[numbers.links.a] table: is missing. "
         "[numbers.links.a] many: must be true or false. "
-        "[numbers] number_field: is missing. "
         '[numbers] region: is not a country code of two letters, such as "BE". '
         "[numbers] tabel: is not a known word (did you mean table?). "
-        "x: is not a known word (known words: numbers)."
+        "[numbers] number_field: is missing. "
+        "x: is not a known word (known words: defaults, format, numbers)."
     )
 
 
@@ -132,7 +139,7 @@ def test_a_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
-    assert load_text(tmp_path, f"\ufeff{NUMBERS}").number_field == "n"
+    assert load_text(tmp_path, f"\ufeff{NUMBERS}").roots[0].number_fields == ("n",)
 
 
 @given(CONTENT)

@@ -9,11 +9,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
+from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.management.redis_checks import Check, CheckFailed, RedisChecks
-from airtable_sync.mapping.base_schema import missing_in_base
-from airtable_sync.mapping.records import BaseTables
+from airtable_sync.mapping.records import BaseTables, Record
+from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import Services, services
@@ -94,8 +96,9 @@ def _airtable_checks(used: Services) -> list[Check]:
     def read_records() -> str:
         used.rate_limiter.unblock()
         # Records, because Airtable still returns the schema when the quota is exceeded.
-        table = used.active_mapping.mapping.root.table
-        records = next(client.pages(table))
+        source = used.active_mapping.mapping.roots[0].source
+        table = source.table
+        records = next(client.pages(source))
         used.access.granted()
         return f"{len(records)} records on the first page of {table}{_usage(used)}"
 
@@ -107,7 +110,29 @@ def _airtable_checks(used: Services) -> list[Check]:
         Check("airtable records", read_records, required=True),
         Check("airtable schema", read_schema, required=True),
         Check("mapping", lambda: _compare_mapping(used, tables[0])),
+        *_filter_checks(used, client),
     ]
+
+
+def _filter_checks(used: Services, client: AirtableClient) -> list[Check]:
+    """Only Airtable knows whether a filter is right."""
+
+    def try_filters() -> str:
+        mapping = used.active_mapping.in_base(used.command_schema.known())
+        limited = [each for each in mapping.sources().values() if each.view or each.filter]
+        counts = [f"{each.key}: {_count(next(client.pages(each)))}" for each in limited]
+        return "; ".join(counts)
+
+    try:
+        nodes = list(used.active_mapping.mapping.nodes())
+    except MappingError:
+        return []  # the check before says why
+    limited = any(node.view or node.filter for node in nodes)
+    return [Check("views and filters", try_filters)] if limited else []
+
+
+def _count(page: list[Record]) -> str:
+    return f"{len(page)} records" if len(page) < PAGE_SIZE else f"{PAGE_SIZE} records or more"
 
 
 def _usage(used: Services) -> str:

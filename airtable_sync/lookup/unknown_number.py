@@ -1,0 +1,32 @@
+"""What an agent is told of a number that Airtable does not have."""
+
+from collections.abc import Collection, Mapping
+
+from airtable_sync.mapping.active_mapping import ActiveMapping
+from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.schema import MappingError
+from airtable_sync.mapping.sections import Sections
+
+
+class UnknownNumber:
+    """The names of all variables, so that no agent reads out `{{customer_name}}`; then the
+    mapping's defaults, then `DEFAULT_VARIABLES`. Calls only look at `variables`."""
+
+    def __init__(
+        self,
+        active_mapping: ActiveMapping,
+        base_schema: BaseSchema,
+        default_variables: Mapping[str, str],
+    ) -> None:
+        self._active_mapping, self._base_schema = active_mapping, base_schema
+        self._default_variables = default_variables
+        self.variables: Mapping[str, str] = default_variables
+
+    def reload(self, _numbers: Collection[str] = ()) -> None:
+        """Called when numbers have changed: the schema may have changed too. One command."""
+        base = self._base_schema.known()
+        try:
+            blank = Sections(self._active_mapping.in_base(base), base).blank_variables()
+        except MappingError:
+            blank = {}  # `check` says why
+        self.variables = {**blank, **self._default_variables}

@@ -1,0 +1,135 @@
+"""The mapping in this base: ids become names, links that are variables become linked sections."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from airtable_sync.mapping.field_types import FieldType
+from airtable_sync.mapping.item_text import ItemText
+from airtable_sync.mapping.known_base import KnownBase
+from airtable_sync.mapping.records import BaseTables
+from airtable_sync.mapping.schema import Mapping, Node
+
+
+def resolve(mapping: Mapping, base: KnownBase) -> Mapping:
+    """The mapping for this base. What the base does not have stays as it is written."""
+    named = replace(mapping, roots=tuple(_with_names(root, base) for root in mapping.roots))
+    return replace(named, roots=tuple(_with_links(root, named, base) for root in named.roots))
+
+
+def links_left_out(mapping: Mapping, base: KnownBase) -> list[str]:
+    """A sentence for each section with `"*"` that has links: their names have to be asked for."""
+    sentences = []
+    for node in mapping.nodes():
+        known = base.fields.get(node.table, {})
+        names = [
+            name
+            for name, _ in node.fields_of_variables(known)
+            if node.every_field and _shows_record_ids(known.get(name))
+        ]
+        if names:
+            sentences.append(
+                f"[{node.place}] links are no variables, and are left out: {', '.join(names)}. "
+                'Name them in "except", or in a section of the linked table.'
+            )
+    return sentences
+
+
+def missing_in_base(mapping: Mapping, tables: BaseTables) -> list[str]:
+    """What the mapping names and the base does not have, one clause each."""
+    base, clauses = tables.known(), []
+    mapping = replace(mapping, roots=tuple(_with_names(root, base) for root in mapping.roots))
+    for table in mapping.tables():
+        if table not in tables.fields:
+            clauses.append(f"there is no table {table}")
+            continue
+        missing = [n for n in mapping.named_fields(table) if n not in tables.fields[table]]
+        clauses += [f"{table} has no field {name}" for name in missing]
+    for node in mapping.nodes():
+        views = tables.views.get(node.table)
+        if node.view and views is not None and node.view not in views:
+            clauses.append(f"{node.table} has no view {node.view}")
+        clauses += [clause for child in node.children if (clause := _wrong_link(node, child, base))]
+    return list(dict.fromkeys(clauses))
+
+
+def _wrong_link(node: Node, child: Node, base: KnownBase) -> str:
+    """Why the field is no link to the section's table; "" if it is, or if nothing is known."""
+    type_ = base.type_of(node.table, child.link)
+    if type_ is None:
+        return ""
+    if not _shows_record_ids(type_):
+        return f"{node.table}.{child.link} is no link to other records"
+    linked = type_.linked_table_id
+    if linked and linked != base.table_ids.get(child.table, linked):
+        return f"{node.table}.{child.link} links to {base.table_name(linked)}, not to {child.table}"
+    return ""
+
+
+def _with_names(node: Node, base: KnownBase) -> Node:
+    table = base.table_name(node.table)
+
+    def name(field: str) -> str:
+        return base.field_name(table, field)
+
+    item = node.item and ItemText(node.item.literals, tuple(map(name, node.item.fields)))
+    return replace(
+        node,
+        table=table,
+        sort=tuple(map(name, node.sort)),
+        variables=_renamed(node.variables, name),
+        excluded=frozenset(map(name, node.excluded)),
+        renamed=_renamed(node.renamed, name),
+        settings=tuple((setting, name(field)) for setting, field in node.settings),
+        pairs_field=name(node.pairs_field),
+        key_field=name(node.key_field),
+        value_field=name(node.value_field),
+        item=item,
+        number_fields=tuple(map(name, node.number_fields)),
+        children=tuple(
+            replace(_with_names(child, base), link=name(child.link)) for child in node.children
+        ),
+    )
+
+
+def _renamed(
+    pairs: tuple[tuple[str, str], ...], name: Callable[[str], str]
+) -> tuple[tuple[str, str], ...]:
+    return tuple((name(field), variable) for field, variable in pairs)
+
+
+def _with_links(node: Node, mapping: Mapping, base: KnownBase) -> Node:
+    """Link fields are no variables: those that `variables` names become sections with the names of
+    the linked records, which are in their primary field."""
+    known = base.fields.get(node.table, {})
+    children = [_with_links(child, mapping, base) for child in node.children]
+    if node.every_field:
+        links = {name for name, type_ in known.items() if _shows_record_ids(type_)}
+        links -= {child.link for child in children}
+        return replace(node, children=tuple(children), excluded=node.excluded | links)
+    variables = []
+    for name, own in node.variables:
+        type_ = known.get(name)
+        linked = type_.linked_table_id if type_ and type_.is_link else None
+        table = base.table_name(linked) if linked else ""
+        if primary := base.primary_fields.get(table):
+            variable = mapping.variable_name(node, name, own)
+            children.append(_names_of_linked(node, name, table, ((primary, variable),)))
+        else:
+            variables.append((name, own))
+    return replace(node, variables=tuple(variables), children=tuple(children))
+
+
+def _names_of_linked(
+    node: Node, link: str, table: str, variables: tuple[tuple[str, str], ...]
+) -> Node:
+    return Node(
+        table=table,
+        place=node.place,
+        link=link,
+        many=True,
+        variables=variables,
+    )
+
+
+def _shows_record_ids(type_: FieldType | None) -> bool:
+    return type_ is not None and (type_.is_link or type_.is_lookup_of_links)
