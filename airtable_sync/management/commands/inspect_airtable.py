@@ -1,0 +1,161 @@
+"""`manage.py inspect_airtable`: proposes a mapping from one's own base."""
+
+import json
+import os
+import shlex
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from airtable_sync.airtable.client import AirtableClient
+from airtable_sync.airtable.errors import AccessDenied, AirtableError
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.mapping.records import Record
+from airtable_sync.mapping.reference import SCHEMA
+from airtable_sync.proposal.base import InspectedBase
+from airtable_sync.proposal.candidates import Candidate, NotProposed, SeveralCandidates
+from airtable_sync.proposal.proposal import Proposal, propose
+from airtable_sync.proposal.toml_text import quoted
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.services import services
+
+NOT_PROPOSED, SEVERAL_CANDIDATES = 1, 2
+# One try each: a person waits, and no more than five requests are sent.
+INSPECT_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
+
+
+class Command(BaseCommand):
+    help = (
+        "Propose a mapping: read the base's schema and a few records, with five requests at most. "
+        "Exit status: 0 if a mapping was proposed, 1 if not, 2 if --table has to choose."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--table", default="", help="the table with the called numbers, by name or id")
+        add("--output", type=Path, metavar="FILE", help="write the mapping to this new file")
+        add("--force", action="store_true", help="overwrite FILE")
+        add("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        output: Path | None = options["output"]
+        if output and output.exists() and not options["force"]:
+            raise CommandError(f"{output} exists. Use --force to overwrite it.")
+        base = _read_base()
+        proposal = self._propose(base, options["table"], as_json=options["json"])
+        toml = f"{_schema_line(output)}\n{proposal.toml}"
+        if output:
+            _write(output, toml)
+        if options["json"]:
+            self.stdout.write(_to_json(toml, proposal, example_configs(toml, base)))
+            return
+        if not output:
+            self.stdout.write(toml, ending="")
+        self._explain(proposal, example_configs(toml, base))
+
+    def _propose(self, base: InspectedBase, table: str, *, as_json: bool) -> Proposal:
+        try:
+            return propose(base, table)
+        except SeveralCandidates as error:
+            if as_json:
+                self.stdout.write(_failure_to_json(error, error.candidates))
+            lines = [str(error), *map(_candidate_line, error.candidates)]
+            raise CommandError("\n".join(lines), returncode=SEVERAL_CANDIDATES) from error
+        except NotProposed as error:
+            if as_json:
+                self.stdout.write(_failure_to_json(error, []))
+            raise CommandError(str(error), returncode=NOT_PROPOSED) from error
+        except (AirtableError, CacheUnavailable) as error:
+            raise CommandError(str(error), returncode=NOT_PROPOSED) from error
+
+    def _explain(self, proposal: Proposal, examples: Mapping[str, Mapping[str, str]]) -> None:
+        """On standard error, so that standard output is the file."""
+        found = proposal.candidate
+        lines = [f"{_count(found)} in {quoted(found.table.name)}; {proposal.requests} requests."]
+        if proposal.undecided:
+            lines += ["Could not be decided:", *(f"- {each}" for each in proposal.undecided)]
+        for number, config in examples.items():
+            lines.append(f"{number}: {json.dumps(config, indent=2, ensure_ascii=False)}")
+        for line in lines:
+            self.stderr.write(line, style_func=str)
+
+
+def example_configs(toml: str, base: InspectedBase) -> dict[str, dict[str, str]]:
+    """Three configs that the mapping makes of the sample, by number. To be made with the mapping's
+    model: `base.records(table)` has the records that were read."""
+    del toml, base
+    return {}
+
+
+def _read_base() -> InspectedBase:
+    client = services().new_client(INSPECT_LIMITS)
+
+    def read_sample(table: str) -> list[Record]:
+        return next(client.pages(table))
+
+    try:
+        return InspectedBase(_read_schema(client), read_sample)
+    except (AirtableError, CacheUnavailable) as error:
+        raise CommandError(str(error), returncode=NOT_PROPOSED) from error
+
+
+def _read_schema(client: AirtableClient) -> object:
+    try:
+        answer = client.request("GET", f"meta/bases/{client.base_id}/tables")
+    except AccessDenied as error:
+        hint = "Check that the token has the scope schema.bases:read."
+        raise AirtableError(f"{error} {hint}") from error
+    return answer.get("tables") if isinstance(answer, dict) else None
+
+
+def _schema_line(output: Path | None) -> str:
+    """With it, editors complete the words. Without `output` it fits a file in this folder."""
+    folder = output.resolve().parent if output else Path.cwd()
+    return f"#:schema {os.path.relpath(SCHEMA, folder)}"
+
+
+def _write(output: Path, toml: str) -> None:
+    try:
+        output.write_text(toml, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{output} can't be written: {error.strerror}.") from error
+
+
+def _candidate_line(candidate: Candidate) -> str:
+    table, field = candidate.table, quoted(candidate.field.name)
+    argument = shlex.quote(table.name if table.name.isprintable() else table.id)
+    return (
+        f"- {quoted(table.name)}: {_count(candidate)} in {field}. "
+        f"manage.py inspect_airtable --table {argument}"
+    )
+
+
+def _count(candidate: Candidate) -> str:
+    if candidate.numbers is None:
+        return "not read"
+    return f"{candidate.numbers} {'number' if candidate.numbers == 1 else 'numbers'}"
+
+
+def _to_json(toml: str, proposal: Proposal, examples: Mapping[str, Mapping[str, str]]) -> str:
+    return json.dumps(
+        {
+            "toml": toml,
+            "table": proposal.candidate.table.name,
+            "numbers": proposal.candidate.numbers,
+            "undecided": proposal.undecided,
+            "airtable_requests": proposal.requests,
+            "examples": examples,
+        }
+    )
+
+
+def _failure_to_json(error: NotProposed, candidates: list[Candidate]) -> str:
+    found = [
+        {"table": each.table.name, "field": each.field.name, "numbers": each.numbers}
+        for each in candidates
+    ]
+    return json.dumps({"error": str(error), "candidates": found})
