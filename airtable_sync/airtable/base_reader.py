@@ -30,11 +30,16 @@ class Reading:
     def may_have_changed(self) -> bool:
         return any(self.missing_at_end.values())
 
-    def unseen_fields(self, mapping: Mapping) -> list[str]:
-        """Fields that the mapping names and no record has: their columns are empty or deleted."""
+    def unseen_fields(self, mapping: Mapping, *, may_be_asked_for: bool) -> list[str]:
+        """Fields that the mapping names and no record has: their columns are empty or deleted.
+        Without `may_be_asked_for` only those that no request has named: Airtable rejects a request
+        for a deleted field."""
+        sources = mapping.sources().values()
+        wanted = {source.table for source in sources if mapping.wanted_fields(source)}
         return [
             f"{table}.{name}"
             for table in mapping.tables()
+            if may_be_asked_for or table not in wanted
             for name in mapping.named_fields(table)
             if self.seen[table] and name not in self.seen[table]
         ]

@@ -87,7 +87,7 @@ class _NoConfig(ValueError):
 def join(mapping: Mapping, tables: Tables, base: KnownBase) -> Joined:
     """Every number's config. `mapping` is resolved for this `base`."""
     sections = Sections(mapping, base)
-    joined = Joined(warnings=[*links_left_out(mapping, base), *sections.set_twice.values()])
+    joined = Joined(warnings=[*links_left_out(mapping), *sections.set_twice.values()])
     numbers = CalledNumbers(mapping)
     for index, root in enumerate(sections.roots):
         numbers.add(index, tables.get(root.source, {}).values())

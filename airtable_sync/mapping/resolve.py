@@ -16,22 +16,15 @@ def resolve(mapping: Mapping, base: KnownBase) -> Mapping:
     return replace(named, roots=tuple(_with_links(root, named, base) for root in named.roots))
 
 
-def links_left_out(mapping: Mapping, base: KnownBase) -> list[str]:
+def links_left_out(mapping: Mapping) -> list[str]:
     """A sentence for each section with `"*"` that has links: their names have to be asked for."""
-    sentences = []
-    for node in mapping.nodes():
-        known = base.fields.get(node.table, {})
-        names = [
-            name
-            for name, _ in node.fields_of_variables(known)
-            if node.every_field and _shows_record_ids(known.get(name))
-        ]
-        if names:
-            sentences.append(
-                f"[{node.place}] links are no variables, and are left out: {', '.join(names)}. "
-                'Name them in "except", or in a section of the linked table.'
-            )
-    return sentences
+    return [
+        f"[{node.place}] links are no variables, and are left out: "
+        f"{', '.join(node.links_left_out)}. "
+        'Name them in "except", or in a section of the linked table.'
+        for node in mapping.nodes()
+        if node.links_left_out
+    ]
 
 
 def missing_in_base(mapping: Mapping, tables: BaseTables) -> list[str]:
@@ -103,9 +96,9 @@ def _with_links(node: Node, mapping: Mapping, base: KnownBase) -> Node:
     known = base.fields.get(node.table, {})
     children = [_with_links(child, mapping, base) for child in node.children]
     if node.every_field:
-        links = {name for name, type_ in known.items() if _shows_record_ids(type_)}
-        links -= {child.link for child in children}
-        return replace(node, children=tuple(children), excluded=node.excluded | links)
+        used = {*node.excluded, *(child.link for child in children)}
+        links = [n for n, type_ in known.items() if _shows_record_ids(type_) and n not in used]
+        return replace(node, children=tuple(children), links_left_out=tuple(links))
     variables = []
     for name, own in node.variables:
         type_ = known.get(name)

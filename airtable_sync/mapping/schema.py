@@ -48,6 +48,7 @@ class Node:
     every_field: bool = False
     variables: tuple[tuple[str, str], ...] = ()
     excluded: frozenset[str] = frozenset()
+    links_left_out: tuple[str, ...] = ()  # with "*", known from the base
     renamed: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
     settings: tuple[tuple[str, str], ...] = ()
@@ -89,7 +90,8 @@ class Node:
         of the table."""
         if not self.every_field:
             return list(self.variables)
-        used = {*self.number_fields, *self.excluded, self.pairs_field, self.key_field}
+        used = {*self.number_fields, *self.excluded, *self.links_left_out}
+        used |= {self.pairs_field, self.key_field}
         used |= {self.value_field, *(name for _, name in self.settings)}
         used |= {child.link for child in self.children}
         return [(name, "") for name in known if name not in used]
@@ -147,8 +149,8 @@ class Mapping:
     def variable_name(self, node: Node, name: str, own: str = "") -> str:
         """The variable of a field, or of a name that is the content of a cell."""
         chosen = own or dict(node.renamed).get(name, "")
-        written = snake_case(name) if self.names == "snake_case" else name
-        return node.prefix + (chosen or written)
+        written = snake_case(name) if self.names == "snake_case" else ""
+        return node.prefix + (chosen or written or name)
 
     def depends_on_the_clock(self) -> bool:
         """Records may enter or leave although nobody edits them, or somebody edits a view: the

@@ -74,7 +74,9 @@ class InspectedBase:
     def __init__(self, schema: object, read_sample: ReadSample) -> None:
         """`schema` is the list of tables that Airtable returned. What is malformed is left out.
         `read_sample` returns the first records of the table with this name."""
-        self.tables = [table for each in _dicts(schema) if (table := _table(each))]
+        readable = [(table, each) for each in _dicts(schema) if (table := _table(each))]
+        self.tables = [table for table, _ in readable]
+        self.schema = [each for _, each in readable]  # of these tables, as Airtable returned it
         self._read_sample = read_sample
         self._samples: dict[str, list[Record]] = {}
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from babel.languages import get_official_languages
 
+from airtable_sync.mapping.names import snake_case
 from airtable_sync.proposal.base import InspectedBase
 from airtable_sync.proposal.candidates import Candidate
 from airtable_sync.proposal.filters import suggestions
-from airtable_sync.proposal.names import snake_case
 from airtable_sync.proposal.sections import Section
 from airtable_sync.proposal.toml_text import (
     comment,

@@ -1,20 +1,14 @@
 """Variable names: snake_case, and a prefix where two sections would have the same names."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from airtable_sync.mapping.formatting import text_of
+from airtable_sync.mapping.names import snake_case
 from airtable_sync.proposal.base import Field, InspectedBase
 from airtable_sync.proposal.sections import Section
 
-_NOT_IN_A_NAME = re.compile(r"[^\w-]+")
 Rename = Callable[[str], str]
-
-
-def snake_case(name: str) -> str:
-    """ "Customer Name" becomes "customer_name"."""
-    return _NOT_IN_A_NAME.sub("_", name).strip("_").lower()
 
 
 def needs_snake_case(root: Section) -> bool:

@@ -3,9 +3,9 @@ out."""
 
 from collections.abc import Iterable
 
+from airtable_sync.mapping.names import snake_case
 from airtable_sync.proposal.base import ATTACHMENTS, LINK, Field
 from airtable_sync.proposal.hints import is_private
-from airtable_sync.proposal.names import snake_case
 from airtable_sync.proposal.sections import Section, field_place
 
 # Of the settings that the mapping knows, those that no variable is called by chance.

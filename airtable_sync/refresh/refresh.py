@@ -99,6 +99,7 @@ class _Attempt:
     progress: Progress
     options: RefreshOptions
     _schema: BaseTables | None = None
+    _schema_is_denied: bool = False
 
     def compare(self) -> Report:
         started = time.monotonic()
@@ -192,7 +193,7 @@ class _Attempt:
     def _read_base_once(self) -> Reading:
         """The schema, then all records. Raises FieldsChangedWhileReading."""
         mapping = self.parts.active_mapping.mapping
-        tables = self._schema = self._read_schema()
+        tables = self._schema = self._read_schema_first()
         if tables and not self.options.force:
             reject_missing(mapping, tables)
         base = tables.known() if tables else self.parts.base_schema.known()
@@ -205,17 +206,24 @@ class _Attempt:
                 reject_if_misfit(error, mapping, self.client)
             raise
         if not self.options.force:
-            self.parts.validation.check_fields(mapping, reading, tables, self.client)
+            self.parts.validation.check_fields(mapping, reading, tables, self._read_schema)
         return reading
 
-    def _read_schema(self) -> BaseTables | None:
+    def _read_schema_first(self) -> BaseTables | None:
         """None if it can't be read, or need not be: then the stored one counts."""
         if self.options.schema_is_current and not self.parts.base_schema.is_outdated():
+            return None
+        return self._read_schema()
+
+    def _read_schema(self) -> BaseTables | None:
+        """None if it can't be read; then it is not tried a second time."""
+        if self._schema_is_denied:
             return None
         try:
             tables = self.client.read_tables()
         except AirtableError as error:
             logger.warning("The base's schema can't be read: %s", error)
+            self._schema_is_denied = True
             return None
         if not self.options.dry_run:
             self.parts.base_schema.store_tables(tables)

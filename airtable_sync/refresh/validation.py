@@ -1,7 +1,7 @@
 """Validation: the checks that a set must pass before it is published. A set that fails is rejected,
 and the last published set stays."""
 
-import logging
+from collections.abc import Callable
 
 from airtable_sync.airtable.base_reader import Reading
 from airtable_sync.airtable.client import AirtableClient
@@ -11,8 +11,6 @@ from airtable_sync.mapping.join import Joined
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import Mapping
-
-logger = logging.getLogger(__name__)
 
 CONFLICTS_ALWAYS_ALLOWED = 2
 
@@ -38,18 +36,17 @@ class Validation:
         mapping: Mapping,
         reading: Reading,
         before: BaseTables | None,
-        client: AirtableClient,
+        read_schema: Callable[[], BaseTables | None],
     ) -> None:
         """If a column looks empty, or new, compare with the base's schema, which tells an empty
-        column from a deleted one. Takes one request, and only then. `before` is the schema when
-        reading began. Raises RefreshRejected and FieldsChangedWhileReading."""
-        unseen = reading.unseen_fields(mapping)
+        column from a deleted one. `read_schema` is called only then; None if it can't be read.
+        `before` is the schema when reading began. Raises RefreshRejected and
+        FieldsChangedWhileReading."""
+        unseen = reading.unseen_fields(mapping, may_be_asked_for=before is None)
         if not unseen and not reading.may_have_changed() and not _has_new_fields(reading, before):
             return
-        try:
-            tables = client.read_tables()
-        except AirtableError as error:
-            logger.warning("The base's schema can't be read: %s", error)
+        tables = read_schema()
+        if tables is None:
             self._reject_known_fields(unseen)
             return
         reject_missing(mapping, tables)

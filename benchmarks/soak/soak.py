@@ -116,7 +116,7 @@ class Soak:
 
     def _is_correct(self, number: str, variables: dict[str, str], started: float) -> bool:
         if number not in self.configs:
-            return variables == {}
+            return not any(variables.values())
         expected = {**self.configs[number], EDITED: variables.get(EDITED, "")}
         earliest = started - self.fault_periods.allowed_age(started)
         return variables == expected and self.names[number].had(

@@ -80,7 +80,8 @@ def _soak(
             source = response.headers.get("X-Siftly-Source", "")
             sources[source] += 1
             found = response.json()["call_inbound"]["dynamic_variables"]
-            if response.status_code != 200 or found != expected.get(number, {}):
+            is_right = found == expected[number] if number in expected else not any(found.values())
+            if response.status_code != 200 or not is_right:
                 wrong.append(f"{response.status_code} {source} {number} {found}")
             time.sleep(0.02)
 

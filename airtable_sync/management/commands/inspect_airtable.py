@@ -16,14 +16,16 @@ from airtable_sync.airtable.errors import AccessDenied, AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.reference import SCHEMA
+from airtable_sync.mapping.schema import Source
 from airtable_sync.proposal.base import InspectedBase
 from airtable_sync.proposal.candidates import Candidate, NotProposed, SeveralCandidates
+from airtable_sync.proposal.examples import example_configs
 from airtable_sync.proposal.proposal import Proposal, propose
 from airtable_sync.proposal.toml_text import quoted
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import services
 
-NOT_PROPOSED, SEVERAL_CANDIDATES = 1, 2
+NOT_PROPOSED = 1
 # One try each: a person waits, and no more than five requests are sent.
 INSPECT_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
 
@@ -31,20 +33,19 @@ INSPECT_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, i
 class Command(BaseCommand):
     help = (
         "Propose a mapping: read the base's schema and a few records, with five requests at most. "
-        "Exit status: 0 if a mapping was proposed, 1 if not, 2 if --table has to choose."
+        "Exit status: 0 if a mapping was proposed, else 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
         add("--table", default="", help="the table with the called numbers, by name or id")
         add("--output", type=Path, metavar="FILE", help="write the mapping to this new file")
-        add("--force", action="store_true", help="overwrite FILE")
         add("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *_: Any, **options: Any) -> None:
         output: Path | None = options["output"]
-        if output and output.exists() and not options["force"]:
-            raise CommandError(f"{output} exists. Use --force to overwrite it.")
+        if output and output.exists():
+            raise CommandError(f"{output} exists, and is not overwritten. Choose another name.")
         base = _read_base()
         proposal = self._propose(base, options["table"], as_json=options["json"])
         toml = f"{_schema_line(output)}\n{proposal.toml}"
@@ -64,7 +65,7 @@ class Command(BaseCommand):
             if as_json:
                 self.stdout.write(_failure_to_json(error, error.candidates))
             lines = [str(error), *map(_candidate_line, error.candidates)]
-            raise CommandError("\n".join(lines), returncode=SEVERAL_CANDIDATES) from error
+            raise CommandError("\n".join(lines), returncode=NOT_PROPOSED) from error
         except NotProposed as error:
             if as_json:
                 self.stdout.write(_failure_to_json(error, []))
@@ -84,18 +85,11 @@ class Command(BaseCommand):
             self.stderr.write(line, style_func=str)
 
 
-def example_configs(toml: str, base: InspectedBase) -> dict[str, dict[str, str]]:
-    """Three configs that the mapping makes of the sample, by number. To be made with the mapping's
-    model: `base.records(table)` has the records that were read."""
-    del toml, base
-    return {}
-
-
 def _read_base() -> InspectedBase:
     client = services().new_client(INSPECT_LIMITS)
 
     def read_sample(table: str) -> list[Record]:
-        return next(client.pages(table))
+        return next(client.pages(Source(table)))
 
     try:
         return InspectedBase(_read_schema(client), read_sample)
