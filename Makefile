@@ -3,19 +3,21 @@ PYTHON ?= python3
 # Another Python has its own environment: `make test PYTHON=python3.13` leaves .venv as it is.
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
-WORKERS ?= 8
+WORKERS ?= 6
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-quick test-long test-postgres test-redis reference lint format types bench soak lock clean
+.PHONY: help install run test test-quick test-long test-postgres test-redis reference lint format types bench soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+install: $(VENV)/installed ## install what Siftly needs into .venv
+
 run: $(VENV)/installed ## serve on 127.0.0.1:$PORT (8000), with stand-ins for what the environment does not set; BASE=agency: other sample data
 	@exec $(BIN)/python -m sandbox $(if $(BASE),--base '$(BASE)')
 
-test: $(VENV)/installed ## run the tests, WORKERS (8) at a time: they wait more than they compute
+test: $(VENV)/installed ## run the tests, WORKERS (6) at a time: they wait more than they compute
 	@exec $(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-quick: $(VENV)/installed ## run the tests that start no server and wait for nothing

@@ -134,7 +134,8 @@ class Lifecycle:
                 logger.exception("pyairtable can't be imported")
 
     async def _renew_schema(self) -> None:
-        """Keep the base's schema up to date: lookups need it for empty cells."""
+        """Keep the base's schema up to date: lookups need it for empty cells and the types of
+        values, answers for unknown numbers for the names of variables."""
         pause = FIRST_RETRY_SECONDS
         await self._first_load_ended.wait()
         while self._has_token():
@@ -143,6 +144,7 @@ class Lifecycle:
                 is_known = await asyncio.to_thread(
                     self._services.call_schema.renew_if_old, self._read_tables
                 )
+                await asyncio.to_thread(self._services.unknown_number.reload)
             except Exception:
                 logger.exception("Renewing the base's schema failed")
             pause = SCHEMA_CHECK_SECONDS if is_known else min(2 * pause, SCHEMA_CHECK_SECONDS)

@@ -24,8 +24,8 @@ def matches_records(record_ids: Iterable[str]) -> str:
 
 
 def both(formula: str, filter_: str) -> str:
-    """`filter_` is the user's own, and may be empty."""
-    return f"AND({formula}, {filter_})" if filter_ else formula
+    """`filter_` is the user's own: it may be empty, or end with a comment."""
+    return f"AND({formula},\n{filter_}\n)" if filter_ else formula
 
 
 def matches_numbers(

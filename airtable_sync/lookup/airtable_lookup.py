@@ -16,7 +16,8 @@ from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.called_numbers import CalledNumbers
 from airtable_sync.mapping.formatting import links_of
-from airtable_sync.mapping.join import Config, InvalidRecord, join
+from airtable_sync.mapping.join import join
+from airtable_sync.mapping.joined import Config, InvalidRecord
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping, Node, Source
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
+from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.mapping.sections import Sections
 
@@ -21,10 +22,14 @@ class UnknownNumber:
         self._active_mapping, self._base_schema = active_mapping, base_schema
         self._default_variables = default_variables
         self.variables: Mapping[str, str] = default_variables
+        self._base: KnownBase | None = None  # that the variables are of
 
     def reload(self, _numbers: Collection[str] = ()) -> None:
         """Called when numbers have changed: the schema may have changed too. One command."""
         base = self._base_schema.known()
+        if base == self._base:
+            return
+        self._base = base
         try:
             blank = Sections(self._active_mapping.in_base(base), base).blank_variables()
         except MappingError:

@@ -6,12 +6,18 @@ import time
 from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from collections.abc import Set as AbstractSet
-from typing import Any, TypedDict, cast
+from typing import cast
 
 from airtable_sync.cache.redis_store import RedisStore
-from airtable_sync.mapping.field_types import FieldType
 from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.records import BaseTables
+from airtable_sync.mapping.stored_schema import (
+    StoredSchema,
+    empty_schema,
+    is_valid,
+    known_base,
+    stored_now,
+)
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 logger = logging.getLogger(__name__)
@@ -23,15 +29,6 @@ RENEW_SECONDS = 12 * 3600
 ChangedFields = AbstractMapping[str, AbstractMapping[str, str | None]]
 
 
-class StoredSchema(TypedDict):
-    fields: dict[str, list[str]]
-    ids: dict[str, str]
-    field_names: dict[str, dict[str, str]]
-    types: dict[str, dict[str, Any]]  # table id -> field id -> `FieldType.to_json`
-    primary_fields: dict[str, str]  # table id -> field id
-    read_at: float  # when the schema was read, seconds since 1970; 0 if never, or outdated
-
-
 class BaseSchema:
     """Stored in Redis for all processes, with a copy in this one for when Redis is down."""
 
@@ -40,7 +37,7 @@ class BaseSchema:
     ) -> None:
         self._store = store
         self._has_redis = has_redis
-        self._copy = _empty() if copy is None else copy
+        self._copy = empty_schema() if copy is None else copy
 
     def through(self, store: RedisStore) -> "BaseSchema":
         """The same schema through a store with other time limits. Both have one copy, so that
@@ -49,7 +46,7 @@ class BaseSchema:
 
     def known(self) -> KnownBase:
         """The tables, and their fields with their types."""
-        return _known(self._load())
+        return known_base(self._load())
 
     def fields_by_table(self) -> dict[str, list[str]]:
         """Table name -> the names of its known fields."""
@@ -80,7 +77,7 @@ class BaseSchema:
         }
         if merged != fields:
             self._save({**stored, "fields": merged})
-        return _known({**stored, "fields": merged})
+        return known_base({**stored, "fields": merged})
 
     def apply_changes(self, changed: ChangedFields, existing: AbstractSet[str]) -> bool:
         """Apply what the change feed says about fields. `existing` are the ids of changed fields
@@ -103,16 +100,7 @@ class BaseSchema:
 
     def store_tables(self, tables: BaseTables) -> BaseTables:
         """Store a schema that was just read. Returns it."""
-        self._save(
-            StoredSchema(
-                fields=tables.fields,
-                ids=tables.ids,
-                field_names=tables.field_names,
-                types=_types_by_id(tables),
-                primary_fields=_primary_fields_by_id(tables),
-                read_at=time.time(),
-            )
-        )
+        self._save(stored_now(tables))
         return tables
 
     def renew_if_old(self, read_tables: Callable[[], BaseTables | None]) -> bool:
@@ -130,9 +118,9 @@ class BaseSchema:
             stored = self._store.get(KEY)
         except (CacheUnavailable, ValueError, RecursionError):  # down, or not JSON
             stored = None
-        if not _is_valid(stored):
+        if not is_valid(stored):
             return {**self._copy, "read_at": 0.0}
-        found = cast("StoredSchema", {**_empty(), **stored})
+        found = cast("StoredSchema", stored)
         self._copy.update(found)
         return found
 
@@ -144,66 +132,3 @@ class BaseSchema:
             self._store.set(KEY, schema, None)
         except CacheUnavailable as error:
             logger.warning("The base's schema can't be stored: %s", error)
-
-
-def _known(stored: StoredSchema) -> KnownBase:
-    ids, names, types = stored["ids"], stored["field_names"], stored["types"]
-    fields: dict[str, dict[str, FieldType | None]] = {}
-    for table, listed in stored["fields"].items():
-        table_id = ids.get(table, "")
-        by_name = {
-            name: types.get(table_id, {}).get(field_id)
-            for field_id, name in names.get(table_id, {}).items()
-        }
-        fields[table] = {name: FieldType.from_json(by_name.get(name)) for name in listed}
-    primary_fields = {
-        table: names.get(table_id, {}).get(stored["primary_fields"].get(table_id, ""), "")
-        for table, table_id in ids.items()
-    }
-    return KnownBase(fields, ids, names, primary_fields)
-
-
-def _types_by_id(tables: BaseTables) -> dict[str, dict[str, Any]]:
-    """By id: a field keeps its type when it is renamed."""
-    return {
-        table_id: {
-            field_id: type_.to_json()
-            for field_id, name in tables.field_names[table_id].items()
-            if (type_ := tables.types.get(table, {}).get(name))
-        }
-        for table, table_id in tables.ids.items()
-    }
-
-
-def _primary_fields_by_id(tables: BaseTables) -> dict[str, str]:
-    return {
-        table_id: field_id
-        for table, table_id in tables.ids.items()
-        for field_id, name in tables.field_names[table_id].items()
-        if name == tables.primary_fields.get(table)
-    }
-
-
-def _empty() -> StoredSchema:
-    return {
-        "fields": {},
-        "ids": {},
-        "field_names": {},
-        "types": {},
-        "primary_fields": {},
-        "read_at": 0.0,
-    }
-
-
-def _is_valid(value: Any) -> bool:
-    """Whether this is a schema in today's format, not in that of another version."""
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("read_at"), int | float)
-        and isinstance(value.get("fields"), dict)
-        and isinstance(value.get("ids"), dict)
-        and isinstance(value.get("field_names", {}), dict)
-        and isinstance(value.get("types", {}), dict)
-        and isinstance(value.get("primary_fields", {}), dict)
-        and all(isinstance(names, list) for names in value["fields"].values())
-    )

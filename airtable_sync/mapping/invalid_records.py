@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from airtable_sync.cache.redis_store import RedisStore
-from airtable_sync.mapping.join import InvalidRecord
+from airtable_sync.mapping.joined import InvalidRecord
 
 KEY = "invalid_records"  # hash: record id -> [read_at (ms), [ids of the linked records]]
 _SAVE = """

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from airtable_sync.mapping.file_model import LinkedSection, MappingFile, NumbersSection, Section
+from airtable_sync.mapping.file_model import (
+    FormatSection,
+    LinkedSection,
+    MappingFile,
+    NumbersSection,
+    Section,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = Path(__file__).with_name("mapping.schema.json")
@@ -26,6 +32,8 @@ def schema_text() -> str:
 def table() -> str:
     """Markdown: the words of every section, then those of one kind."""
     rows = [
+        *_rows(FormatSection, "`[format]`", beside=BaseModel),
+        f"| a variable | `[defaults]` | {MappingFile.model_fields['defaults'].description} |",
         *_rows(Section, "every section", beside=BaseModel),
         *_rows(NumbersSection, "`[numbers]`", beside=Section),
         *_rows(LinkedSection, "`[….links.…]`", beside=Section),

@@ -96,14 +96,17 @@ class Sections:
     def _find_set_twice(self, section: Section, before: dict[str, str]) -> None:
         """`before`: variable -> the field that sets it first."""
         node = section.node
-        for variable in section.variables:
-            own = f"{variable.field} of [{node.place}]"
-            if first := before.get(variable.name):
-                self.set_twice[variable.name] = (
-                    f"The variable {variable.name} is set by {first}, which is used, and again by "
-                    f"{own}: rename one of them, or give a prefix."
+        named = [(each.name, each.field) for each in section.variables]
+        if node.variable:
+            named.append((node.prefix + node.variable, "item"))
+        for name, source in named:
+            own = f"{source} of [{node.place}]"
+            if first := before.get(name):
+                self.set_twice[name] = (
+                    f"The variable {name} is set by {first}, which is used, and again by {own}: "
+                    "rename one of them, or give a prefix."
                 )
-            before.setdefault(variable.name, own)
+            before.setdefault(name, own)
         for child in section.children:
             self._find_set_twice(child, before)
 

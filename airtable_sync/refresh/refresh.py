@@ -20,7 +20,8 @@ from airtable_sync.cache.snapshots import Snapshots
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
-from airtable_sync.mapping.join import Joined, join
+from airtable_sync.mapping.join import join
+from airtable_sync.mapping.joined import Joined
 from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.models import Run

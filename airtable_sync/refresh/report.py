@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import WriteResult
-from airtable_sync.mapping.join import Conflict, InvalidRecord
+from airtable_sync.mapping.joined import Conflict, InvalidRecord
 
 # "refused": rejected by validation or by a pause. Scripts read these values, so they stay.
 Status = Literal["published", "unchanged", "refused", "failed", "busy", "dry-run", "rolled-back"]

@@ -7,7 +7,7 @@ from airtable_sync.airtable.base_reader import Reading
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError, InvalidFilter
 from airtable_sync.mapping.base_schema import BaseSchema
-from airtable_sync.mapping.join import Joined
+from airtable_sync.mapping.joined import Joined
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import Mapping

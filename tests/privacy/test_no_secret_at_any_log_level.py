@@ -80,7 +80,7 @@ def alert_urls(chat: Listener, smtp: SmtpListener) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", ["DEBUG", "ERROR"])  # DEBUG has the lines of all levels
 def test_no_secret_is_in_the_log(level: str, tmp_path: Path, own_valkey: ValkeyServer) -> None:
     output = Output()
     with (
@@ -129,7 +129,7 @@ def assert_lines_have_at_least(level: str, log: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_libraries_have_no_debug_lines(level: str) -> None:
     code = """
 import logging, siftly.asgi, apprise, oauthlib, requests_oauthlib

@@ -15,6 +15,7 @@ from benchmarks.load import request_bytes
 from tests.support.cast import NUMBER
 from tests.support.servers.server import KEY, Server, manage
 from tests.support.services import platforms
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,16 @@ class Calls:
         self.answers: list[tuple[float, int, str, dict[str, str]]] = []
         self.errors: list[Exception] = []
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+        self._threads = [threading.Thread(target=self._call, args=(i,)) for i in range(callers)]
+        self._called = [server] * callers  # the server of each caller's last call
 
-    def _call(self) -> None:
+    def _call(self, caller: int) -> None:
         session = requests.Session() if self.kept_open else None
         while not self._stop.is_set():
             started = time.perf_counter()
+            self._called[caller] = server = self.server
             try:
-                response = self.server.call(self.number, session=session)
+                response = server.call(self.number, session=session)
             except requests.RequestException as error:
                 self.errors.append(error)
                 continue
@@ -98,6 +101,11 @@ class Calls:
 
     def __exit__(self, *_: Any) -> None:
         self.stop()
+
+    def switch_to(self, server: Server) -> None:
+        """Returns when no call of another server is under way."""
+        self.server = server
+        wait_until(lambda: all(each is server for each in self._called))
 
     def stop(self) -> None:
         self._stop.set()

@@ -36,6 +36,8 @@ class Command(BaseCommand):
         "Exit status: 0 if a mapping was proposed, else 1."
     )
 
+    requires_system_checks = ()  # it is run before there is a mapping
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
         add("--table", default="", help="the table with the called numbers, by name or id")

@@ -63,7 +63,8 @@ class Command(BaseCommand):
         add(
             "--force",
             action="store_true",
-            help="publish without validation; ends a rollback's pause",
+            help="publish without validation, and without waiting for processes with another "
+            "mapping; ends a rollback's pause",
         )
         add("--full", action="store_true", help="read everything, even if nothing changed")
         add("--json", action="store_true", help="print one JSON object")

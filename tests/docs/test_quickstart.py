@@ -1,0 +1,84 @@
+"""Tests docs/quickstart.md: its five commands lead from a base to an answered call."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.airtable.data.bases import Base
+from sandbox.airtable.data.schema import LINK, Field
+from sandbox.airtable.data.tables import Table
+from sandbox.airtable.sample.bases import flat_base, linked_base
+from sandbox.airtable.server import Sandbox
+from tests.conftest import variables_of
+from tests.docs.test_documents import running, shell
+from tests.support.cast import NUMBER
+from tests.support.servers.ports import free_port
+from tests.support.servers.server import ROOT
+
+QUICKSTART = (ROOT / "docs/quickstart.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"```sh\n(.*?)\n```", QUICKSTART, re.S)
+DUTCH_NUMBER = "+3292234567"
+
+
+def dutch_base() -> Base:
+    base = Base("appNederlands0000", "Klanten", [_lines(), _clients()])
+    client = base.table("Klanten").create(
+        {"Bedrijfsnaam": "Bakkerij Peeters", "Taal": "Nederlands", "Tarief": 29.990000000000002}
+    )
+    for typed in ("09 223 45 67", "+32 9 223 45 68"):  # the second shows the country
+        base.table("Telefoonlijnen").create({"Telefoonnummer": typed, "Klant": [client.id]})
+    return base
+
+
+def _lines() -> Table:
+    single = {"prefersSingleRecordLink": True}
+    fields = [
+        Field("Telefoonnummer", "phoneNumber"),
+        Field("Klant", LINK, options=single, links_to="Klanten"),
+    ]
+    return Table("Telefoonlijnen", fields)
+
+
+def _clients() -> Table:
+    euros = {"precision": 2, "symbol": "€"}
+    fields = [Field("Bedrijfsnaam"), Field("Taal"), Field("Tarief", "currency", options=euros)]
+    return Table("Klanten", fields)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("make_base", "number", "variables"),
+    [
+        (linked_base, NUMBER, {"customer_name": "John Doe", "nl-be_agent_name": "Tom"}),
+        (flat_base, NUMBER, {"customer_name": "John Doe"}),
+        (dutch_base, DUTCH_NUMBER, {"bedrijfsnaam": "Bakkerij Peeters", "tarief": "€29.99"}),
+    ],
+)
+def test_the_five_commands_lead_from_a_base_to_an_answered_call(
+    make_base: Callable[[], Base], number: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    export, install, inspect, run, place = COMMANDS
+    assert re.findall("[A-Z_]+(?==)", export) == [
+        "AIRTABLE_API_KEY",
+        "AIRTABLE_BASE_ID",
+        "AIRTABLE_MAPPING",
+    ]
+    assert (install, run) == ("make install", "make run")
+    mapping = tmp_path / "mapping.toml"
+    with Sandbox([make_base()], requests_per_second=None) as airtable:
+        exported = {**variables_of(airtable), "AIRTABLE_MAPPING": str(mapping)}
+        shell(_here(inspect).replace("mapping.toml", str(mapping)), exported)
+        with running(free_port(), tmp_path, exported):
+            placed = _here(place).replace(".run/env", str(tmp_path / "env"))
+            output = shell(placed.replace(NUMBER, number), exported)
+    answer = json.loads(re.search(r"^\{.*^\}", output, re.M | re.S)[0])  # type: ignore[index]
+    assert variables.items() <= answer["call_inbound"]["dynamic_variables"].items()
+
+
+def _here(command: str) -> str:
+    return command.replace(".venv/bin/python", sys.executable)
