@@ -99,7 +99,7 @@ class AirtableLookup:
             each.result()
         level: list[tuple[Node, list[Record]]] = []
         for index, root in enumerate(mapping.roots):
-            same = [each for number in numbers for each in found.records.get(number, ())]
+            same = [each for number in numbers for each in found.records(number)]
             records = [each.record for each in same if each.section == index]
             tables.add(root.source, records)
             level += [(child, records) for child in root.children]
@@ -122,8 +122,9 @@ class AirtableLookup:
         found = _called_numbers(mapping, rows)
         more = {
             number
-            for number, same in found.records.items()
-            if number not in numbers and any(each.record["id"] in record_ids for each in same)
+            for number in found.numbers()
+            if number not in numbers
+            and any(each.record["id"] in record_ids for each in found.records(number))
         }
         if more:  # other records may have these numbers too
             others = self._find_in_all(mapping, more, ())
@@ -182,8 +183,8 @@ class _TablesRead:
 
 def _called_numbers(mapping: Mapping, rows: list[dict[str, Record]]) -> CalledNumbers:
     found = CalledNumbers(mapping)
-    for index, records in enumerate(rows):
-        found.add(index, records.values())
+    for records in rows:
+        found.add(records.values())
     return found
 
 

@@ -25,27 +25,42 @@ class NumberRecord(NamedTuple):
 
 
 class CalledNumbers:
-    """`records` of each called number: those of the first section first, and of each section the
-    oldest first. People duplicate a row to start a new one from it: meanwhile the existing customer
-    keeps the number. `invalid` are pairs of a record and the reason why it has no number."""
+    """`with_several` are the keys of records with several numbers. `invalid` are pairs of a record
+    and the reason why it has no number."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
+        self._by_section: list[dict[str, list[Record]]] = []
+        self.with_several: set[tuple[int, str]] = set()
         self.invalid: list[tuple[str, str]] = []
-        self.records: dict[str, list[NumberRecord]] = defaultdict(list)
 
-    def add(self, section: int, records: Iterable[Record]) -> None:
-        """Sections are added in their order."""
+    def add(self, records: Iterable[Record]) -> None:
+        """Those of the next section."""
+        section = len(self._by_section)
         root = self._mapping.roots[section]
         found: dict[str, list[Record]] = defaultdict(list)
         for record in records:
-            for number in self._numbers(root, record):
+            numbers = self._numbers(root, record)
+            for number in numbers:
                 found[number].append(record)
-        for number, same in found.items():
-            same.sort(key=lambda record: (record["createdTime"], record["id"]))
-            taken = {each.record["id"] for each in self.records[number]}
-            new = (NumberRecord(section, each) for each in same if each["id"] not in taken)
-            self.records[number] += new
+            if len(numbers) > 1:
+                self.with_several.add((section, record["id"]))
+        for same in found.values():
+            if len(same) > 1:
+                same.sort(key=lambda record: (record["createdTime"], record["id"]))
+        self._by_section.append(found)
+
+    def numbers(self) -> list[str]:
+        return sorted({number for found in self._by_section for number in found})
+
+    def records(self, number: str) -> list[NumberRecord]:
+        """Those of the first section first, and of each section the oldest first. People duplicate
+        a row to start a new one from it: meanwhile the existing customer keeps the number."""
+        records: dict[str, NumberRecord] = {}
+        for section, found in enumerate(self._by_section):
+            for each in found.get(number, ()):
+                records.setdefault(each["id"], NumberRecord(section, each))
+        return list(records.values())
 
     def _numbers(self, root: Node, record: Record) -> list[str]:
         numbers: dict[str, None] = {}

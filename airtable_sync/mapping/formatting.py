@@ -58,7 +58,9 @@ class Formatter:
             return _no_text
         write = self._writer(field.shown)
         empty = clean(self._unticked) if field.is_unticked_if_empty else ""
-        return _prepared(self._with_fallback(write) if write else self._shown, empty)
+        prepared = _prepared(self._with_fallback(write) if write else self._shown, empty)
+        is_text = field.shown.type in TEXT_TYPES or field.shown.type == "singleSelect"
+        return _text_first(prepared) if is_text else prepared
 
     def sort_key_for(self, field: FieldType | None) -> SortKey:
         """Numbers sort as numbers, selects in the order of their options, empty cells last."""
@@ -112,6 +114,15 @@ class Formatter:
             case "rating" | "autoNumber":
                 return integer
         return None
+
+
+def _text_first(other: Text) -> Text:
+    """For the types whose cells are texts as they are, which are most."""
+
+    def of_cell(cell: Any) -> str:
+        return clean(cell) if cell.__class__ is str else other(cell)
+
+    return of_cell
 
 
 def _prepared(one: Text, empty: str = "") -> Text:

@@ -26,16 +26,16 @@ def join(mapping: Mapping, tables: Tables, base: KnownBase) -> Joined:
     sections = Sections(mapping, base)
     joined = Joined(warnings=[*links_left_out(mapping), *sections.set_twice.values()])
     numbers = CalledNumbers(mapping)
-    for index, root in enumerate(sections.roots):
-        numbers.add(index, tables.get(root.source, {}).values())
+    for root in sections.roots:
+        numbers.add(tables.get(root.source, {}).values())
     joined.invalid += [InvalidRecord(*each) for each in numbers.invalid]
     configs: dict[tuple[int, str], Config | InvalidRecord] = {}  # of a record with several numbers
-    for number, records in sorted(numbers.records.items()):
+    for number in numbers.numbers():
         found = []
-        for each in records:
-            if each.key not in configs:
-                configs[each.key] = _config(each, sections, tables, mapping)
-            config = configs[each.key]
+        for each in numbers.records(number):
+            config = configs.get(each.key) or _config(each, sections, tables, mapping)
+            if each.key in numbers.with_several:
+                configs[each.key] = config
             if isinstance(config, Config):
                 found.append(config)
             else:
@@ -77,7 +77,13 @@ class _Joiner:
             records = _sorted(section, records)
         for record in records:
             self.config.records.append(f"{section.node.table}/{record['id']}")
-        self._take_variables(section, records)
+        if section.variables:
+            self._take_variables(section, records)
+        if section.takes_records:
+            for record in records:
+                self._take_record(section, record)
+        if section.node.item:
+            self._take_items(section, records)
         for child in section.children:
             self.visit(child, self._linked(section, child, records))
 
@@ -87,10 +93,6 @@ class _Joiner:
             texts = [self._text(section, record, variable) for record in records]
             text = texts[0] if len(texts) == 1 else separator.join(filter(None, texts))
             self._set(section, records, variable.name, text)
-        for record in records:
-            self._take_record(section, record)
-        if section.node.item:
-            self._take_items(section, records)
 
     def _take_record(self, section: Section, record: Record) -> None:
         """What each record has of its own: settings, a pair, fields that the schema lacks."""
@@ -144,6 +146,8 @@ class _Joiner:
             self._warn(section, records[0], f"{name} was set before, to another value.")
 
     def _linked(self, section: Section, child: Section, records: list[Record]) -> list[Record]:
+        if len(records) == 1:
+            return self._linked_to(section, child, records[0])
         found: dict[str, Record] = {}
         for record in records:
             found.update((each["id"], each) for each in self._linked_to(section, child, record))

@@ -33,6 +33,12 @@ class Section:
     sort_keys: list[tuple[str, Callable[[Any], Any]]]
     children: list["Section"] = field(default_factory=list)
 
+    @property
+    def takes_records(self) -> bool:
+        """Whether each record may have something of its own, besides the variables."""
+        node = self.node
+        return bool(self.settings or node.pairs_field or node.key_field or node.every_field)
+
     def names(self) -> list[str]:
         """The variables that do not depend on the content of cells."""
         own = [each.name for each in self.variables]
