@@ -278,6 +278,15 @@ def test_the_first_section_of_called_numbers_wins_and_the_conflict_is_reported()
     assert not found.all_warnings()
 
 
+def test_two_fields_whose_names_become_equal_are_reported_once() -> None:
+    text = f"[format]\nnames='snake_case'\n{NUMBERS}variables=['Company Name', 'Mobile']\n"
+    text += "rename={ Mobile = 'company_name' }"
+    found = joined(text, Lines=line(Company_Name="Acme", Mobile="1"))
+    assert found.configs[ANNA].variables == {"company_name": "Acme"}
+    [warning] = found.all_warnings()
+    assert warning.startswith("The variable company_name is set by Company Name of [numbers], ")
+
+
 def test_a_variable_of_two_sections_is_reported_once_and_the_first_wins() -> None:
     text = f"{NUMBERS}variables={{ Name = 'Company Name' }}\n"
     text += "[numbers.links.Owner]\ntable='People'\nvariables=['Name']"

@@ -16,6 +16,7 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.management.commands import refresh_airtable_cache
 from airtable_sync.mapping import base_schema
+from sandbox.airtable.data.schema import Field
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, use_redis
@@ -215,6 +216,13 @@ class TestRefresh:
         refresh()
         own = [record for record in caplog.records if record.name.startswith("airtable_sync")]
         assert len(own) == 6  # four tables read, one set published, the month's requests
+
+    def test_a_column_without_any_value_is_a_variable_after_the_first_refresh(
+        self, airtable: Sandbox
+    ) -> None:
+        airtable.base().table("dynamic_variables").add_field(Field("mood"))
+        refresh()
+        assert (config() or {})["mood"] == ""
 
     def test_it_stores_the_fields_that_it_saw(self, airtable: Sandbox) -> None:
         refresh()

@@ -77,6 +77,8 @@ def rollback(facts: Facts) -> Iterator[Finding]:
 _STEPS = (
     (" 401 ", "Check AIRTABLE_API_KEY: the token is wrong, expired or revoked."),
     (" 403 ", "Check the token's scopes and its access to AIRTABLE_BASE_ID."),
+    (" VIEW_", "Check the name of the view in the mapping."),
+    ("a filter of [", "Correct the filter in the mapping. The message has Airtable's reason."),
     ("NOT_FOUND", "Check AIRTABLE_BASE_ID, and that the token has access to the base."),
     (
         "does not fit the base",
