@@ -16,7 +16,7 @@ from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.management.redis_checks import Check, CheckFailed, RedisChecks
 from airtable_sync.mapping.records import BaseTables, Record
 from airtable_sync.mapping.resolve import missing_in_base
-from airtable_sync.mapping.schema import MappingError
+from airtable_sync.mapping.schema import MappingError, Source
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import Services, services
 
@@ -96,9 +96,8 @@ def _airtable_checks(used: Services) -> list[Check]:
     def read_records() -> str:
         used.rate_limiter.unblock()
         # Records, because Airtable still returns the schema when the quota is exceeded.
-        source = used.active_mapping.mapping.roots[0].source
-        table = source.table
-        records = next(client.pages(source))
+        table = used.active_mapping.mapping.roots[0].table
+        records = next(client.pages(Source(table)))
         used.access.granted()
         return f"{len(records)} records on the first page of {table}{_usage(used)}"
 
