@@ -24,6 +24,7 @@ from tests.support.servers.valkeys import start_valkey
 
 AXE = Path(__file__).parent / "data" / "axe" / "axe.min.js"
 NAMES = (
+    "chromium-headless-shell",  # takes two thirds of the time: it has no windows and menus
     "chromium",
     "chromium-browser",
     "google-chrome",
@@ -52,7 +53,7 @@ def require_browser() -> str:
     path = find_browser()
     if path:
         return path
-    sentence = "no Chromium is installed (apt-get install chromium)"
+    sentence = "no Chromium is installed (apt-get install chromium-headless-shell)"
     if os.environ.get("SIFTLY_REQUIRE_BROWSER"):
         pytest.fail(f"SIFTLY_REQUIRE_BROWSER is set, and {sentence}")
     pytest.skip(f"The browser tests were skipped: {sentence}")
