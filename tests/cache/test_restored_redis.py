@@ -31,11 +31,13 @@ def back_up(valkey: ValkeyServer) -> Backup:
 
 
 def restore(valkey: ValkeyServer, backup: Backup) -> None:
-    """As a service does it: all clients lose their connections."""
+    """As a service does it: at once, and all clients lose their connections."""
     with valkey.client() as client:
-        client.flushall()
-        for key, (value, time_to_live) in backup.items():
-            client.restore(key, time_to_live, value)
+        with client.pipeline(transaction=True) as restoring:
+            restoring.flushall()
+            for key, (value, time_to_live) in backup.items():
+                restoring.restore(key, time_to_live, value)
+            restoring.execute()
         for kind in ("normal", "pubsub"):
             client.execute_command("CLIENT", "KILL", "TYPE", kind)
 
