@@ -17,6 +17,7 @@ from airtable_sync.lookup.airtable_lookup import NUMBERS_PER_LOOKUP, AirtableLoo
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
+from airtable_sync.mapping.parts import NUMBERS, Part
 from airtable_sync.mapping.schema import Mapping as BaseMapping
 
 
@@ -35,7 +36,7 @@ class Affected:
 
 
 class AffectedNumbers:
-    """Raises AirtableError and CacheUnavailable."""
+    """Of called numbers, or of contacts (`part`). Raises AirtableError and CacheUnavailable."""
 
     def __init__(
         self,
@@ -44,9 +45,11 @@ class AffectedNumbers:
         lookup: AirtableLookup,
         active_mapping: ActiveMapping,
         base_schema: BaseSchema,
+        part: Part = NUMBERS,
     ) -> None:
         self._store, self._replica, self._lookup = store, replica, lookup
         self._active_mapping, self._base_schema = active_mapping, base_schema
+        self._part = part
         self._invalid_records = InvalidRecords(store)
 
     def find(self, changed: ChangedRecords, tables: Mapping[str, str]) -> Affected:
@@ -58,7 +61,7 @@ class AffectedNumbers:
         expected = expected_cells(changed, mapping, tables, self._base_schema.field_names())
         for entry in self._entries_made_of(touched | expected.branching):
             is_touched = not touched.isdisjoint(_ids(entry.records))
-            if is_touched and self._active_mapping.is_served(entry.number):
+            if is_touched and self._is_served(entry.number):
                 records = () if expected.has_moved(entry) else entry.records
                 found.entries_made_of[entry.number] = records
             else:
@@ -70,7 +73,8 @@ class AffectedNumbers:
             found.nearby_records |= {f"{table}/{each}" for each in records_changed}
         found.nearby_records |= expected.linked_records()
         found.number_records |= self._invalid_records.linked_to(touched)
-        found.expected_numbers = set(filter(self._active_mapping.is_served, expected.numbers))
+        if self._part is NUMBERS:
+            found.expected_numbers = set(filter(self._is_served, expected.numbers))
         return found
 
     def reread(self, affected: Affected) -> Counter[str]:
@@ -125,7 +129,10 @@ class AffectedNumbers:
         }
 
     def _mapping(self) -> BaseMapping:
-        return self._active_mapping.in_base(self._base_schema.known())
+        return self._part.of(self._active_mapping.in_base(self._base_schema.known()))
+
+    def _is_served(self, key: str) -> bool:
+        return bool(self._part.served([key], self._active_mapping))
 
     def _entries_made_of(self, record_ids: AbstractSet[str]) -> Iterable[Entry]:
         if self._replica.complete and self._replica.in_sync:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from airtable_sync.airtable import formulas
 from airtable_sync.airtable.client import AirtableClient
+from airtable_sync.cache.contacts import number_of
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import RedisStore, clock_now
 from airtable_sync.mapping.active_mapping import ActiveMapping
@@ -18,6 +19,7 @@ from airtable_sync.mapping.called_numbers import CalledNumbers
 from airtable_sync.mapping.formatting import links_of
 from airtable_sync.mapping.join import join
 from airtable_sync.mapping.joined import Config, InvalidRecord
+from airtable_sync.mapping.parts import NUMBERS, Part
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping, Node, Source
 
@@ -38,7 +40,8 @@ class LookupResult:
 
 
 class AirtableLookup:
-    """Every method raises AirtableError."""
+    """Looks up called numbers, or contacts by their keys: `part` says which part of the mapping.
+    Every method raises AirtableError."""
 
     def __init__(
         self,
@@ -46,11 +49,13 @@ class AirtableLookup:
         active_mapping: ActiveMapping,
         base_schema: BaseSchema,
         clock: RedisStore,
+        part: Part = NUMBERS,
     ) -> None:
         self.client = client
         self._active_mapping = active_mapping
         self._base_schema = base_schema
         self._clock = clock
+        self._part = part
         # For requests that need not wait for each other. Its threads start no further ones.
         self._branches = ThreadPoolExecutor(BRANCH_THREADS, thread_name_prefix="airtable-branch")
 
@@ -69,7 +74,7 @@ class AirtableLookup:
         parallel, which saves round trips along the links."""
         self.client.require_base()
         base = self._base_schema.known()
-        mapping = self._active_mapping.in_base(base)
+        mapping = self._part.of(self._active_mapping.in_base(base))
         read_at, started = clock_now(self._clock), time.monotonic()
         try:
             tables, numbers = self._read(mapping, numbers, number_records, likely)
@@ -131,8 +136,7 @@ class AirtableLookup:
             for before, also in zip(rows, others, strict=True):
                 before.update(also)
             found = _called_numbers(mapping, rows)
-        served = filter(self._active_mapping.is_served, sorted(more))
-        return found, [*numbers, *served]
+        return found, [*numbers, *self._part.served(sorted(more), self._active_mapping)]
 
     def _find_in_all(
         self, mapping: Mapping, numbers: Collection[str], record_ids: Collection[str]
@@ -140,7 +144,8 @@ class AirtableLookup:
         """For each section of called numbers its records by id."""
 
         def find(root: Node) -> dict[str, Record]:
-            formula = formulas.matches_numbers(numbers, root.number_fields, record_ids)
+            called = {number_of(each) for each in numbers}
+            formula = formulas.matches_numbers(called, root.number_fields, record_ids)
             fields = mapping.wanted_fields(root.source)
             return {each["id"]: each for each in self.client.find(root.source, formula, fields)}
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from airtable_sync.mapping.formatting import problem_of, text_of
+from airtable_sync.cache.contacts import EVERYBODY, contact_key
+from airtable_sync.mapping.formatting import links_of, problem_of, text_of
 from airtable_sync.mapping.phone_numbers import to_e164
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping, Node
@@ -26,13 +27,15 @@ class NumberRecord(NamedTuple):
 
 class CalledNumbers:
     """`with_several` are the keys of records with several numbers. `invalid` are pairs of a record
-    and the reason why it has no number."""
+    and the reason why it has no number. A contact's number is "<whose>/+32…": each client may have
+    another contact with it. Contacts without a number or a client are only counted (`skipped`)."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._by_section: list[dict[str, list[Record]]] = []
         self.with_several: set[tuple[int, str]] = set()
         self.invalid: list[tuple[str, str]] = []
+        self.skipped = 0
 
     def add(self, records: Iterable[Record]) -> None:
         """Those of the next section."""
@@ -40,7 +43,8 @@ class CalledNumbers:
         root = self._mapping.roots[section]
         found: dict[str, list[Record]] = defaultdict(list)
         for record in records:
-            numbers = self._numbers(root, record)
+            is_contact = root.shared or root.belongs_to
+            numbers = self._contacts(root, record) if is_contact else self._numbers(root, record)
             for number in numbers:
                 found[number].append(record)
             if len(numbers) > 1:
@@ -61,6 +65,15 @@ class CalledNumbers:
             for each in found.get(number, ()):
                 records.setdefault(each["id"], NumberRecord(section, each))
         return list(records.values())
+
+    def _contacts(self, root: Node, record: Record) -> list[str]:
+        cells = record["fields"]
+        owners = [EVERYBODY] if root.shared else links_of(cells.get(root.belongs_to))
+        texts = [text for name in root.number_fields for text in texts_of(root, cells.get(name))]
+        numbers = dict.fromkeys(filter(None, (to_e164(text, root.region) for text in texts)))
+        keys = [contact_key(owner, number) for owner in owners for number in numbers]
+        self.skipped += not keys
+        return keys
 
     def _numbers(self, root: Node, record: Record) -> list[str]:
         numbers: dict[str, None] = {}

@@ -188,6 +188,30 @@ class NumbersSection(Section):
             yield "number_fields", "can't be together with number_field"
 
 
+class CallersSection(NumbersSection):
+    """The table with the contacts: who is calling?"""
+
+    prefix: Text = Field(
+        default="caller_", description="stands in front of the names of this section's variables"
+    )
+    belongs_to: Name | None = Field(
+        default=None,
+        description="the link field that says whose contact it is: told only to calls of numbers "
+        "whose config is made from the linked record",
+    )
+    shared: bool = Field(
+        default=False, description="instead of `belongs_to`: `true` tells the contacts to all calls"
+    )
+
+    @staticmethod
+    def missing_words(words: dict[str, Any]) -> Iterator[Mistake]:
+        yield from NumbersSection.missing_words(words)
+        if not words.get("belongs_to") and not words.get("shared"):
+            yield "belongs_to", "is missing; shared = true would tell every contact to every call"
+        if words.get("belongs_to") and words.get("shared"):
+            yield "shared", "can't be together with belongs_to"
+
+
 class FormatSection(BaseModel):
     """How values and the names of variables are written."""
 
@@ -226,3 +250,6 @@ class MappingFile(BaseModel):
         Field(min_length=1),
         BeforeValidator(_list, json_schema_input_type=NumbersSection | list[NumbersSection]),
     ] = Field(description="the table with the called numbers; `[[numbers]]` for several")
+    callers: CallersSection | None = Field(
+        default=None, description="the table with the contacts: who is calling?"
+    )

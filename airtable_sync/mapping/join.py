@@ -29,6 +29,7 @@ def join(mapping: Mapping, tables: Tables, base: KnownBase) -> Joined:
     for root in sections.roots:
         numbers.add(tables.get(root.source, {}).values())
     joined.invalid += [InvalidRecord(*each) for each in numbers.invalid]
+    joined.skipped = numbers.skipped
     configs: dict[tuple[int, str], Config | InvalidRecord] = {}  # of a record with several numbers
     for number in numbers.numbers():
         found = []

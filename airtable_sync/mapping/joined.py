@@ -54,12 +54,14 @@ class InvalidRecord:
 
 @dataclass
 class Joined:
-    """`warnings` are about the mapping in this base, not about a record."""
+    """`warnings` are about the mapping in this base, not about a record. Of contacts, `configs` are
+    by `contact_key`."""
 
     configs: dict[str, Config] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     invalid: list[InvalidRecord] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    skipped: int = 0  # contacts without a number or a client
 
     def all_warnings(self) -> list[str]:
         """Those about the mapping first."""

@@ -5,7 +5,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from airtable_sync.mapping.file_model import LinkedSection, MappingFile, NumbersSection, Section
+from airtable_sync.mapping.file_model import (
+    CallersSection,
+    LinkedSection,
+    MappingFile,
+    NumbersSection,
+    Section,
+)
 from airtable_sync.mapping.item_text import ItemText
 from airtable_sync.mapping.mistakes import dotted, mistakes
 from airtable_sync.mapping.schema import Mapping, MappingError, Node
@@ -49,6 +55,7 @@ def _mapping(file: MappingFile, path: str) -> Mapping:
     checkbox = (written.checkbox[0], written.checkbox[1]) if written.checkbox else None
     return Mapping(
         roots=tuple(_node(section, ("numbers",)) for section in file.numbers),
+        callers=_node(file.callers, ("callers",)) if file.callers else None,
         text_format=TextFormat(written.locale, written.time_zone, checkbox),
         names=written.names or "",
         defaults=file.defaults,
@@ -59,6 +66,7 @@ def _mapping(file: MappingFile, path: str) -> Mapping:
 def _node(section: Section, place: tuple[str, ...], link: str = "") -> Node:
     linked = section if isinstance(section, LinkedSection) else LinkedSection(table=section.table)
     numbers = section if isinstance(section, NumbersSection) else None
+    callers = section if isinstance(section, CallersSection) else None
     return Node(
         table=section.table,
         place=dotted(place),
@@ -87,6 +95,8 @@ def _node(section: Section, place: tuple[str, ...], link: str = "") -> Node:
         number_fields=_number_fields(numbers) if numbers else (),
         several_per_cell=bool(numbers and numbers.several_per_cell),
         region=(numbers.region or "") if numbers else "",
+        belongs_to=(callers.belongs_to or "") if callers else "",
+        shared=bool(callers and callers.shared),
     )
 
 

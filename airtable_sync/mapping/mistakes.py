@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from airtable_sync.mapping.file_model import (
+    CallersSection,
     FormatSection,
     LinkedSection,
     MappingFile,
@@ -93,7 +94,9 @@ def _section(location: Location) -> type[BaseModel]:
         return MappingFile
     if location[0] == "format":
         return FormatSection
-    return LinkedSection if "links" in location else NumbersSection
+    if "links" in location:
+        return LinkedSection
+    return CallersSection if location[0] == "callers" else NumbersSection
 
 
 def _words(section: type[BaseModel]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from airtable_sync.mapping.file_model import (
+    CallersSection,
     FormatSection,
     LinkedSection,
     MappingFile,
@@ -36,6 +37,7 @@ def table() -> str:
         f"| a variable | `[defaults]` | {MappingFile.model_fields['defaults'].description} |",
         *_rows(Section, "every section", beside=BaseModel),
         *_rows(NumbersSection, "`[numbers]`", beside=Section),
+        *_rows(CallersSection, "`[callers]`", beside=NumbersSection),
         *_rows(LinkedSection, "`[….links.…]`", beside=Section),
     ]
     return "\n".join(["| key | in | meaning |", "|---|---|---|", *rows]) + "\n"

@@ -12,8 +12,8 @@ from airtable_sync.mapping.schema import Mapping, Node
 
 def resolve(mapping: Mapping, base: KnownBase) -> Mapping:
     """The mapping for this base. What the base does not have stays as it is written."""
-    named = replace(mapping, roots=tuple(_with_names(root, base) for root in mapping.roots))
-    return replace(named, roots=tuple(_with_links(root, named, base) for root in named.roots))
+    named = _each_section(mapping, lambda root: _with_names(root, base))
+    return _each_section(named, lambda root: _with_links(root, named, base))
 
 
 def links_left_out(mapping: Mapping) -> list[str]:
@@ -30,7 +30,7 @@ def links_left_out(mapping: Mapping) -> list[str]:
 def missing_in_base(mapping: Mapping, tables: BaseTables) -> list[str]:
     """What the mapping names and the base does not have, one clause each."""
     base, clauses = tables.known(), []
-    mapping = replace(mapping, roots=tuple(_with_names(root, base) for root in mapping.roots))
+    mapping = _each_section(mapping, lambda root: _with_names(root, base))
     for table in mapping.tables():
         if table not in tables.fields:
             clauses.append(f"there is no table {table}")
@@ -42,7 +42,29 @@ def missing_in_base(mapping: Mapping, tables: BaseTables) -> list[str]:
         if node.view and views is not None and node.view not in views:
             clauses.append(f"{node.table} has no view {node.view}")
         clauses += [clause for child in node.children if (clause := _wrong_link(node, child, base))]
+    if mapping.callers and (clause := _wrong_owner(mapping, mapping.callers, base)):
+        clauses.append(clause)
     return list(dict.fromkeys(clauses))
+
+
+def _each_section(mapping: Mapping, change: Callable[[Node], Node]) -> Mapping:
+    roots = tuple(change(root) for root in mapping.roots)
+    callers = change(mapping.callers) if mapping.callers else None
+    return replace(mapping, roots=roots, callers=callers)
+
+
+def _wrong_owner(mapping: Mapping, callers: Node, base: KnownBase) -> str:
+    """Why no call would be told a contact; "" if that is not known."""
+    type_ = base.type_of(callers.table, callers.belongs_to) if callers.belongs_to else None
+    if type_ is None:
+        return ""
+    place = f"{callers.table}.{callers.belongs_to}"
+    if not _shows_record_ids(type_):
+        return f"{place} is no link to other records (belongs_to)"
+    table = base.table_name(type_.linked_table_id or "")
+    if type_.linked_table_id and table not in mapping.of_numbers().tables():
+        return f"{place} links to {table}, which no number's config is made of (belongs_to)"
+    return ""
 
 
 def _wrong_link(node: Node, child: Node, base: KnownBase) -> str:
@@ -73,6 +95,7 @@ def _with_names(node: Node, base: KnownBase) -> Node:
         excluded=frozenset(map(name, node.excluded)),
         renamed=_renamed(node.renamed, name),
         settings=tuple((setting, name(field)) for setting, field in node.settings),
+        belongs_to=name(node.belongs_to),
         pairs_field=name(node.pairs_field),
         key_field=name(node.key_field),
         value_field=name(node.value_field),

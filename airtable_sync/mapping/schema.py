@@ -3,7 +3,7 @@ TOML file; `resolve.py` compares it with the base. `docs/mapping.md` describes i
 
 from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airtable_sync.mapping.item_text import ItemText
 from airtable_sync.mapping.names import snake_case
@@ -62,6 +62,8 @@ class Node:
     number_fields: tuple[str, ...] = ()  # only of a section of [[numbers]]
     several_per_cell: bool = False
     region: str = ""
+    belongs_to: str = ""  # only of [callers]: the link field that says whose contact it is …
+    shared: bool = False  # … or it is everybody's
 
     @property
     def source(self) -> Source:
@@ -73,6 +75,7 @@ class Node:
         settings = () if self.settings_may_lack else [name for _, name in self.settings]
         return (
             *self.number_fields,
+            *filter(None, (self.belongs_to,)),
             *(name for name, _ in self.variables),
             *(name for name, _ in self.renamed),
             *settings,
@@ -91,7 +94,7 @@ class Node:
         if not self.every_field:
             return list(self.variables)
         used = {*self.number_fields, *self.excluded, *self.links_left_out}
-        used |= {self.pairs_field, self.key_field}
+        used |= {self.pairs_field, self.key_field, self.belongs_to}
         used |= {self.value_field, *(name for _, name in self.settings)}
         used |= {child.link for child in self.children}
         return [(name, "") for name in known if name not in used]
@@ -107,6 +110,7 @@ class Mapping:
     """`names` is "snake_case", or "" for names as written."""
 
     roots: tuple[Node, ...]
+    callers: Node | None = None  # the contacts
     text_format: TextFormat = field(default_factory=TextFormat)
     names: str = ""
     defaults: AbstractMapping[str, str] = field(default_factory=dict)
@@ -117,8 +121,23 @@ class Mapping:
         """The country of called numbers without a country code."""
         return next((root.region for root in self.roots if root.region), "")
 
+    def of_numbers(self) -> "Mapping":
+        """Only what makes the configs of called numbers."""
+        return replace(self, callers=None)
+
+    def of_callers(self) -> "Mapping":
+        """The contacts as if they were called numbers: the same lookup and join serve both. Without
+        sections if there is no [callers]."""
+        if self.callers is None:
+            return replace(self, roots=())
+        own = {name: text for name, text in self.defaults.items() if self._is_callers(name)}
+        return replace(self, roots=(self.callers,), callers=None, defaults=own)
+
+    def _is_callers(self, name: str) -> bool:
+        return self.callers is not None and name.startswith(self.callers.prefix or "caller_")
+
     def nodes(self) -> Iterator[Node]:
-        for root in self.roots:
+        for root in (*self.roots, *filter(None, (self.callers,))):
             yield from root.nodes()
 
     def tables(self) -> list[str]:

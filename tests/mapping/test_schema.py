@@ -106,7 +106,7 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         '[numbers] region: is not a country code of two letters, such as "BE". '
         "[numbers] tabel: is not a known word (did you mean table?). "
         "[numbers] number_field: is missing. "
-        "x: is not a known word (known words: defaults, format, numbers)."
+        "x: is not a known word (known words: callers, defaults, format, numbers)."
     )
 
 

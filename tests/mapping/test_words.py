@@ -52,6 +52,7 @@ SCHEMA = [
             field("From"),
             field("Place"),
         ],
+        "Teams": [field("Name")],
         "Texts": [field("Key"), field("Value")],
         "Other": [field("Number", "phoneNumber"), field("Company Name")],
     }.items()
