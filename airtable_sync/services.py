@@ -35,6 +35,7 @@ from airtable_sync.cache.redis_target import RedisTarget
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.snapshot_fallback import SnapshotFallback
 from airtable_sync.cache.snapshots import Snapshots
+from airtable_sync.cache.two_targets import TwoTargets
 from airtable_sync.changes.affected import AffectedNumbers
 from airtable_sync.changes.apply import ChangeFeedReader
 from airtable_sync.changes.follower import ChangeFeedFollower
@@ -53,6 +54,7 @@ from airtable_sync.lookup.unknown_number import UnknownNumber
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
+from airtable_sync.mapping.parts import CONTACTS
 from airtable_sync.models import Run
 from airtable_sync.monitoring.calls.answer_log import AnswerLogWriter
 from airtable_sync.monitoring.calls.recorder import CallRecorder
@@ -68,6 +70,8 @@ from airtable_sync.refresh.other_deployments import OtherDeployments
 from airtable_sync.refresh.refresh import Refresh, RefreshOptions, RefreshParts
 from airtable_sync.refresh.rollback import Rollback
 from airtable_sync.refresh.validation import Validation
+
+CONTACTS_MAX_BYTES = 60 * 1024 * 1024  # of a process; above it a call reads Redis once
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Services:
     background_store: RedisStore
     status_store: RedisStore
     replica: Replica
+    contacts: Replica
     snapshots: Snapshots
     overrides: Overrides
     snapshot_fallback: SnapshotFallback
@@ -142,14 +147,18 @@ def build_services(
     active_mapping = ActiveMapping(c.mapping_path, c.to_numbers)
     redis_breaker, airtable_breaker = redis_circuit_breaker(), airtable_circuit_breaker()
     stores = _stores(c, redis_breaker)
+    contact_stores = _stores(c, redis_breaker, part="contacts")
     process_id = secrets.token_hex(6)
 
     # The cache
     replica = Replica(stores.background, c.replica_max_bytes)
+    contacts = Replica(contact_stores.background, min(CONTACTS_MAX_BYTES, c.replica_max_bytes))
     snapshots = Snapshots(c.airtable_base_id)
     overrides = Overrides(stores.command, replica, has_redis=c.has_redis)
     target: PublishTarget = (
-        RedisTarget(stores.command) if c.has_redis else DatabaseTarget(snapshots, stores.command)
+        TwoTargets(RedisTarget(stores.command), RedisTarget(contact_stores.command))
+        if c.has_redis
+        else DatabaseTarget(snapshots, stores.command)
     )
 
     # Metrics
@@ -201,6 +210,8 @@ def build_services(
         single_flight,
         active_mapping,
         unknown_number,
+        contacts,
+        contact_stores.call if c.has_redis else None,
         counters.tier_failed,
     )
 
@@ -258,6 +269,10 @@ def build_services(
         subscription.client, active_mapping, command_schema, stores.command
     )
 
+    contact_lookup = AirtableLookup(
+        subscription.client, active_mapping, command_schema, stores.command, CONTACTS
+    )
+
     def refresh_for_feed(limits: RequestLimits) -> None:
         options = RefreshOptions(
             trigger=Run.Trigger.CHANGE_FEED,
@@ -273,7 +288,17 @@ def build_services(
         c.airtable_base_id,
         feed_state,
         subscription,
-        AffectedNumbers(stores.command, replica, change_lookup, active_mapping, command_schema),
+        [
+            AffectedNumbers(stores.command, replica, change_lookup, active_mapping, command_schema),
+            AffectedNumbers(
+                contact_stores.command,
+                contacts,
+                contact_lookup,
+                active_mapping,
+                command_schema,
+                CONTACTS,
+            ),
+        ],
         active_mapping,
         command_schema,
         polling,
@@ -291,9 +316,10 @@ def build_services(
         background_store=stores.background,
         status_store=stores.status,
         replica=replica,
+        contacts=contacts,
         snapshots=snapshots,
         overrides=overrides,
-        snapshot_fallback=SnapshotFallback(replica, snapshots, overrides),
+        snapshot_fallback=SnapshotFallback(replica, contacts, snapshots, overrides),
         target=target,
         counters=counters,
         recorder=recorder,
@@ -336,7 +362,7 @@ class _Stores:
     status: RedisStore
 
 
-def _stores(configuration: Configuration, call_breaker: CircuitBreaker) -> _Stores:
+def _stores(configuration: Configuration, call_breaker: CircuitBreaker, part: str = "") -> _Stores:
     lifetimes = Lifetimes(
         configuration.cache_ttl_seconds,
         configuration.cache_stale_seconds,
@@ -346,7 +372,7 @@ def _stores(configuration: Configuration, call_breaker: CircuitBreaker) -> _Stor
     def store(alias: str, circuit_breaker: CircuitBreaker | None = None) -> RedisStore:
         return RedisStore(
             alias,
-            Namespace(configuration.airtable_base_id, configuration.cache_namespace),
+            Namespace(configuration.airtable_base_id, configuration.cache_namespace, part),
             lifetimes,
             is_configured=configuration.has_redis,
             circuit_breaker=circuit_breaker,

@@ -109,7 +109,9 @@ class Lifecycle:
                 await _from_database(services.snapshot_fallback.start_replica)
             self._first_load_ended.set()
             return
-        follower = SnapshotFollower(services.replica, services.snapshots, services.overrides)
+        follower = SnapshotFollower(
+            services.replica, services.contacts, services.snapshots, services.overrides
+        )
         while True:
             await _from_database(follower.sync)
             self._first_load_ended.set()

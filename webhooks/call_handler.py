@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
+from airtable_sync.cache.entry import decode_entry_cached
 from airtable_sync.lookup.answer import Source, answer_from_bytes
 from airtable_sync.lookup.answerer import Answerer
 from airtable_sync.mapping.active_mapping import ActiveMapping
@@ -21,6 +22,9 @@ rejections = logging.getLogger(f"{__name__}.rejections")
 
 MAX_CACHED_BYTES = 8 * 1024  # of an entry whose responses are cached
 RESPONSES_CACHED = 4096  # about 2 KB each (docs/decisions.md)
+
+
+Contact = tuple[str, bytes] | None  # the key and the bytes of the caller's contact
 
 
 class CallRejected(Exception):
@@ -65,7 +69,7 @@ class CallHandler:
             return _with_timing(response, "default", {}, time.perf_counter() - started)
         number = self._active_mapping.number(call.to_number)
         deadline = self._deadline_seconds or adapter.deadline_seconds
-        answer = await self._answerer.answer(number, deadline)
+        answer = await self._answerer.answer(number, deadline, self._caller(call))
         response = adapter.response(call, adapter.without_reserved(answer))
         seconds = time.perf_counter() - started
         self._recorder.record(answer, platform, call.call_id, seconds)
@@ -90,7 +94,12 @@ class CallHandler:
             raw = self._answerer.fresh_bytes(number) if number is not None else None
             if number is None or raw is None or len(raw) > MAX_CACHED_BYTES:
                 return None
-            head, content = self._hit_response(adapter, call.kind, number, raw)
+            contact: Contact = None
+            if self._answerer.callers.are_told:
+                contact, is_certain = self._contact_in_memory(number, raw, call)
+                if not is_certain:
+                    return None
+            head, content = self._hit_response(adapter, call.kind, number, raw, contact)
             seconds = time.perf_counter() - started
             self._log_hit(number)
             self._recorder.record_hit(number, raw, platform, call.call_id, seconds)
@@ -101,12 +110,26 @@ class CallHandler:
             logger.exception("The fast path failed; the call takes the ASGI path")
             return None
 
+    def _caller(self, call: Call) -> str | None:
+        return self._active_mapping.number(call.from_number)
+
+    def _contact_in_memory(self, number: str, raw: bytes, call: Call) -> tuple[Contact, bool]:
+        """Whether memory knows is the second value."""
+        callers, entry = self._answerer.callers, decode_entry_cached(number, raw)
+        found, is_certain = callers.in_memory(entry, self._caller(call))
+        contact_raw = callers.raw(found)
+        is_told = found is not None and contact_raw is not None
+        return ((found.number, contact_raw) if is_told else None), is_certain
+
     def _make_hit_response(
-        self, adapter: Platform, kind: str, number: str, raw: bytes
+        self, adapter: Platform, kind: str, number: str, raw: bytes, contact: Contact
     ) -> tuple[bytes, bytes]:
         """The header lines up to the duration, and the body. Warnings about the answer are logged
         when it is made, not for each call."""
         answer = answer_from_bytes(number, raw)
+        if self._answerer.callers.are_told:
+            caller = decode_entry_cached(*contact) if contact else None
+            answer = self._answerer.callers.told(answer, caller)
         response = adapter.response(Call(number, kind), adapter.without_reserved(answer))
         lines = [
             *response.headers,

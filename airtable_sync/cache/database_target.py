@@ -7,10 +7,11 @@ from datetime import timedelta
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
+from airtable_sync.cache.contacts import contacts_in
 from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.publish_target import Publication, compare_entries, compare_removals
 from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
-from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of
+from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of, entries_of
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -50,6 +51,11 @@ class DatabaseTarget:
         with _translated_errors():
             newest = self._snapshots.newest()
         return newest.numbers if newest else 0
+
+    def count_contacts(self) -> int:
+        with _translated_errors():
+            newest = self._snapshots.newest()
+            return len(contacts_in(entries_of(newest))) if newest else 0
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
         with _translated_errors():

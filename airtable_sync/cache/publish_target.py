@@ -44,6 +44,10 @@ class PublishTarget(Protocol):
         """How many numbers the last publication had."""
         ...
 
+    def count_contacts(self) -> int:
+        """How many contacts the last publication had, counted once for each client."""
+        ...
+
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
         """What `publish` would do."""
         ...

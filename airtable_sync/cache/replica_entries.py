@@ -95,6 +95,11 @@ class ReplicaEntries:
             self._called.add(number)
         return found.raw
 
+    def raw(self, number: str) -> bytes | None:
+        """The bytes of an entry of any age."""
+        found = self._entries.get(number)
+        return found.raw if found else None
+
     def is_fresh(self, entry: Entry) -> bool:
         if self.paused and entry.origin == "rollback":
             return True

@@ -8,7 +8,9 @@ from contextlib import suppress
 
 from django.db import DatabaseError
 
+from airtable_sync.cache.contacts import contacts_in, numbers_in
 from airtable_sync.cache.database import close_connection
+from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.overrides import Overrides, active_overrides
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS
@@ -26,8 +28,11 @@ class SnapshotFallback:
     """Loads the newest snapshot into an empty replica: Redis is empty or down, and so is
     Airtable."""
 
-    def __init__(self, replica: Replica, snapshots: Snapshots, overrides: Overrides) -> None:
-        self._replica, self._snapshots, self._overrides = replica, snapshots, overrides
+    def __init__(
+        self, replica: Replica, contacts: Replica, snapshots: Snapshots, overrides: Overrides
+    ) -> None:
+        self._replica, self._contacts = replica, contacts
+        self._snapshots, self._overrides = snapshots, overrides
         self._loading: asyncio.Future[None] | None = None
         self._loaded_at = float("-inf")
 
@@ -35,7 +40,9 @@ class SnapshotFallback:
         """Serve the newest snapshot as stale until something newer is known. Run it in a thread."""
         try:
             if newest := self._snapshots.newest():
-                self._replica.start_from_snapshot(confirmed_entries_of(newest))
+                entries = list(confirmed_entries_of(newest))
+                self._replica.start_from_snapshot(numbers_in(entries))
+                self._contacts.start_from_snapshot(contacts_in(entries))
                 self._overrides.apply_to_replica(active_overrides())
                 logger.warning("Started from the newest snapshot in the database: %s", newest)
         except DatabaseError as error:
@@ -49,9 +56,9 @@ class SnapshotFallback:
         try:
             newest, redis = self._snapshots.newest(), self._replica.confirmed_at
             if newest and 0 < redis < newest.confirmed_at - CLOCK_TOLERANCE_MS:
-                self._replica.replace_with_snapshot(
-                    confirmed_entries_of(newest), newest.confirmed_at, saved=False
-                )
+                entries = list(confirmed_entries_of(newest))
+                for replica, part in _parts(self._replica, self._contacts, entries):
+                    replica.replace_with_snapshot(part, newest.confirmed_at, saved=False)
                 logger.warning("Redis is older than the newest snapshot: %s", newest)
                 self._replica.store.notify_replicas()
         except DatabaseError as error:
@@ -76,12 +83,22 @@ class SnapshotFallback:
             self._replica.store.notify_replicas()  # then this process refills Redis
 
 
+def _parts(
+    numbers: Replica, contacts: Replica, entries: list[Entry]
+) -> list[tuple[Replica, list[Entry]]]:
+    """What each replica keeps of a snapshot."""
+    return [(numbers, numbers_in(entries)), (contacts, contacts_in(entries))]
+
+
 class SnapshotFollower:
     """Keeps the replica in sync with the database, where there is no Redis. Call `sync` from one
     thread at a time."""
 
-    def __init__(self, replica: Replica, snapshots: Snapshots, overrides: Overrides) -> None:
-        self._replica, self._snapshots, self._overrides = replica, snapshots, overrides
+    def __init__(
+        self, replica: Replica, contacts: Replica, snapshots: Snapshots, overrides: Overrides
+    ) -> None:
+        self._replica, self._contacts = replica, contacts
+        self._snapshots, self._overrides = snapshots, overrides
         self._loaded: tuple[int, int] | None = None  # the snapshot's id, and its confirmed_at
         self._overridden: set[str] = set()
 
@@ -102,8 +119,9 @@ class SnapshotFollower:
     def _load(self, newest: Snapshot) -> None:
         """Also if it was only confirmed: a lookup may have added or changed entries since it was
         loaded, and that may have been undone in Airtable before it was confirmed."""
-        entries = confirmed_entries_of(newest)
-        self._replica.replace_with_snapshot(entries, newest.confirmed_at, saved=True)
+        entries = list(confirmed_entries_of(newest))
+        for replica, part in _parts(self._replica, self._contacts, entries):
+            replica.replace_with_snapshot(part, newest.confirmed_at, saved=True)
         if self._loaded is None or self._loaded[0] != newest.pk:
             logger.info("In sync with the database: %s", newest)
         self._loaded = (newest.pk, newest.confirmed_at)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from django.db import transaction
 from django.db.models import QuerySet
 
+from airtable_sync.cache.contacts import number_of, numbers_in
 from airtable_sync.cache.entry import Entry, entry_from_json
 from airtable_sync.models import Run, Snapshot
 
@@ -50,7 +51,7 @@ class Snapshots:
             base=self._base_id,
             read_at=read_at,
             confirmed_at=read_at,
-            numbers=len(entries),
+            numbers=len(numbers_in(entries)),
             digest=digest,
             content=_compress(entries),
         )
@@ -62,10 +63,11 @@ class Snapshots:
         notice the change by it."""
         newest = self.newest()
         for snapshot in Snapshot.objects.iterator(chunk_size=1):
-            entries = [entry for entry in entries_of(snapshot) if entry.number != number]
-            if len(entries) == snapshot.numbers:
+            before = list(entries_of(snapshot))
+            entries = [entry for entry in before if number_of(entry.number) != number]
+            if len(entries) == len(before):
                 continue
-            snapshot.numbers, snapshot.digest = len(entries), _digest(entries)
+            snapshot.numbers, snapshot.digest = len(numbers_in(entries)), _digest(entries)
             snapshot.content = _compress(entries)
             with transaction.atomic():
                 if newest and snapshot.pk == newest.pk:

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airtable_sync.airtable.errors import OUTAGES, AirtableError, NotFound
 from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
@@ -17,7 +17,7 @@ from airtable_sync.airtable.limits.request_limits import (
 from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.redis_store import RedisStore
-from airtable_sync.changes.affected import AffectedNumbers
+from airtable_sync.changes.affected import Affected, AffectedNumbers
 from airtable_sync.changes.payloads import ChangedRecords
 from airtable_sync.changes.polling import REFRESH_RETRY_SECONDS, Polling
 from airtable_sync.changes.shared_state import FeedStatus, SharedFeedState
@@ -33,6 +33,7 @@ from airtable_sync.refresh.validation import RefreshRejected
 logger = logging.getLogger(__name__)
 
 MAX_AFFECTED_SHARE = 0.1  # of all numbers; for more, a refresh needs fewer requests
+MAX_CONTACTS = 1000  # likewise
 
 # Runs a full refresh with these limits. Raises what `Refresh.run` raises.
 RunRefresh = Callable[[RequestLimits], object]
@@ -49,7 +50,7 @@ class ChangeFeedReader:
         base_id: str,
         shared: SharedFeedState,
         subscription: WebhookSubscription,
-        affected: AffectedNumbers,
+        affected: Sequence[AffectedNumbers],
         active_mapping: ActiveMapping,
         base_schema: BaseSchema,
         polling: Polling,
@@ -114,11 +115,24 @@ class ChangeFeedReader:
             return Counter()
         tables = self._table_names(feed, changed, status)
         if _can_apply_changes(feed, status):
-            affected = self._affected.find(changed, tables)
-            if affected.max_numbers() <= MAX_AFFECTED_SHARE * status.numbers:
-                return self._affected.reread(affected)
+            found = [(each, each.find(changed, tables)) for each in self._affected]
+            if self._is_little(found, status):
+                outcomes: Counter[str] = Counter()
+                for part, affected in found:
+                    outcomes.update(part.reread(affected))
+                return outcomes
             feed.change(full_read_needed_since=status.now)
         return self._refresh(feed)
+
+    def _is_little(
+        self, found: Sequence[tuple[AffectedNumbers, Affected]], status: FeedStatus
+    ) -> bool:
+        (_, numbers), *others = found
+        contacts = sum(affected.max_numbers() for _, affected in others)
+        return (
+            numbers.max_numbers() <= MAX_AFFECTED_SHARE * status.numbers
+            and contacts <= MAX_CONTACTS
+        )
 
     def _table_names(
         self, feed: ChangeFeed, changed: ChangedRecords, status: FeedStatus

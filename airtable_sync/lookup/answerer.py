@@ -15,6 +15,7 @@ from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
 from airtable_sync.lookup.answer import Answer, Source
+from airtable_sync.lookup.callers import Callers
 from airtable_sync.lookup.single_flight import SingleFlight
 from airtable_sync.lookup.unknown_number import UnknownNumber
 from airtable_sync.mapping.active_mapping import ActiveMapping
@@ -37,6 +38,8 @@ class Answerer:
         single_flight: SingleFlight,
         active_mapping: ActiveMapping,
         unknown_number: UnknownNumber,
+        contacts: Replica,
+        contact_store: RedisStore | None,
         count_failure: Callable[[str], None],
     ) -> None:
         self._replica = replica
@@ -46,6 +49,7 @@ class Answerer:
         self._unknown_number = unknown_number
         self._count_failure = count_failure
         self._threads = ThreadPoolExecutor(REDIS_THREADS, thread_name_prefix="redis")
+        self.callers = Callers(contacts, contact_store, unknown_number, self._threads)
         self.fallback: Callable[[], Awaitable[None]] | None = None
 
     def fresh_bytes(self, number: str) -> bytes | None:
@@ -55,10 +59,17 @@ class Answerer:
             return None
         return self._replica.get_fresh_bytes(number)
 
-    async def answer(self, number: str | None, deadline_seconds: float) -> Answer:
-        """`number` is in E.164, or None if the called number is not a telephone number."""
+    async def answer(
+        self, number: str | None, deadline_seconds: float, caller: str | None = None
+    ) -> Answer:
+        """`number` and `caller` are in E.164, or None for what is not a telephone number."""
+        deadline = time.monotonic() + deadline_seconds
         try:
-            return await self._best(number, time.monotonic() + deadline_seconds)
+            answer = await self._best(number, deadline)
+            if not self.callers.are_told:
+                return answer
+            contact = await self.callers.find(answer.entry, caller, deadline)
+            return self.callers.told(answer, contact)
         except Exception:
             logger.exception("The answer for %s failed", number)
             return self._defaults(number)

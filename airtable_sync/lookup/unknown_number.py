@@ -11,7 +11,8 @@ from airtable_sync.mapping.sections import Sections
 
 class UnknownNumber:
     """The names of all variables, so that no agent reads out `{{customer_name}}`; then the
-    mapping's defaults, then `DEFAULT_VARIABLES`. Calls only look at `variables`."""
+    mapping's defaults, then `DEFAULT_VARIABLES`. Calls only look at `variables`, and at
+    `caller_variables` for an unknown caller, None if callers are not looked up."""
 
     def __init__(
         self,
@@ -22,6 +23,7 @@ class UnknownNumber:
         self._active_mapping, self._base_schema = active_mapping, base_schema
         self._default_variables = default_variables
         self.variables: Mapping[str, str] = default_variables
+        self.caller_variables: Mapping[str, str] | None = None
         self._base: KnownBase | None = None  # that the variables are of
 
     def reload(self, _numbers: Collection[str] = ()) -> None:
@@ -31,7 +33,10 @@ class UnknownNumber:
             return
         self._base = base
         try:
-            blank = Sections(self._active_mapping.in_base(base), base).blank_variables()
+            mapping = self._active_mapping.in_base(base)
         except MappingError:
-            blank = {}  # `check` says why
+            return  # `check` says why
+        blank = Sections(mapping.of_numbers(), base).blank_variables()
         self.variables = {**blank, **self._default_variables}
+        if mapping.callers:
+            self.caller_variables = Sections(mapping.of_callers(), base).blank_variables()

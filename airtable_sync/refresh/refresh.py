@@ -130,7 +130,7 @@ class _Attempt:
             self._save_snapshot(run, publication)
             raise
         self._save_snapshot(run, publication)
-        changes = report.added + report.changed + report.removed
+        changes = report.added + report.changed + report.removed + report.contacts_changed
         report.status = "published" if changes else "unchanged"
         self._completed(report, started)
         parts.history.end(run, report)
@@ -168,19 +168,30 @@ class _Attempt:
         if time.monotonic() - started > TOMBSTONE_SECONDS:
             raise Unavailable("Reading took so long that the first records may be outdated.")
         base = self._known_base(reading)
-        joined = join(self.parts.active_mapping.in_base(base), reading.tables, base)
+        mapping = self.parts.active_mapping.in_base(base)
+        joined = join(mapping.of_numbers(), reading.tables, base)
+        contacts = join(mapping.of_callers(), reading.tables, base)
         entries = self._served_entries(joined, read_at)
         if not self.options.force:
-            self.parts.validation.check_numbers(joined, len(entries), self._count_before())
+            self._validate(joined, len(entries), contacts)
         report = Report(
             "published",
-            conflicts=joined.conflicts,
+            conflicts=[*joined.conflicts, *contacts.conflicts],
             invalid=joined.invalid,
-            warnings=joined.all_warnings(),
+            warnings=[*joined.all_warnings(), *contacts.all_warnings()],
             records=reading.record_counts(),
+            contacts_skipped=contacts.skipped,
         )
+        entries += [
+            config.entry(key, read_at, "refresh") for key, config in contacts.configs.items()
+        ]
         fingerprint = self.parts.active_mapping.fingerprint
         return Publication(entries, read_at, "refresh", fingerprint), report
+
+    def _validate(self, joined: Joined, numbers: int, contacts: Joined) -> None:
+        validation = self.parts.validation
+        validation.check_numbers(joined, numbers, self._count_before())
+        validation.check_contacts(len(contacts.configs), self.parts.target.count_contacts())
 
     def _read_base(self) -> Reading:
         """Reads a second time if a field was renamed during the first."""

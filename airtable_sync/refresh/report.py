@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from airtable_sync.cache.contacts import is_contact
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import WriteResult
 from airtable_sync.mapping.joined import Conflict, InvalidRecord
@@ -44,6 +45,9 @@ class Report:
     invalid: list[InvalidRecord] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    contacts_changed: int = 0
+    callers: int = 0  # contacts, counted once for each client
+    contacts_skipped: int = 0  # without a number or a client
     records: dict[str, int] = field(default_factory=dict)  # table -> count of its records
     airtable_requests: int = 0
     duration_seconds: float = 0.0
@@ -51,9 +55,13 @@ class Report:
     def count(self, results: Iterable[WriteResult]) -> None:
         """Add up the outcomes, and keep the first thousand differences. A number whose newer entry
         stays counts as unchanged; one that this refresh does not have, and a newer reading has, is
-        not counted."""
+        not counted. Contacts are only counted."""
         outcomes: Counter[str] = Counter()
         for each in results:
+            if is_contact(each.entry.number):
+                self.callers += each.entry.is_known
+                self.contacts_changed += each.outcome in DIFFERENT
+                continue
             if each.entry.is_known or each.outcome == "removed":
                 outcomes[each.outcome] += 1
             if each.outcome in DIFFERENT and len(self.differences) < DETAILS_KEPT:

@@ -80,6 +80,14 @@ class Validation:
                 f"more than {self._max_conflict_share:.0%} (REFRESH_MAX_CONFLICT_SHARE)."
             )
 
+    def check_contacts(self, contacts: int, before: int) -> None:
+        """`before` as for `check_numbers`. Raises RefreshRejected."""
+        if contacts < before - 1 and contacts < self._min_share * before:
+            raise RefreshRejected(
+                f"Airtable has {contacts} contacts, the last published set had {before}: "
+                f"less than {self._min_share:.0%} (REFRESH_MIN_SHARE)."
+            )
+
     def _reject_known_fields(self, unseen: list[str]) -> None:
         """Fields that had values before, and now no record has them. Without the schema the safe
         assumption is that they were deleted."""

@@ -26,12 +26,13 @@ class NotACall(Exception):
 
 class Call(NamedTuple):
     """`to_number` is the called number as the platform wrote it. `kind` is the platform's name of
-    the event, if it has several. `call_id` is the platform's id of the call, "" if there is
-    none."""
+    the event, if it has several. `call_id` is the platform's id of the call, `from_number` the
+    caller as the platform wrote it; both "" if there is none."""
 
     to_number: str
     kind: str = ""
     call_id: str = ""
+    from_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import Call, NotACall, Platform
-from webhooks.platforms.parsing import json_object, member, optional_call_id
+from webhooks.platforms.parsing import json_object, member, optional_text
 
 TOLERANCE_SECONDS = 30 * 60
 _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
@@ -36,7 +36,8 @@ class ElevenLabs(Platform):
         if "type" in event and "called_number" not in event:
             raise NotACall(event["type"])
         to_number = member(event, "called_number", str, "called_number")
-        return Call(to_number, call_id=optional_call_id(event, "call_sid"))
+        caller = optional_text(event, "caller_id")
+        return Call(to_number, call_id=optional_text(event, "call_sid"), from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
         # Without the type the conversation does not start, and nobody sees an error.

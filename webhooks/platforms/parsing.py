@@ -5,7 +5,7 @@ from typing import Any
 from siftly.server import strict_json
 from webhooks.platforms.base import MalformedCall
 
-MAX_CALL_ID_LENGTH = 100
+MAX_OPTIONAL_LENGTH = 100
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -31,11 +31,11 @@ def member(container: dict[str, Any], name: str, kind: type, path: str) -> Any:
     return container[name]
 
 
-def optional_call_id(container: dict[str, Any], name: str) -> str:
-    """The platform's id of the call; "" if it is missing or unusable, which is no reason to refuse
-    the call."""
-    value = container.get(name)
-    return value if isinstance(value, str) and len(value) <= MAX_CALL_ID_LENGTH else ""
+def optional_text(container: Any, name: str) -> str:
+    """The platform's id of the call, or the caller; "" if it is missing or unusable, which is no
+    reason to refuse the call."""
+    value = container.get(name) if isinstance(container, dict) else None
+    return value if isinstance(value, str) and len(value) <= MAX_OPTIONAL_LENGTH else ""
 
 
 def _decode(text: str) -> Any:

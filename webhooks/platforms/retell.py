@@ -9,7 +9,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import Call, NotACall, Platform
-from webhooks.platforms.parsing import json_object, member, optional_call_id
+from webhooks.platforms.parsing import json_object, member, optional_text
 
 _SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")
 _KINDS = ("call_inbound", "chat_inbound")
@@ -41,7 +41,8 @@ class Retell(Platform):
         inbound = member(event, kind, dict, kind)
         to_number = member(inbound, "to_number", str, f"{kind}.to_number")
         # Not every version of the API sends a call id.
-        return Call(to_number, kind, optional_call_id(inbound, "call_id"))
+        call_id, caller = optional_text(inbound, "call_id"), optional_text(inbound, "from_number")
+        return Call(to_number, kind, call_id, caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
         inbound: dict[str, Any] = {

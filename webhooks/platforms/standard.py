@@ -34,7 +34,9 @@ class Standard(Platform):
         )
 
     def parse_call(self, body: bytes) -> Call:
-        return Call(member(json_object(body), "to_number", str, "to_number"))
+        call = json_object(body)
+        to_number = member(call, "to_number", str, "to_number")
+        return Call(to_number, from_number=optional_text(call, "from_number"))
 
     def response(self, call: Call, answer: Answer) -> Response:
         return json_response(

@@ -10,7 +10,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.parsing import json_object, member, optional_call_id
+from webhooks.platforms.parsing import json_object, member, optional_text
 
 
 class Synthflow(Platform):
@@ -37,7 +37,8 @@ class Synthflow(Platform):
             raise NotACall(kind)
         inbound = member(event, "call_inbound", dict, "call_inbound")
         to_number = member(inbound, "to_number", str, "call_inbound.to_number")
-        return Call(to_number, call_id=optional_call_id(inbound, "call_id"))
+        caller = optional_text(inbound, "from_number")
+        return Call(to_number, call_id=optional_text(inbound, "call_id"), from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
         # An empty `call_inbound` ends the call. An empty agent id keeps the agent that was called.

@@ -13,7 +13,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_recent
 from webhooks.platforms.base import Call, NotACall, Platform
-from webhooks.platforms.parsing import json_object, member, optional_call_id
+from webhooks.platforms.parsing import json_object, member, optional_text
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
 
@@ -45,7 +45,9 @@ class Telnyx(Platform):
         payload = member(data, "payload", dict, "data.payload")
         path = "data.payload.telnyx_agent_target"
         to_number = member(payload, "telnyx_agent_target", str, path)
-        return Call(to_number, call_id=optional_call_id(payload, "call_control_id"))
+        caller = optional_text(payload, "telnyx_end_user_target")
+        call_id = optional_text(payload, "call_control_id")
+        return Call(to_number, call_id=call_id, from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
         return json_response(

@@ -15,7 +15,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response
 from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.parsing import optional_call_id
+from webhooks.platforms.parsing import optional_text
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ class Twilio(Platform):
             raise NotACall
         if "To" not in fields:
             raise MalformedCall("To is missing.")
-        return Call(fields["To"], call_id=optional_call_id(fields, "CallSid"))
+        call_id, caller = optional_text(fields, "CallSid"), optional_text(fields, "From")
+        return Call(fields["To"], call_id=call_id, from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
         response = ET.Element("Response")

@@ -11,7 +11,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.parsing import json_object, member, optional_call_id
+from webhooks.platforms.parsing import json_object, member, optional_text
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,10 @@ class Vapi(Platform):
         if kind != "assistant-request":
             raise NotACall(kind)
         call = message.get("call")
-        call_id = optional_call_id(call, "id") if isinstance(call, dict) else ""
-        return Call(_called_number(message), call_id=call_id)
+        caller = optional_text(message.get("customer"), "number") or optional_text(
+            call.get("customer") if isinstance(call, dict) else None, "number"
+        )
+        return Call(_called_number(message), call_id=optional_text(call, "id"), from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
         overrides = {"assistantOverrides": {"variableValues": answer.variables}}
