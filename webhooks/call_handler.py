@@ -118,8 +118,9 @@ class CallHandler:
         callers, entry = self._answerer.callers, decode_entry_cached(number, raw)
         found, is_certain = callers.in_memory(entry, self._caller(call))
         contact_raw = callers.raw(found)
-        is_told = found is not None and contact_raw is not None
-        return ((found.number, contact_raw) if is_told else None), is_certain
+        if found is None or contact_raw is None:
+            return None, is_certain
+        return (found.number, contact_raw), is_certain
 
     def _make_hit_response(
         self, adapter: Platform, kind: str, number: str, raw: bytes, contact: Contact

@@ -16,6 +16,9 @@ from siftly.server.http import Request, Response, json_response
 logger = logging.getLogger(__name__)
 
 
+ANONYMOUS = "anonymous"  # a caller who does not show the number
+
+
 class MalformedCall(ValueError):
     """The body is not what the platform sends. The message says what is wrong."""
 
@@ -76,16 +79,18 @@ class Platform(ABC):
     def response(self, call: Call, answer: Answer) -> Response: ...
 
     @abstractmethod
-    def sample_body(self, to_number: str) -> bytes:
-        """What the platform sends when this number is called."""
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
+        """What the platform sends when `from_number` calls this number."""
 
     @abstractmethod
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         """The headers that prove that a body is the platform's. `address` is where it is sent."""
 
-    def outgoing_call(self, to_number: str, secret: str, address: str) -> OutgoingCall:
+    def outgoing_call(
+        self, to_number: str, secret: str, address: str, from_number: str = ANONYMOUS
+    ) -> OutgoingCall:
         """A call as the platform sends it to `address`."""
-        body = self.sample_body(to_number)
+        body = self.sample_body(to_number, from_number)
         headers = {"Content-Type": self.content_type, **self.sign(body, secret, address)}
         return OutgoingCall(headers, body)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
-from webhooks.platforms.base import Call, NotACall, Platform
+from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 TOLERANCE_SECONDS = 30 * 60
@@ -44,9 +44,9 @@ class ElevenLabs(Platform):
         kind = "conversation_initiation_client_data"
         return json_response({"type": kind, "dynamic_variables": answer.variables})
 
-    def sample_body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         call = {
-            "caller_id": "anonymous",
+            "caller_id": from_number,
             "agent_id": "agent_sandbox",
             "called_number": to_number,
             "call_sid": "CA00000000000000000000000000000000",

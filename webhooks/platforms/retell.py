@@ -8,7 +8,7 @@ from typing import Any
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_one_of, is_recent, sha256_hmac
-from webhooks.platforms.base import Call, NotACall, Platform
+from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 _SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")
@@ -60,8 +60,8 @@ class Retell(Platform):
     def acknowledgement(self) -> Response:
         return Response(status=204)
 
-    def sample_body(self, to_number: str) -> bytes:
-        inbound = {"agent_id": "agent_sandbox", "from_number": "anonymous", "to_number": to_number}
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
+        inbound = {"agent_id": "agent_sandbox", "from_number": from_number, "to_number": to_number}
         return json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent
-from webhooks.platforms.base import Call, Platform
-from webhooks.platforms.parsing import json_object, member
+from webhooks.platforms.base import ANONYMOUS, Call, Platform
+from webhooks.platforms.parsing import json_object, member, optional_text
 
 _PREFIX = "whsec_"
 _TIMESTAMP = re.compile("[0-9]{1,20}")
@@ -47,8 +47,8 @@ class Standard(Platform):
             }
         )
 
-    def sample_body(self, to_number: str) -> bytes:
-        return json.dumps({"to_number": to_number}).encode()
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
+        return json.dumps({"to_number": to_number, "from_number": from_number}).encode()
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         message_id, now = f"msg_{random_secrets.token_hex(12)}", str(int(time.time()))

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of
-from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 
@@ -49,8 +49,8 @@ class Synthflow(Platform):
         }
         return json_response({"call_inbound": inbound})
 
-    def sample_body(self, to_number: str) -> bytes:
-        inbound = {"call_id": "call_sandbox", "from_number": "anonymous", "to_number": to_number}
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
+        inbound = {"call_id": "call_sandbox", "from_number": from_number, "to_number": to_number}
         return json.dumps({"event": "call_inbound", "call_inbound": inbound}).encode()
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from nacl.signing import SigningKey, VerifyKey
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_recent
-from webhooks.platforms.base import Call, NotACall, Platform
+from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
@@ -54,11 +54,11 @@ class Telnyx(Platform):
             {"dynamic_variables": answer.variables}
         )  # Telnyx ignores flat variables
 
-    def sample_body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         payload = {
             "telnyx_conversation_channel": "phone_call",
             "telnyx_agent_target": to_number,
-            "telnyx_end_user_target": "anonymous",
+            "telnyx_end_user_target": from_number,
         }
         event = {"record_type": "event", "event_type": "assistant.initialization"}
         return json.dumps({"data": {**event, "payload": payload}}).encode()

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response
 from webhooks.platforms.authentication import is_one_of
-from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
 from webhooks.platforms.parsing import optional_text
 
 logger = logging.getLogger(__name__)
@@ -77,11 +77,11 @@ class Twilio(Platform):
     def acknowledgement(self) -> Response:
         return _twiml(ET.Element("Response"))
 
-    def sample_body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         call = {
             "CallSid": "CA00000000000000000000000000000000",
             "AccountSid": "AC00000000000000000000000000000000",
-            "From": "anonymous",
+            "From": from_number,
             "To": to_number,
             "CallStatus": "ringing",
             "ApiVersion": "2010-04-01",

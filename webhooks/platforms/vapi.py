@@ -10,7 +10,7 @@ from typing import Any
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
-from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 logger = logging.getLogger(__name__)
@@ -60,11 +60,11 @@ class Vapi(Platform):
         logger.warning("No assistant for %s: VAPI_ASSISTANT_ID is not set", answer.number)
         return json_response(overrides)
 
-    def sample_body(self, to_number: str) -> bytes:
+    def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         message = {
             "type": "assistant-request",
             "phoneNumber": {"provider": "twilio", "number": to_number},
-            "customer": {"number": "anonymous"},
+            "customer": {"number": from_number},
             "call": {"id": "call_sandbox", "type": "inboundPhoneCall", "status": "ringing"},
         }
         return json.dumps({"message": message}).encode()
