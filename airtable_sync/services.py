@@ -86,6 +86,7 @@ class Services:
     airtable_circuit_breaker: CircuitBreaker
     call_store: RedisStore
     command_store: RedisStore
+    contact_store: RedisStore
     background_store: RedisStore
     status_store: RedisStore
     replica: Replica
@@ -224,6 +225,7 @@ def build_services(
     feed_state = SharedFeedState(stores.command, active_mapping)
     unchanged = UnchangedCheck(
         stores.command,
+        contact_stores.command,
         feed_state,
         c.airtable_base_id,
         enabled=c.has_redis and c.airtable_changes != "off",
@@ -313,6 +315,7 @@ def build_services(
         airtable_circuit_breaker=airtable_breaker,
         call_store=stores.call,
         command_store=stores.command,
+        contact_store=contact_stores.command,
         background_store=stores.background,
         status_store=stores.status,
         replica=replica,

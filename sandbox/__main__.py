@@ -90,7 +90,7 @@ def _run(stack: contextlib.ExitStack, sample: Sample) -> int:
     stack.callback((RUN_DIR / "env").unlink, missing_ok=True)
     server = stack.enter_context(_serving(port))
     _wait_until_ready(server, port)
-    print(_welcome(port, password, sample.called_number), flush=True)
+    print(_welcome(port, password, sample), flush=True)
     return server.wait()
 
 
@@ -173,14 +173,16 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.05)
 
 
-def _welcome(port: int, password: str | None, number: str) -> str:
+def _welcome(port: int, password: str | None, sample: Sample) -> str:
     url = f"http://127.0.0.1:{port}"
     python, env = _for_shell(Path(sys.executable)), _for_shell(RUN_DIR / "env")
     login = f"admin, password {password}" if password else "your own (manage.py createsuperuser)"
+    call = f"(. {env}; {python} manage.py place_call {sample.called_number} --url {url}"
+    by_contact = f"\n  ... by a contact {call} --caller {sample.known_caller})"
     return f"""
 Siftly is running.
 
-  Place a call   (. {env}; {python} manage.py place_call {number} --url {url})
+  Place a call   {call}){by_contact if sample.known_caller else ""}
   Admin          {url}/admin/  login: {login}
   Status page    {url}/admin/cache/
   Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}

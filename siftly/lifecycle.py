@@ -65,13 +65,16 @@ class Lifecycle:
             follower.leader_stepped_down,
             follower.subscribed,
         )
+        contacts = ReplicaSubscription(services.contacts)
         if services.configuration.has_redis:
             subscription.start()
+            if services.active_mapping.has_callers:
+                contacts.start()
             if services.configuration.follows_changes:
                 follower.start()
         work = [
             self._load_formulas(),
-            self._first_load(subscription),
+            self._first_load(subscription, contacts),
             self._renew_schema(),
             self._probe_airtable(),
         ]
@@ -85,6 +88,7 @@ class Lifecycle:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(follower.stop)
             await asyncio.to_thread(subscription.stop)
+            await asyncio.to_thread(contacts.stop)
 
     @contextlib.asynccontextmanager
     async def _reporting(self) -> AsyncIterator[None]:
@@ -97,11 +101,15 @@ class Lifecycle:
                 await stack.enter_async_context(checking_in_background(self._periodic_check))
             yield
 
-    async def _first_load(self, subscription: ReplicaSubscription) -> None:
+    async def _first_load(
+        self, subscription: ReplicaSubscription, contacts: ReplicaSubscription
+    ) -> None:
         """Calls are answered before it has ended too; but /readyz waits for it."""
         services = self._services
         if services.configuration.has_redis:
             await asyncio.to_thread(subscription.first_load_ended.wait, FIRST_LOAD_SECONDS)
+            if services.active_mapping.has_callers:
+                await asyncio.to_thread(contacts.first_load_ended.wait, FIRST_LOAD_SECONDS)
             if subscription.connected:
                 newer = services.snapshot_fallback.take_newer_snapshot
                 await _from_database(newer, COMPARE_SECONDS)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
-from airtable_sync.cache.entry import decode_entry_cached
-from airtable_sync.lookup.answer import Source, answer_from_bytes
+from airtable_sync.cache.entry import Entry, decode_entry_cached
+from airtable_sync.lookup.answer import Answer, Source, answer_from_bytes
 from airtable_sync.lookup.answerer import Answerer
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.monitoring.calls.recorder import CallRecorder
@@ -24,7 +24,7 @@ MAX_CACHED_BYTES = 8 * 1024  # of an entry whose responses are cached
 RESPONSES_CACHED = 4096  # about 2 KB each (docs/decisions.md)
 
 
-Contact = tuple[str, bytes] | None  # the key and the bytes of the caller's contact
+ContactKey = tuple[str, bytes] | None  # the key and the bytes of the caller's contact
 
 
 class CallRejected(Exception):
@@ -48,6 +48,7 @@ class CallHandler:
     ) -> None:
         self._platforms = platforms
         self._answerer = answerer
+        self._callers = answerer.callers
         self._active_mapping = active_mapping
         self._recorder = recorder
         self._deadline_seconds = deadline_seconds
@@ -69,10 +70,11 @@ class CallHandler:
             return _with_timing(response, "default", {}, time.perf_counter() - started)
         number = self._active_mapping.number(call.to_number)
         deadline = self._deadline_seconds or adapter.deadline_seconds
-        answer = await self._answerer.answer(number, deadline, self._caller(call))
-        response = adapter.response(call, adapter.without_reserved(answer))
+        answer = await self._answerer.answer(number, deadline)
+        contact = await self._find_contact(answer, call, deadline - (time.perf_counter() - started))
+        response = adapter.response(call, adapter.without_reserved(self._told(answer, contact)))
         seconds = time.perf_counter() - started
-        self._recorder.record(answer, platform, call.call_id, seconds)
+        self._recorder.record(answer, platform, call.call_id, seconds, self._record_of(contact))
         return _with_timing(response, answer.source, answer.tier_seconds, seconds)
 
     def _fast_answers_by_path(self) -> dict[bytes, FastAnswer]:
@@ -94,15 +96,18 @@ class CallHandler:
             raw = self._answerer.fresh_bytes(number) if number is not None else None
             if number is None or raw is None or len(raw) > MAX_CACHED_BYTES:
                 return None
-            contact: Contact = None
-            if self._answerer.callers.are_told:
-                contact, is_certain = self._contact_in_memory(number, raw, call)
+            contact: Entry | None = None
+            if self._callers.are_told:
+                entry = decode_entry_cached(number, raw)
+                contact, is_certain = self._callers.in_memory(entry, self._caller(call))
                 if not is_certain:
                     return None
-            head, content = self._hit_response(adapter, call.kind, number, raw, contact)
+            key = (contact.number, self._callers.raw(contact)) if contact else None
+            head, content = self._hit_response(adapter, call.kind, number, raw, key)
             seconds = time.perf_counter() - started
             self._log_hit(number)
-            self._recorder.record_hit(number, raw, platform, call.call_id, seconds)
+            record = self._record_of(contact)
+            self._recorder.record_hit(number, raw, platform, call.call_id, seconds, record)
             return b"%b%.2f\r\n" % (head, seconds * 1000), content
         except (CallRejected, NotACall):
             return None
@@ -113,24 +118,29 @@ class CallHandler:
     def _caller(self, call: Call) -> str | None:
         return self._active_mapping.number(call.from_number)
 
-    def _contact_in_memory(self, number: str, raw: bytes, call: Call) -> tuple[Contact, bool]:
-        """Whether memory knows is the second value."""
-        callers, entry = self._answerer.callers, decode_entry_cached(number, raw)
-        found, is_certain = callers.in_memory(entry, self._caller(call))
-        contact_raw = callers.raw(found)
-        if found is None or contact_raw is None:
-            return None, is_certain
-        return (found.number, contact_raw), is_certain
+    async def _find_contact(self, answer: Answer, call: Call, seconds: float) -> Entry | None:
+        if not self._callers.are_told:
+            return None
+        deadline = time.monotonic() + max(0.0, seconds)
+        return await self._callers.find(answer.entry, self._caller(call), deadline)
+
+    def _record_of(self, contact: Entry | None) -> str | None:
+        """For the answer log, which has no caller's number: "table/rec…"; "" for a stranger, None
+        if callers are not looked up."""
+        if not self._callers.are_told:
+            return None
+        return contact.records[0] if contact and contact.records else ""
+
+    def _told(self, answer: Answer, contact: Entry | None) -> Answer:
+        return self._callers.told(answer, contact) if self._callers.are_told else answer
 
     def _make_hit_response(
-        self, adapter: Platform, kind: str, number: str, raw: bytes, contact: Contact
+        self, adapter: Platform, kind: str, number: str, raw: bytes, contact: ContactKey
     ) -> tuple[bytes, bytes]:
         """The header lines up to the duration, and the body. Warnings about the answer are logged
         when it is made, not for each call."""
-        answer = answer_from_bytes(number, raw)
-        if self._answerer.callers.are_told:
-            caller = decode_entry_cached(*contact) if contact else None
-            answer = self._answerer.callers.told(answer, caller)
+        caller = decode_entry_cached(*contact) if contact and contact[1] else None
+        answer = self._told(answer_from_bytes(number, raw), caller)
         response = adapter.response(Call(number, kind), adapter.without_reserved(answer))
         lines = [
             *response.headers,

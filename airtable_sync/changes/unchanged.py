@@ -25,9 +25,15 @@ TRIES, PAUSE_SECONDS = 2, 2.0  # the leader may be about to apply new payloads
 
 class UnchangedCheck:
     def __init__(
-        self, store: RedisStore, shared: SharedFeedState, base_id: str, *, enabled: bool
+        self,
+        store: RedisStore,
+        contacts: RedisStore,
+        shared: SharedFeedState,
+        base_id: str,
+        *,
+        enabled: bool,
     ) -> None:
-        self._store = store
+        self._store, self._contacts = store, contacts
         self._shared = shared
         self._base_id = base_id
         self._enabled = enabled
@@ -54,11 +60,15 @@ class UnchangedCheck:
 
     def _count_if_complete(self, status: FeedStatus) -> int | None:
         """Extends every entry. None if Redis has lost any."""
-        publication, numbers = RedisPublication(self._store), self._store.count_known()
-        if publication.extend_all() != numbers:
-            return None
-        publication.confirm(status.now)
-        return numbers
+        counts = []
+        for store in (self._store, self._contacts):
+            publication, count = RedisPublication(store), store.count_known()
+            if count and publication.extend_all() != count:
+                return None
+            counts.append(count)
+        for store in (self._store, self._contacts):
+            RedisPublication(store).confirm(status.now)
+        return counts[0]
 
 
 def _is_reliable(feed: ChangeFeed, status: FeedStatus) -> bool:

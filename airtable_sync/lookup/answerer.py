@@ -59,17 +59,10 @@ class Answerer:
             return None
         return self._replica.get_fresh_bytes(number)
 
-    async def answer(
-        self, number: str | None, deadline_seconds: float, caller: str | None = None
-    ) -> Answer:
-        """`number` and `caller` are in E.164, or None for what is not a telephone number."""
-        deadline = time.monotonic() + deadline_seconds
+    async def answer(self, number: str | None, deadline_seconds: float) -> Answer:
+        """`number` is in E.164, or None if the called number is not a telephone number."""
         try:
-            answer = await self._best(number, deadline)
-            if not self.callers.are_told:
-                return answer
-            contact = await self.callers.find(answer.entry, caller, deadline)
-            return self.callers.told(answer, contact)
+            return await self._best(number, time.monotonic() + deadline_seconds)
         except Exception:
             logger.exception("The answer for %s failed", number)
             return self._defaults(number)

@@ -50,9 +50,9 @@ class Callers:
                 return found, True
         return None, self._contacts.complete or self._store is None
 
-    def raw(self, contact: Entry | None) -> bytes | None:
-        """The contact's bytes: equal bytes, equal contacts."""
-        return self._contacts.raw(contact.number) if contact else None
+    def raw(self, contact: Entry) -> bytes:
+        """The contact's bytes: equal bytes, equal contacts. Empty if it was removed just now."""
+        return self._contacts.raw(contact.number) or b""
 
     async def find(self, entry: Entry | None, caller: str | None, deadline: float) -> Entry | None:
         found, is_certain = self.in_memory(entry, caller)

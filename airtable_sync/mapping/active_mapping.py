@@ -28,6 +28,14 @@ class ActiveMapping:
         return resolve(self.mapping, base)
 
     @cached_property
+    def has_callers(self) -> bool:
+        """Whether answers say who is calling. False if the mapping can't be used."""
+        try:
+            return self.mapping.callers is not None
+        except MappingError:
+            return False
+
+    @cached_property
     def region(self) -> str:
         """The country of numbers without a country code (ISO 3166), "" for none."""
         return self.mapping.region

@@ -1,10 +1,11 @@
-"""Erases a called number from everything that Siftly keeps, for the right to be forgotten."""
+"""Erases a called number, or a contact's, from everything that Siftly keeps, for the right to be forgotten."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from airtable_sync.cache.contacts import number_of
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.redis_store import RedisStore
@@ -26,7 +27,12 @@ class Place:
 
 
 def places(
-    store: RedisStore, overrides: Overrides, snapshots: Snapshots, *, has_redis: bool
+    store: RedisStore,
+    contacts: RedisStore,
+    overrides: Overrides,
+    snapshots: Snapshots,
+    *,
+    has_redis: bool,
 ) -> list[Place]:
     """In the order in which they have to be erased."""
     # An override would keep its cache entry.
@@ -45,6 +51,7 @@ def places(
     answer_log, unknown = AnswerLog(store), UnknownNumbers(store)
     in_redis = [
         Place("cache entries", partial(_count_entries, store), partial(_erase_entry, store)),
+        Place("contacts", partial(_count_contacts, contacts), partial(_erase_contacts, contacts)),
         Place(
             "answer log",
             lambda number: len(answer_log.search(number, limit=ANSWERS_KEPT)),
@@ -76,13 +83,27 @@ def _erase_entry(store: RedisStore, number: str) -> None:
     store.write([erased], announce_unchanged=True)
 
 
+def _contact_keys(contacts: RedisStore, number: str) -> list[str]:
+    return [key for key in contacts.indexed_numbers() if number_of(key) == number]
+
+
+def _count_contacts(contacts: RedisStore, number: str) -> int:
+    found = contacts.read_many(_contact_keys(contacts, number))
+    return sum(entry.is_known for entry in found)
+
+
+def _erase_contacts(contacts: RedisStore, number: str) -> None:
+    for key in _contact_keys(contacts, number):
+        _erase_entry(contacts, key)
+
+
 def _count_unknown(unknown: UnknownNumbers, number: str) -> int:
     return sum(each.number == number for each in unknown.called())
 
 
 def _count_snapshots(number: str) -> int:
     return sum(
-        any(entry.number == number for entry in entries_of(each))
+        any(number_of(entry.number) == number for entry in entries_of(each))
         for each in Snapshot.objects.iterator(chunk_size=1)
     )
 

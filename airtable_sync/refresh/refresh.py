@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airtable_sync.airtable.base_reader import PUBLISHING, Progress, Reading, read_all
 from airtable_sync.airtable.client import AirtableClient
@@ -21,7 +21,7 @@ from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.join import join
-from airtable_sync.mapping.joined import Joined
+from airtable_sync.mapping.joined import Conflict, Joined
 from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.models import Run
@@ -73,6 +73,11 @@ class RefreshParts:
     other_deployments: OtherDeployments
     confirm_unchanged: Callable[[AirtableClient], int | None]
     has_redis: bool
+
+
+def masked(conflict: Conflict) -> Conflict:
+    """A contact's number is not for logs and pages. The records lead to it."""
+    return replace(conflict, number=f"The number of a contact (…{conflict.number[-2:]})")
 
 
 class Refresh:
@@ -176,7 +181,7 @@ class _Attempt:
             self._validate(joined, len(entries), contacts)
         report = Report(
             "published",
-            conflicts=[*joined.conflicts, *contacts.conflicts],
+            conflicts=[*joined.conflicts, *map(masked, contacts.conflicts)],
             invalid=joined.invalid,
             warnings=[*joined.all_warnings(), *contacts.all_warnings()],
             records=reading.record_counts(),

@@ -14,7 +14,7 @@ from airtable_sync.services import Services, services
 
 class Command(BaseCommand):
     help = (
-        "Erase a called number from the cache, the answer log, the unknown numbers, snapshots, "
+        "Erase a called number, or a contact's, from the cache, the answer log, the unknown numbers, snapshots, "
         "runs, alerts and the admin's log. Delete it in Airtable first, or the next refresh adds "
         "it again. Exit status: 1 if a place could not be reached; run it again then."
     )
@@ -29,7 +29,11 @@ class Command(BaseCommand):
         unreachable = []
         has_redis = used.configuration.has_redis
         for place in places(
-            used.command_store, used.overrides, used.snapshots, has_redis=has_redis
+            used.command_store,
+            used.contact_store,
+            used.overrides,
+            used.snapshots,
+            has_redis=has_redis,
         ):
             try:
                 found = place.count(number)

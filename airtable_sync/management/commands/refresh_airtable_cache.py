@@ -156,5 +156,6 @@ def _detected_trigger() -> str:
 def _to_json(report: Report, error: str = "") -> str:
     fields = {name: value for name, value in asdict(report).items() if name not in _NOT_PRINTED}
     fields |= {"conflicts": len(report.conflicts), "invalid": len(report.invalid)}
+    fields |= {"callers": report.callers}
     fields["duration_seconds"] = round(report.duration_seconds, 3)
     return json.dumps({**fields, "error": error} if error else fields)

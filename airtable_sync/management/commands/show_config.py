@@ -11,6 +11,7 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.cache.contacts import contact_keys, numbers_in
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.mapping.schema import MappingError
@@ -33,10 +34,16 @@ class Command(BaseCommand):
             "--all", action="store_true", help="every cached config as {number: {variable: value}}"
         )
 
+        parser.add_argument("--caller", default="", help="also what a call by this number is told")
+
     def handle(self, *_: Any, **options: Any) -> None:
         used = services()
         try:
-            shown = _all_configs(used) if options["all"] else _explain(used, options["number"])
+            shown = (
+                _all_configs(used)
+                if options["all"]
+                else _explain(used, options["number"], options["caller"])
+            )
         except (CacheUnavailable, AirtableError, MappingError) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
@@ -49,11 +56,11 @@ def _all_configs(used: Services) -> dict[str, dict[str, str]]:
         store = used.command_store
         entries = store.read_many(sorted(store.indexed_numbers()))
     else:
-        entries = used.snapshots.newest_entries()
+        entries = iter(numbers_in(used.snapshots.newest_entries()))
     return {entry.number: entry.config for entry in entries if entry.config is not None}
 
 
-def _explain(used: Services, text: str) -> dict[str, Any]:
+def _explain(used: Services, text: str, caller: str) -> dict[str, Any]:
     number = used.active_mapping.number(text)
     if not number:
         raise CommandError(f"{text[:40]!r} is not a telephone number.")
@@ -65,7 +72,27 @@ def _explain(used: Services, text: str) -> dict[str, Any]:
     if not entry.is_known:
         reason = "the cache says so" if cached else "Airtable does not have it"
         raise CommandError(f"{number} is unknown: {reason}.")
-    return _explanation(used, entry, shared_copy if cached else "airtable")
+    explanation = _explanation(used, entry, shared_copy if cached else "airtable")
+    return {**explanation, **({"caller": _caller(used, entry, caller)} if caller else {})}
+
+
+def _caller(used: Services, entry: Entry, text: str) -> dict[str, Any]:
+    """What a call by this number is told of the caller."""
+    if not used.active_mapping.has_callers:
+        raise CommandError("The mapping has no [callers]: callers are not looked up.")
+    number = used.active_mapping.number(text)
+    if not number:
+        raise CommandError(f"{text[:40]!r} is not a telephone number.")
+    keys = contact_keys(entry.records, number)
+    if used.configuration.has_redis:
+        entries = used.contact_store.read_many(keys)
+    else:
+        entries = (each for each in used.snapshots.newest_entries() if each.number in keys)
+    found = {each.number: each for each in entries if each.is_known}
+    contact = next((found[key] for key in keys if key in found), None)
+    if contact is None:
+        return {"known": False}
+    return {"known": True, "variables": contact.config, "records": list(contact.records)}
 
 
 def _cached_entry(used: Services, number: str) -> Entry | None:

@@ -40,6 +40,7 @@ class LoggedAnswer:
     origin: str
     read_at: datetime | None
     variables: dict[str, str] | None
+    contact: str = ""  # the record of the caller's contact; "" for a stranger
 
 
 class AnswerLogWriter:
@@ -138,11 +139,12 @@ def _encode(call: AnsweredCall, unique: str) -> str:
     answer, entry = call.answer, call.answer.entry
     read = (entry.origin, entry.read_at) if entry else ("", 0)
     row = (unique, call.at, answer.number or "", call.platform, call.call_id, answer.source)
-    return json.dumps((*row, int(answer.is_known), round(call.seconds, 6), *read))
+    rest = (int(answer.is_known), round(call.seconds, 6), *read, call.contact)
+    return json.dumps((*row, *rest))
 
 
 def _decode(row: list[Any], variables: dict[str, str] | None) -> LoggedAnswer:
-    _, at, number, platform, call_id, source, is_known, seconds, origin, read_at = row
+    _, at, number, platform, call_id, source, is_known, seconds, origin, read_at, contact = row
     return LoggedAnswer(
         at=_moment(at),
         number=number,
@@ -154,6 +156,7 @@ def _decode(row: list[Any], variables: dict[str, str] | None) -> LoggedAnswer:
         origin=origin,
         read_at=_moment(read_at) if read_at else None,
         variables=variables,
+        contact=contact,
     )
 
 

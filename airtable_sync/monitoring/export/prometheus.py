@@ -208,6 +208,8 @@ def _event_metrics(prefix: str, counts: Counts) -> Iterator[Metric]:
         ),
         ("airtable_rate_limited", "rate_limited", "Airtable's 429 responses."),
         ("answer_log_dropped", "answer_log_dropped", "Answers that the answer log dropped."),
+        ("callers_known", "callers_known", "Calls by a caller who is among the contacts."),
+        ("callers_unknown", "callers_unknown", "Calls by a stranger."),
     ):
         yield CounterMetricFamily(f"{prefix}_{name}", help_text, counts.events[event])
     yield CounterMetricFamily(

@@ -28,6 +28,10 @@ class Counters:
         """The queue of the answer log is full. Only the event loop's thread counts this."""
         self.counts.events["answer_log_dropped"] += 1
 
+    def caller_looked_up(self, *, known: bool) -> None:
+        """Only the event loop's thread counts this."""
+        self.counts.events["callers_known" if known else "callers_unknown"] += 1
+
     def tier_failed(self, tier: str) -> None:
         self.counts.tier_failures[tier] += 1
 

@@ -14,6 +14,9 @@ from sandbox.airtable.sample.agency_clients import (
     NOTARY,
 )
 
+KNOWN_CALLER = "+32478903107"
+"""Sofie Claes, as a platform sends her number."""
+
 _BY_CLIENT: dict[str, tuple[tuple[str, str, str, str, bool], ...]] = {
     BAKERY: (
         ("Sofie", "Claes", "+32 478 90 31 07", "2026-08-29", True),

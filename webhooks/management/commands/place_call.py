@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from webhooks.platforms import PLATFORM_CLASSES, build_platforms
-from webhooks.platforms.base import Platform
+from webhooks.platforms.base import ANONYMOUS, Platform
 
 TIMEOUT_SECONDS = 15
 
@@ -27,13 +27,17 @@ class Command(BaseCommand):
         address = settings.PUBLIC_URL or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
         parser.add_argument("number", help="the called number, such as +32460234291")
         parser.add_argument(
+            "--caller", default=ANONYMOUS, help="who is calling, such as +32470000001"
+        )
+        parser.add_argument(
             "--platform", default="retell", choices=sorted(each.name for each in PLATFORM_CLASSES)
         )
         parser.add_argument("--url", default=address, help="where Siftly is (default: %(default)s)")
 
     def handle(self, *_: Any, **options: Any) -> None:
         platform = build_platforms(settings)[options["platform"]]
-        response, seconds = _send(platform, options["number"], options["url"])
+        numbers = options["number"], options["caller"]
+        response, seconds = _send(platform, *numbers, options["url"])
         source = response.headers.get("X-Siftly-Source", "none")
         self.stdout.write(_readable(response))
         self.stdout.write(
@@ -44,14 +48,16 @@ class Command(BaseCommand):
             raise CommandError(f"The answer was {response.status_code}, not 200.")
 
 
-def _send(platform: Platform, number: str, url: str) -> tuple[requests.Response, float]:
+def _send(
+    platform: Platform, number: str, caller: str, url: str
+) -> tuple[requests.Response, float]:
     secrets = getattr(settings, platform.signing_setting)
     if not secrets:
         raise CommandError(f"{platform.signing_setting} is not set: the call can't be signed.")
     path = f"/webhooks/{platform.name}/"
     try:
         signed_for = (settings.GIVEN_PUBLIC_URL or url).rstrip("/") + path
-        call = platform.outgoing_call(number, secrets[0], signed_for)
+        call = platform.outgoing_call(number, secrets[0], signed_for, caller)
     except ValueError as error:
         raise CommandError(f"{platform.signing_setting} can't sign the call: {error}.") from error
     address = url.rstrip("/") + path
