@@ -322,7 +322,7 @@ def build_services(
         contacts=contacts,
         snapshots=snapshots,
         overrides=overrides,
-        snapshot_fallback=SnapshotFallback(replica, contacts, snapshots, overrides),
+        snapshot_fallback=SnapshotFallback(replica, snapshots, overrides, contacts),
         target=target,
         counters=counters,
         recorder=recorder,

@@ -118,7 +118,7 @@ class Lifecycle:
             self._first_load_ended.set()
             return
         follower = SnapshotFollower(
-            services.replica, services.contacts, services.snapshots, services.overrides
+            services.replica, services.snapshots, services.overrides, services.contacts
         )
         while True:
             await _from_database(follower.sync)

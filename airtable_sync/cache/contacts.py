@@ -1,7 +1,7 @@
 """Contacts are entries as well, in a cache of their own. The key is `contact_key`: the record that
 the contact belongs to, and the caller's number. So a call's answer takes a look at a few keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from airtable_sync.cache.entry import Entry
 
@@ -18,6 +18,13 @@ def contact_keys(records: Iterable[str], caller: str) -> list[str]:
     is made of these records ("table/rec…")."""
     owners = [record.rpartition("/")[2] for record in records]
     return [contact_key(owner, caller) for owner in (*owners, EVERYBODY)]
+
+
+def first_known(entries: Iterable[Entry], keys: Sequence[str]) -> Entry | None:
+    """Of these entries the known one whose key comes first: the number's own record is before the
+    ones it links to."""
+    found = {each.number: each for each in entries if each.is_known}
+    return next((found[key] for key in keys if key in found), None)
 
 
 def number_of(key: str) -> str:

@@ -29,7 +29,7 @@ class SnapshotFallback:
     Airtable."""
 
     def __init__(
-        self, replica: Replica, contacts: Replica, snapshots: Snapshots, overrides: Overrides
+        self, replica: Replica, snapshots: Snapshots, overrides: Overrides, contacts: Replica
     ) -> None:
         self._replica, self._contacts = replica, contacts
         self._snapshots, self._overrides = snapshots, overrides
@@ -95,7 +95,7 @@ class SnapshotFollower:
     thread at a time."""
 
     def __init__(
-        self, replica: Replica, contacts: Replica, snapshots: Snapshots, overrides: Overrides
+        self, replica: Replica, snapshots: Snapshots, overrides: Overrides, contacts: Replica
     ) -> None:
         self._replica, self._contacts = replica, contacts
         self._snapshots, self._overrides = snapshots, overrides

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from airtable_sync.cache.contacts import contact_keys
+from airtable_sync.cache.contacts import contact_keys, first_known
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica import Replica
@@ -59,7 +59,7 @@ class Callers:
         if is_certain or caller is None or self._store is None:
             return found
         reading = asyncio.get_running_loop().run_in_executor(
-            self._threads, _first_known, self._store, _keys(entry, caller)
+            self._threads, _read, self._store, _keys(entry, caller)
         )
         try:
             return await asyncio.wait_for(reading, deadline - time.monotonic())
@@ -85,7 +85,5 @@ def _keys(entry: Entry | None, caller: str) -> Sequence[str]:
     return contact_keys(entry.records if entry else (), caller)
 
 
-def _first_known(store: RedisStore, keys: Sequence[str]) -> Entry | None:
-    """By the order of the keys: the number's own record comes first."""
-    found = {each.number: each for each in store.read_many(keys) if each.is_known}
-    return next((found[key] for key in keys if key in found), None)
+def _read(store: RedisStore, keys: Sequence[str]) -> Entry | None:
+    return first_known(store.read_many(keys), keys)

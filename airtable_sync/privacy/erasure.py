@@ -1,4 +1,5 @@
-"""Erases a called number, or a contact's, from everything that Siftly keeps, for the right to be forgotten."""
+"""Erases a called number, or a contact's, from everything that Siftly keeps, for the right to be
+forgotten."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

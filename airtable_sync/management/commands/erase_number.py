@@ -14,9 +14,10 @@ from airtable_sync.services import Services, services
 
 class Command(BaseCommand):
     help = (
-        "Erase a called number, or a contact's, from the cache, the answer log, the unknown numbers, snapshots, "
-        "runs, alerts and the admin's log. Delete it in Airtable first, or the next refresh adds "
-        "it again. Exit status: 1 if a place could not be reached; run it again then."
+        "Erase a called number, or a contact's, from the cache, the answer log, the unknown "
+        "numbers, snapshots, runs, alerts and the admin's log. Delete it in Airtable first, or the "
+        "next refresh adds it again. Exit status: 1 if a place could not be reached; run it again "
+        "then."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
-from airtable_sync.cache.contacts import contact_keys, numbers_in
+from airtable_sync.cache.contacts import contact_keys, first_known, numbers_in
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.mapping.schema import MappingError
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
-def _all_configs(used: Services) -> dict[str, dict[str, str]]:
+def _all_configs(used: Services) -> dict[str, Any]:
     if used.configuration.has_redis:
         store = used.command_store
         entries = store.read_many(sorted(store.indexed_numbers()))
@@ -84,12 +84,9 @@ def _caller(used: Services, entry: Entry, text: str) -> dict[str, Any]:
     if not number:
         raise CommandError(f"{text[:40]!r} is not a telephone number.")
     keys = contact_keys(entry.records, number)
-    if used.configuration.has_redis:
-        entries = used.contact_store.read_many(keys)
-    else:
-        entries = (each for each in used.snapshots.newest_entries() if each.number in keys)
-    found = {each.number: each for each in entries if each.is_known}
-    contact = next((found[key] for key in keys if key in found), None)
+    has_redis = used.configuration.has_redis
+    entries = used.contact_store.read_many(keys) if has_redis else used.snapshots.newest_entries()
+    contact = first_known(entries, keys)
     if contact is None:
         return {"known": False}
     return {"known": True, "variables": contact.config, "records": list(contact.records)}
