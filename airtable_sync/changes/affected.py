@@ -97,7 +97,11 @@ class AffectedNumbers:
         expected: list[str] = []
         if records:
             expected = sorted(affected.expected_numbers.difference(numbers))[:NUMBERS_PER_LOOKUP]
-        likely = self._likely_records(affected, numbers)
+        # A record that leaves a view or filter has no links to follow: that is found out first.
+        may_leave = bool(records) and any(
+            root.view or root.filter for root in self._mapping().roots
+        )
+        likely = {} if may_leave else self._likely_records(affected, numbers)
         result = self._lookup.look_up_with([*numbers, *expected], records, likely)
         self._invalid_records.add(result.invalid, result.read_at)
         entries = {

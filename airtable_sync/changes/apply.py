@@ -33,6 +33,7 @@ from airtable_sync.refresh.validation import RefreshRejected
 logger = logging.getLogger(__name__)
 
 MAX_AFFECTED_SHARE = 0.1  # of all numbers; for more, a refresh needs fewer requests
+ALWAYS_LITTLE = 2  # a number's own record, and the number
 MAX_CONTACTS = 1000  # likewise
 
 # Runs a full refresh with these limits. Raises what `Refresh.run` raises.
@@ -130,7 +131,7 @@ class ChangeFeedReader:
         (_, numbers), *others = found
         contacts = sum(affected.max_numbers() for _, affected in others)
         return (
-            numbers.max_numbers() <= MAX_AFFECTED_SHARE * status.numbers
+            numbers.max_numbers() <= max(ALWAYS_LITTLE, MAX_AFFECTED_SHARE * status.numbers)
             and contacts <= MAX_CONTACTS
         )
 

@@ -3,6 +3,7 @@ in three round trips, in the linked one."""
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Collection
 from collections.abc import Mapping as AbstractMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -109,8 +110,10 @@ class AirtableLookup:
             tables.add(root.source, records)
             level += [(child, records) for child in root.children]
         while level := [(node, parents) for node, parents in level if _linked(node, parents)]:
-            reads = [(node.source, _linked(node, parents)) for node, parents in level]
-            list(self._branches.map(lambda read: tables.read(*read), reads))
+            reads: defaultdict[Source, list[str]] = defaultdict(list)
+            for node, parents in level:
+                reads[node.source] += _linked(node, parents)
+            list(self._branches.map(lambda read: tables.read(*read), reads.items()))
             level = [
                 (child, tables.get(node.source, _linked(node, parents)))
                 for node, parents in level
