@@ -60,17 +60,17 @@ def following(
     permits.check(airtable)
 
 
-def config(server: Server, number: str) -> Variables:
+def config(server: Server, number: str, timeout: float = 15) -> Variables:
     """The config that a call gets; None if the number is unknown."""
-    inbound = server.call(number).json()["call_inbound"]
+    inbound = server.call(number, timeout=timeout).json()["call_inbound"]
     variables: dict[str, str] = inbound["dynamic_variables"]
     return variables if inbound["metadata"]["customer_known"] else None
 
 
 def has_name(server: Server, name: str) -> bool:
-    """For tests that kill a process: the call that it was answering is lost."""
-    with contextlib.suppress(requests.ConnectionError):
-        return (config(server, NUMBER) or {}).get("customer_name") == name
+    """For tests that kill or stop a process: the call that it has accepted is not answered."""
+    with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+        return (config(server, NUMBER, timeout=2) or {}).get("customer_name") == name
     return False
 
 
