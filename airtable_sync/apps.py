@@ -1,4 +1,4 @@
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
@@ -23,9 +23,13 @@ class AirtableSyncConfig(AppConfig):
         return self.new_services()
 
     def new_services(self) -> "Services":
-        from airtable_sync.services import build_services  # noqa: PLC0415 - needs the models
+        from airtable_sync.refresh.child_process import refresh_in_child_process  # noqa: PLC0415
+        from airtable_sync.services import build_services  # noqa: PLC0415 - both need the models
 
-        return build_services(Configuration.from_settings(settings))
+        return build_services(
+            Configuration.from_settings(settings),
+            large_refresh=partial(refresh_in_child_process, settings.BASE_DIR),
+        )
 
     @cached_property
     def status_services(self) -> "StatusServices":

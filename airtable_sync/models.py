@@ -65,6 +65,9 @@ class Snapshot(models.Model):
         help_text="When a complete reading last found nothing changed."
     )
     numbers = models.PositiveIntegerField()
+    contacts = models.PositiveIntegerField(
+        db_default=0, default=0, help_text="Each counts once for each client that it belongs to."
+    )
     digest = models.CharField(max_length=64)
     content = models.BinaryField()
 

@@ -23,10 +23,11 @@ from airtable_sync.airtable.limits.request_limits import (
     CALL_LIMITS,
     CHANGE_LIMITS,
     PROBE_LIMITS,
+    REFRESH_LIMITS,
     RequestLimits,
 )
 from airtable_sync.cache.database_target import DatabaseTarget
-from airtable_sync.cache.lifetimes import Lifetimes
+from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS, Lifetimes
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.processes import Heartbeat
 from airtable_sync.cache.publish_target import PublishTarget
@@ -55,7 +56,6 @@ from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.parts import CONTACTS
-from airtable_sync.models import Run
 from airtable_sync.monitoring.calls.answer_log import AnswerLogWriter
 from airtable_sync.monitoring.calls.recorder import CallRecorder
 from airtable_sync.monitoring.export.flush import MetricsFlusher
@@ -67,7 +67,7 @@ from airtable_sync.redis_client.circuit_breaker import redis_circuit_breaker
 from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.refresh.history import RunHistory
 from airtable_sync.refresh.other_deployments import OtherDeployments
-from airtable_sync.refresh.refresh import Refresh, RefreshOptions, RefreshParts
+from airtable_sync.refresh.refresh import OF_CHANGE_FEED, Refresh, RefreshParts
 from airtable_sync.refresh.rollback import Rollback
 from airtable_sync.refresh.validation import Validation
 
@@ -142,13 +142,19 @@ def build_services(
     starts_per_window: int = STARTS_PER_WINDOW,
     window_seconds: float = WINDOW_SECONDS,
     rate_limiter_file: Path | None = None,
+    tombstone_seconds: float = TOMBSTONE_SECONDS,
+    large_refresh: Callable[[], None] | None = None,
 ) -> Services:
-    """`starts_per_window`, `window_seconds` and `rate_limiter_file` are for tests."""
+    """`large_refresh` runs the change feed's refresh of a large base; None: in this process. The
+    others are for tests."""
     c = configuration
     active_mapping = ActiveMapping(c.mapping_path, c.to_numbers)
     redis_breaker, airtable_breaker = redis_circuit_breaker(), airtable_circuit_breaker()
-    stores = _stores(c, redis_breaker)
-    contact_stores = _stores(c, redis_breaker, part="contacts")
+    lifetimes = Lifetimes(
+        c.cache_ttl_seconds, c.cache_stale_seconds, c.cache_negative_seconds, tombstone_seconds
+    )
+    stores = _stores(c, redis_breaker, lifetimes)
+    contact_stores = _stores(c, redis_breaker, lifetimes, part="contacts")
     process_id = secrets.token_hex(6)
 
     # The cache
@@ -275,15 +281,12 @@ def build_services(
         subscription.client, active_mapping, command_schema, stores.command, CONTACTS
     )
 
-    def refresh_for_feed(limits: RequestLimits) -> None:
-        options = RefreshOptions(
-            trigger=Run.Trigger.CHANGE_FEED,
-            full=True,
-            in_parallel=True,
-            wait_for_others=False,
-            schema_is_current=True,
-        )
-        refresh.run(new_client(limits), lambda *_: None, options)
+    def refresh_for_feed(*, is_small: bool) -> None:
+        if is_small or large_refresh is None:
+            limits = CHANGE_LIMITS if is_small else REFRESH_LIMITS
+            refresh.run(new_client(limits), lambda *_: None, OF_CHANGE_FEED)
+        else:
+            large_refresh()
 
     feed_reader = ChangeFeedReader(
         stores.command,
@@ -365,13 +368,12 @@ class _Stores:
     status: RedisStore
 
 
-def _stores(configuration: Configuration, call_breaker: CircuitBreaker, part: str = "") -> _Stores:
-    lifetimes = Lifetimes(
-        configuration.cache_ttl_seconds,
-        configuration.cache_stale_seconds,
-        configuration.cache_negative_seconds,
-    )
-
+def _stores(
+    configuration: Configuration,
+    call_breaker: CircuitBreaker,
+    lifetimes: Lifetimes,
+    part: str = "",
+) -> _Stores:
     def store(alias: str, circuit_breaker: CircuitBreaker | None = None) -> RedisStore:
         return RedisStore(
             alias,

@@ -12,6 +12,7 @@ from benchmarks.measurements import (
     processes,
     redis_commands,
     refresh,
+    scale,
     servers,
     status_page,
     storms,
@@ -29,6 +30,7 @@ PARTS = {
     "commands": redis_commands.run,
     "changes": changes.run,
     "page": status_page.run,
+    "scale": scale.run,
 }
 SHORT_PARTS = ("hits", "far", "processes")
 

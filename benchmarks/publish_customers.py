@@ -23,6 +23,7 @@ def _publish(count: int) -> None:
 
     django.setup()
     from airtable_sync.cache.entry import Entry
+    from airtable_sync.cache.entry_set import EntrySet
     from airtable_sync.cache.publish_target import Publication
     from airtable_sync.services import services
 
@@ -32,7 +33,7 @@ def _publish(count: int) -> None:
         Entry(customer_number(index), _config(index), now, "refresh", {}, (f"rec{index:014}",))
         for index in range(count)
     ]
-    for _ in target.publish(Publication(entries, now, "refresh", "benchmarks")):
+    for _ in target.publish(Publication(EntrySet.of(entries, now, "refresh"), "benchmarks")):
         pass
 
 

@@ -2,7 +2,12 @@
 
 from interlock import CircuitBreaker
 
-from airtable_sync.airtable.errors import LocallyKnownQuotaExceeded, LocallyRateLimited, Unavailable
+from airtable_sync.airtable.errors import (
+    LocallyKnownQuotaExceeded,
+    LocallyRateLimited,
+    LocallyUnavailable,
+    Unavailable,
+)
 from airtable_sync.redis_client.circuit_breaker import OnlyTheseFailures, new_circuit_breaker
 
 
@@ -12,5 +17,5 @@ def airtable_circuit_breaker() -> CircuitBreaker:
         OnlyTheseFailures(Unavailable),
         window_seconds=30,
         open_seconds=5.0,
-        not_sent=(LocallyRateLimited, LocallyKnownQuotaExceeded),
+        not_sent=(LocallyRateLimited, LocallyUnavailable, LocallyKnownQuotaExceeded),
     )

@@ -1,8 +1,10 @@
 """The HTTP client for Airtable, on pyairtable: with time limits, the shared rate limiter, and one
 error class per decision. https://airtable.com/developers/web/api/introduction"""
 
+import copy
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 IDS_PER_REQUEST = 100
 MAX_RESTARTS = 3
+BLOCKED_MARGIN_SECONDS = 0.5  # the rate limiter must have seen the end of the pause too
 _NEVER = threading.Event()
 
 
@@ -65,8 +68,16 @@ class AirtableClient:
         self._rate_limiter = rate_limiter
         self._access = access
         self.requests_made = 0
+        self._deadline = float("-inf")
         self._threads = threading.local()
         self._count_lock = threading.Lock()
+
+    def until(self, deadline: float) -> "AirtableClient":
+        """The same client, for a call that waits until then (by `time.monotonic`): a request may
+        take as long. Its requests are not counted in `requests_made`."""
+        patient = copy.copy(self)
+        patient._deadline = deadline  # noqa: SLF001 - the same class
+        return patient
 
     def pages(self, source: Source, fields: Sequence[str] | None = None) -> Iterator[list[Record]]:
         """All records, page by page. Starts again when Airtable loses the position: keep records
@@ -129,18 +140,17 @@ class AirtableClient:
     @property
     def _api(self) -> "Api":
         if not hasattr(self._threads, "api"):
-            timeouts = (self.limits.connect_seconds, self.limits.read_seconds)
             # Imported late, for the reason in `formulas.py`.
             api: Api = import_module("pyairtable").Api(
                 self._base.api_key,
-                timeout=cast("tuple[int, int]", timeouts),
                 retry_strategy=None,
                 endpoint_url=self._base.api_url,
             )
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
             api.session.mount(self._base.api_url, KeptConnections())
-            api.session.hooks["response"].append(read_response_within(self.limits.response_seconds))
+            within = read_response_within(lambda: cast("float", self._threads.response_seconds))
+            api.session.hooks["response"].append(within)
             self._threads.api = api
         return cast("Api", self._threads.api)
 
@@ -197,10 +207,14 @@ class AirtableClient:
                 pause = next(pauses, None)
                 if pause is None:
                     raise
-                if isinstance(error, RateLimited):
-                    pause = max(pause, self.limits.rate_limit_pause)
+                pause = max(pause, self._least_pause(error))
                 logger.warning("%s Retry in %.0f s.", error, pause)
             self._ended.wait(pause)
+
+    def _least_pause(self, error: AirtableError) -> float:
+        if error.retry_after is not None:
+            return error.retry_after + BLOCKED_MARGIN_SECONDS
+        return self.limits.rate_limit_pause if isinstance(error, RateLimited) else 0.0
 
     def _request_once(self, method: str, url: str, **arguments: Any) -> Any:
         try:
@@ -214,10 +228,14 @@ class AirtableClient:
         return answer
 
     def _send(self, method: str, url: str, *, is_second: bool = False, **arguments: Any) -> Any:
+        limits = self.limits.at_least(self._deadline - time.monotonic())
+        timeouts = (limits.connect_seconds, limits.read_seconds)
+        self._api.timeout = cast("tuple[int, int]", timeouts)
+        self._threads.response_seconds = limits.response_seconds
         # Connect before the permit: Airtable counts when a request arrives.
         connections = cast("KeptConnections", self._api.session.get_adapter(url))
-        connections.open(url, self.limits.connect_seconds)
-        permit = self._rate_limiter.acquire(self.limits.permit_seconds, is_call=self.limits.is_call)
+        connections.open(url, limits.connect_seconds)
+        permit = self._rate_limiter.acquire(limits.permit_seconds, is_call=limits.is_call)
         connections.on_sent = lambda: self._rate_limiter.request_sent(permit)
         with self._count_lock:
             self.requests_made += 1

@@ -5,9 +5,13 @@ from typing import Any
 
 import requests
 
+from airtable_sync.airtable.retry_after import retry_after_seconds
+
 
 class AirtableError(Exception):
     """Airtable refuses until a person changes something: token, base, field."""
+
+    retry_after: float | None = None  # seconds, if Airtable says so
 
 
 class NotFound(AirtableError):
@@ -39,6 +43,10 @@ class QuotaExceeded(AirtableError):
     """The plan's API calls of this month are used up."""
 
 
+class LocallyUnavailable(Unavailable):
+    """Known without a request: Airtable said how long it would be unavailable."""
+
+
 class LocallyRateLimited(RateLimited):
     """Known without a request: from our rate limiter, or from an earlier response."""
 
@@ -65,7 +73,10 @@ def translate_error(error: Exception) -> AirtableError:
     kind, message = _kind_and_message(response)
     text = f"Airtable answered {response.status_code} {kind}{': ' if message else ''}{message}"
     is_webhooks = "/webhooks" in response.url
-    return _error_class(response.status_code, kind, is_webhooks=is_webhooks)(text.strip())
+    translated = _error_class(response.status_code, kind, is_webhooks=is_webhooks)(text.strip())
+    if isinstance(translated, OUTAGES):
+        translated.retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+    return translated
 
 
 def _error_class(status: int, kind: str, *, is_webhooks: bool) -> type[AirtableError]:

@@ -44,14 +44,14 @@ def required_text(value: Any) -> str:
     return value
 
 
-def read_response_within(seconds: float) -> Callable[..., requests.Response]:
-    """A response hook that reads the body. Raises requests.Timeout after `seconds`, Unavailable for
-    a body that is too large, and AirtableError for a redirect."""
+def read_response_within(seconds: Callable[[], float]) -> Callable[..., requests.Response]:
+    """A response hook that reads the body. Raises requests.Timeout after so many seconds,
+    Unavailable for a body that is too large, and AirtableError for a redirect."""
 
     def read(response: requests.Response, **_: Any) -> requests.Response:
         try:
             _refuse_redirect(response)
-            body = _decoded(response, _body(response, time.monotonic() + seconds))
+            body = _decoded(response, _body(response, time.monotonic() + seconds()))
         except ReadTimeoutError as error:
             raise requests.Timeout(error) from error
         except HTTPError as error:  # urllib3's: the connection broke, or the gzip is invalid

@@ -1,19 +1,24 @@
 """Publishing to the database, where there is no Redis."""
 
-from collections.abc import Iterator
+import heapq
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from airtable_sync.cache.contacts import contacts_in
 from airtable_sync.cache.database import close_connection
+from airtable_sync.cache.entry import EncodedEntry, Entry
 from airtable_sync.cache.publish_target import Publication, compare_entries, compare_removals
 from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
-from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of, entries_of
+from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
+
+_Either = EncodedEntry | Entry
 
 
 class DatabaseTarget:
@@ -22,6 +27,11 @@ class DatabaseTarget:
     def __init__(self, snapshots: Snapshots, store: RedisStore) -> None:
         self._snapshots = snapshots
         self._store = store
+
+    tombstone_seconds = math.inf
+
+    def keep_tombstones(self) -> None:
+        """Nothing to do: a snapshot has no tombstones."""
 
     def now(self) -> int:
         return clock_now(self._store)
@@ -55,17 +65,19 @@ class DatabaseTarget:
     def count_contacts(self) -> int:
         with _translated_errors():
             newest = self._snapshots.newest()
-            return len(contacts_in(entries_of(newest))) if newest else 0
+        return newest.contacts if newest else 0
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
+        """Both sets are sorted by number: a comparison of two streams."""
         with _translated_errors():
             newest = self._snapshots.newest()
-            entries = confirmed_entries_of(newest) if newest else ()
-            existing = {entry.number: entry for entry in entries}
-        numbers = publication.numbers()
-        yield from compare_entries(publication.entries, existing)
-        removed = [entry for number, entry in existing.items() if number not in numbers]
-        yield from compare_removals(publication, removed)
+            if newest:
+                newest.refresh_from_db(fields=["content"])  # now, while errors are translated
+        before: Iterable[_Either] = confirmed_entries_of(newest) if newest else ()
+        new: Iterable[_Either] = publication.entries
+        both = heapq.merge(new, before, key=_number)
+        for _, same in groupby(both, key=_number):
+            yield from _compare(publication, list(same))
 
     publish = compare
 
@@ -77,6 +89,19 @@ class DatabaseTarget:
 
     def resume(self) -> None:
         """Nothing to do: `rollback.py` reads the pause from the run in the database."""
+
+
+def _number(entry: _Either) -> str:
+    return entry.number
+
+
+def _compare(publication: Publication, same: list[_Either]) -> Iterator[WriteResult]:
+    """`same` are a number's entries: the new one, the one before, or both."""
+    new = [each for each in same if isinstance(each, EncodedEntry)]
+    before = [each for each in same if isinstance(each, Entry)]
+    if new:
+        return compare_entries(new, {each.number: each for each in before})
+    return compare_removals(publication, before)
 
 
 @contextmanager

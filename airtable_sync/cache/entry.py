@@ -10,6 +10,8 @@ from typing import Any, Literal, cast
 
 logger = logging.getLogger(__name__)
 
+# `json.dumps` would make a new encoder for each entry.
+_encode, _encode_sorted = json.JSONEncoder().encode, json.JSONEncoder(sort_keys=True).encode
 Origin = Literal["refresh", "change", "lookup", "rollback", "override"]
 
 
@@ -50,11 +52,17 @@ class Entry:
 
     def digest(self) -> str:
         """Equal for entries with the same config and settings, whatever their origin."""
-        content = json.dumps([self.config, self.settings], sort_keys=True)
+        content = _encode_sorted([self.config, self.settings])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def to_bytes(self) -> bytes:
-        return json.dumps(self.to_json()).encode()
+        return _encode(self.to_json()).encode()
+
+    def encoded(self) -> "EncodedEntry":
+        content = self.to_json()
+        value, digest = _encode(content).encode(), content["digest"]
+        known, until = self.is_known, self.override_until
+        return EncodedEntry(self.number, value, digest, self.read_at, self.origin, known, until)
 
     def to_json(self) -> dict[str, Any]:
         """The value in Redis. `publish.lua` reads config, read_at, digest, origin and
@@ -70,6 +78,27 @@ class Entry:
             "digest": self.digest(),
             **override,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedEntry:
+    """An entry as Redis keeps it (`value`, as django-redis' JSON serializer writes it), and what a
+    write needs to know of it."""
+
+    number: str
+    value: bytes
+    digest: str
+    read_at: int
+    origin: Origin
+    is_known: bool = True
+    override_until: int = 0
+
+    @property
+    def override_seconds(self) -> float:
+        return max(0.0, (self.override_until - self.read_at) / 1000)
+
+    def decode(self) -> Entry:
+        return decode_entry(self.number, self.value)
 
 
 def entry_from_bytes(number: str, raw: bytes) -> Entry | None:

@@ -3,10 +3,10 @@
 import zlib
 from dataclasses import dataclass
 
-from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.entry import EncodedEntry, Entry
 
 # An "unknown" entry stays as a tombstone, so that an older reading (of a slow refresh, say) cannot
-# bring a removed number back. Longer than the slowest refresh: 150,000 records take five minutes.
+# bring a removed number back. A refresh that takes longer extends it (`refresh/tombstones.py`).
 TOMBSTONE_SECONDS = 30 * 60
 
 
@@ -18,6 +18,7 @@ class Lifetimes:
     ttl_seconds: float
     stale_seconds: float
     negative_seconds: float
+    tombstone_seconds: float = TOMBSTONE_SECONDS
 
     def is_fresh(self, entry: Entry, now: int, confirmed_at: int = 0) -> bool:
         if entry.is_known:
@@ -53,11 +54,11 @@ class Lifetimes:
         jitter = 0.9 + 0.2 * (zlib.crc32(entry.number.encode()) % 1000) / 1000
         return self.negative_seconds * jitter
 
-    def total_seconds(self, entry: Entry) -> float:
+    def total_seconds(self, entry: Entry | EncodedEntry) -> float:
         """How long Redis keeps an entry: while it is fresh, and while it may be served stale."""
         return self.reading_seconds(is_known=entry.is_known) + entry.override_seconds
 
     def reading_seconds(self, *, is_known: bool) -> float:
         if is_known:
             return self.ttl_seconds + self.stale_seconds
-        return max(1.1 * self.negative_seconds, TOMBSTONE_SECONDS)
+        return max(1.1 * self.negative_seconds, self.tombstone_seconds)

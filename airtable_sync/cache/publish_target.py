@@ -1,34 +1,45 @@
 """Where a refresh publishes: Redis (`redis_target.py`) or, where there is no Redis, the database
 (`database_target.py`)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from airtable_sync.cache.entry import Entry, Origin
+from airtable_sync.cache.entry import EncodedEntry, Entry
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.redis_store import WriteResult
 from airtable_sync.redis_client.connection import CacheUnavailable
 
 
 @dataclass(frozen=True)
 class Publication:
-    """The complete set of known entries, as of `read_at` (ms). `fingerprint` is the mapping's; ""
-    for a rollback."""
+    """The complete set of known entries. `fingerprint` is the mapping's; "" for a rollback.
+    `require_valid` is called before each write: it raises CacheUnavailable when the set may be
+    outdated by now."""
 
-    entries: Sequence[Entry]
-    read_at: int
-    origin: Origin
+    entries: EntrySet
     fingerprint: str = ""
+    require_valid: Callable[[], None] = lambda: None
 
-    def numbers(self) -> set[str]:
-        return {entry.number for entry in self.entries}
+    @property
+    def read_at(self) -> int:
+        return self.entries.read_at
 
-    def removals(self, removed: Sequence[Entry]) -> list[Entry]:
-        return [Entry(each.number, None, self.read_at, self.origin) for each in removed]
+    def removal(self, number: str) -> EncodedEntry:
+        return Entry(number, None, self.read_at, self.entries.origin).encoded()
 
 
 class PublishTarget(Protocol):
     """Every method raises CacheUnavailable."""
+
+    @property
+    def tombstone_seconds(self) -> float:
+        """How long a removed number is remembered."""
+        ...
+
+    def keep_tombstones(self) -> None:
+        """Remember all removed numbers for that long from now on."""
+        ...
 
     def now(self) -> int:
         """Milliseconds by the clock that all processes share."""
@@ -72,7 +83,7 @@ class EntriesEvicted(CacheUnavailable):
 
 
 def compare_entries(
-    entries: Sequence[Entry], existing: Mapping[str, Entry]
+    entries: Iterable[EncodedEntry], existing: Mapping[str, Entry]
 ) -> Iterator[WriteResult]:
     """The rules of `publish.lua`, without overrides and pauses."""
     for entry in entries:
@@ -81,13 +92,14 @@ def compare_entries(
             yield WriteResult(entry, "older", None)
         elif not old or not old.is_known:
             yield WriteResult(entry, "added", None)
-        elif old.digest() == entry.digest():
+        elif old.digest() == entry.digest:
             yield WriteResult(entry, "unchanged", None)
         else:
             yield WriteResult(entry, "changed", old)
 
 
-def compare_removals(publication: Publication, removed: Sequence[Entry]) -> Iterator[WriteResult]:
-    for removal, before in zip(publication.removals(removed), removed, strict=True):
-        if before.read_at <= removal.read_at:
-            yield WriteResult(removal, "removed", before)
+def compare_removals(publication: Publication, removed: Iterable[Entry]) -> Iterator[WriteResult]:
+    """`removed` are known entries that the publication does not have."""
+    for before in removed:
+        if before.read_at <= publication.read_at:
+            yield WriteResult(publication.removal(before.number), "removed", before)

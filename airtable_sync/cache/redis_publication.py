@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Iterable
 
 from airtable_sync.cache import keys
+from airtable_sync.cache.chunks import chunks
 from airtable_sync.cache.keys import entry_key
-from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
-from airtable_sync.cache.redis_store import RedisStore, chunks
+from airtable_sync.cache.redis_store import RedisStore
 
 _COMPLETE = """
 -- KEYS: confirmed_at, sequence, last_refresh, change_feed_in_sync_until, publication, epoch
@@ -51,6 +51,17 @@ for i = 1, #KEYS do
 end
 return known
 """
+_KEEP = """
+-- KEYS: publication, known_numbers, then one key per entry; ARGV: time to live (ms), the numbers
+redis.call("PEXPIRE", KEYS[1], ARGV[1])
+for i = 3, #KEYS do
+  local left = redis.call("PTTL", KEYS[i])
+  local is_short = left >= 0 and left < tonumber(ARGV[1])
+  if is_short and redis.call("SISMEMBER", KEYS[2], ARGV[i - 1]) == 0 then
+    redis.call("PEXPIRE", KEYS[i], ARGV[1])
+  end
+end
+"""
 _FORGET = """
 for i = 3, #KEYS do
   if redis.call("EXISTS", KEYS[i]) == 0 then
@@ -78,7 +89,7 @@ class RedisPublication:
     def begin(self) -> str:
         """A token that stays in Redis as long as Redis keeps what is published from now on."""
         token = secrets.token_hex(8)
-        self._store.set(keys.PUBLICATION, token, TOMBSTONE_SECONDS)
+        self._store.set(keys.PUBLICATION, token, self._store.lifetimes.tombstone_seconds)
         return token
 
     def complete(self, read_at: int, token: str, fingerprint: str) -> bool:
@@ -100,11 +111,18 @@ class RedisPublication:
         time_to_live = int(self._store.lifetimes.reading_seconds(is_known=True) * 1000)
         return sum(
             self._store.run_script(_EXTEND, [entry_key(n) for n in chunk], [time_to_live])
-            for chunk in chunks(self._store.indexed_numbers())
+            for chunk in self._store.indexed_chunks()
         )
+
+    def keep_tombstones(self) -> None:
+        """Give every removed or unknown number its full time to live again."""
+        time_to_live = int(self._store.lifetimes.reading_seconds(is_known=False) * 1000)
+        for chunk in self._store.indexed_chunks():
+            names = [keys.PUBLICATION, keys.KNOWN_NUMBERS, *map(entry_key, chunk)]
+            self._store.run_script(_KEEP, names, [time_to_live, *chunk])
 
     def forget_expired(self, numbers: Iterable[str]) -> None:
         """Remove numbers from the index whose entries have expired, unless they are back."""
-        for chunk in chunks(list(numbers)):
+        for chunk in chunks(numbers):
             names = [keys.INDEX, keys.KNOWN_NUMBERS, *(entry_key(number) for number in chunk)]
             self._store.run_script(_FORGET, names, chunk)

@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from interlock import CircuitBreaker
 
 from airtable_sync.cache import keys
+from airtable_sync.cache.chunks import READS_PER_ROUND_TRIP, chunks
 from airtable_sync.cache.entry import (
+    EncodedEntry,
     Entry,
     entry_from_bytes,
     entry_from_json,
@@ -18,19 +20,15 @@ from airtable_sync.cache.entry import (
 )
 from airtable_sync.cache.keys import entry_key
 from airtable_sync.cache.lifetimes import Lifetimes
+from airtable_sync.cache.redis_index import RedisIndex
 from airtable_sync.redis_client.connection import CacheUnavailable, RedisConnection
 from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.redis_client.scripts import ScriptCall, load_script
 
-T = TypeVar("T")
 Outcome = Literal["added", "changed", "unchanged", "removed", "unknown", "older"]
 
-# About 200 KB a request: Redis' other clients wait a few milliseconds at most.
-ENTRIES_PER_READ = 400
-ENTRIES_PER_COUNT = 4000  # only their keys
-# The same for writes. Some Redis services limit a request to a megabyte.
+# About 200 KB a request, as for reads. Some Redis services limit a request to a megabyte.
 ENTRIES_PER_WRITE, BYTES_PER_WRITE = 640, 800_000
-READS_PER_ROUND_TRIP = 10  # 2 MB
 WRITES_PER_ROUND_TRIP = 2
 _PUBLISH = load_script(__file__, "publish.lua")
 _REPLICA_STATE = load_script(__file__, "replica_state.lua")
@@ -81,16 +79,12 @@ class Watched(NamedTuple):
 class WriteResult:
     """What writing an entry did, and the entry that it replaced, if that was different."""
 
-    entry: Entry
+    entry: EncodedEntry
     outcome: Outcome
     before: Entry | None
-    size: int = 0  # bytes of its value in Redis
 
 
-EncodedEntry = tuple[Entry, bytes, str]  # the entry, its value in Redis, its digest
-
-
-class RedisStore(RedisConnection):
+class RedisStore(RedisIndex):
     """Every method raises CacheUnavailable."""
 
     def __init__(
@@ -117,7 +111,7 @@ class RedisStore(RedisConnection):
 
     def read_many(self, numbers: Iterable[str]) -> Iterator[Entry]:
         """The entries that exist."""
-        for chunk in chunks(list(numbers)):
+        for chunk in chunks(numbers):
             try:
                 by_key = {self.namespace.key(entry_key(number)): number for number in chunk}
                 with self._translated_errors():
@@ -129,7 +123,7 @@ class RedisStore(RedisConnection):
 
     def read_raw(self, numbers: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """The bytes of entries as Redis keeps them."""
-        for group in chunks(list(chunks(list(numbers))), READS_PER_ROUND_TRIP):
+        for group in chunks(chunks(numbers), READS_PER_ROUND_TRIP):
             with self._translated_errors():
                 pipeline = self._redis.pipeline(transaction=False)
                 for chunk in group:
@@ -143,16 +137,16 @@ class RedisStore(RedisConnection):
         `announce_unchanged` the replicas are also notified of an unchanged entry: it is fresh
         again."""
         outcomes: dict[str, Outcome] = {}
-        for chunk in self._encoded(entries):
+        for chunk in _chunks_to_write(entry.encoded() for entry in entries):
             call = self._publish_call(chunk, self.full_key(keys.CHANNEL), announce_unchanged)
             results = _write_results(chunk, self.run_script(*call))
             outcomes.update((each.entry.number, each.outcome) for each in results)
         return outcomes
 
-    def write_silently(self, entries: Iterable[Entry]) -> Iterator[WriteResult]:
+    def write_silently(self, entries: Iterable[EncodedEntry]) -> Iterator[WriteResult]:
         """Write many entries, pipelined and without a notification, while iterated."""
-        encoded = self._encoded(entries)
-        while group := list(islice(encoded, WRITES_PER_ROUND_TRIP)):
+        chunks_to_write = _chunks_to_write(entries)
+        while group := list(islice(chunks_to_write, WRITES_PER_ROUND_TRIP)):
             answers = self.run_all(self._publish_call(chunk, "", False) for chunk in group)
             for chunk, answer in zip(group, answers, strict=True):
                 yield from _write_results(chunk, answer)
@@ -189,24 +183,6 @@ class RedisStore(RedisConnection):
             int(float(in_sync_until or 0)),
         )
 
-    def count_existing(self, numbers: Iterable[str]) -> int:
-        """How many of these numbers have an entry."""
-        with self._translated_errors():
-            return sum(
-                self._redis.exists(*(self.full_key(entry_key(number)) for number in chunk))
-                for chunk in chunks(list(numbers), ENTRIES_PER_COUNT)
-            )
-
-    def count_known(self) -> int:
-        """How many numbers have a config."""
-        return int(self.read_all(("SCARD", keys.KNOWN_NUMBERS))[0])
-
-    def indexed_numbers(self) -> list[str]:
-        """Every number in the index, also removed and unknown ones."""
-        with self._translated_errors():
-            members = self._redis.zrange(self.full_key(keys.INDEX), 0, -1)
-        return [member.decode() for member in members]
-
     def notify_replicas(self) -> None:
         """Make all replicas compare themselves with Redis."""
         with self._translated_errors():
@@ -223,31 +199,16 @@ class RedisStore(RedisConnection):
         """A value as django-redis writes it, for comparisons in scripts."""
         return self._cache.client.encode(value)
 
-    def _encoded(self, entries: Iterable[Entry]) -> Iterator[list[EncodedEntry]]:
-        """Chunks of what one request may hold."""
-        chunk: list[EncodedEntry] = []
-        size = 0
-        for entry in entries:
-            content = entry.to_json()
-            value = self.encode_value(content)
-            if len(chunk) == ENTRIES_PER_WRITE or (chunk and size + len(value) > BYTES_PER_WRITE):
-                yield chunk
-                chunk, size = [], 0
-            chunk.append((entry, value, content["digest"]))
-            size += len(value)
-        if chunk:
-            yield chunk
-
     def _publish_call(
         self, chunk: list[EncodedEntry], channel: str, announce_unchanged: bool
     ) -> ScriptCall:
-        names = [*_PUBLISH_KEYS, *(entry_key(entry.number) for entry, *_ in chunk)]
+        names = [*_PUBLISH_KEYS, *(entry_key(entry.number) for entry in chunk)]
         arguments: list[Any] = [channel, secrets.token_hex(8), "1" if announce_unchanged else "0"]
-        for entry, value, digest in chunk:
+        for entry in chunk:
             time_to_live = int(self.lifetimes.total_seconds(entry) * 1000)
             known = "1" if entry.is_known else "0"
-            arguments += [entry.number, value, entry.read_at, digest, known, time_to_live]
-            arguments.append(entry.origin)
+            arguments += [entry.number, entry.value, entry.read_at, entry.digest, known]
+            arguments += [time_to_live, entry.origin]
         return ScriptCall(_PUBLISH, names, arguments)
 
 
@@ -259,12 +220,22 @@ def clock_now(store: RedisConnection) -> int:
         return int(time.time() * 1000)
 
 
-def chunks(items: Sequence[T], size: int = ENTRIES_PER_READ) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _chunks_to_write(entries: Iterable[EncodedEntry]) -> Iterator[list[EncodedEntry]]:
+    """Chunks of what one request may hold."""
+    chunk: list[EncodedEntry] = []
+    size = 0
+    for entry in entries:
+        new = len(entry.value)
+        if len(chunk) == ENTRIES_PER_WRITE or (chunk and size + new > BYTES_PER_WRITE):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(entry)
+        size += new
+    if chunk:
+        yield chunk
 
 
 def _write_results(chunk: list[EncodedEntry], answer: Sequence[bytes]) -> Iterator[WriteResult]:
-    for (entry, value, _), outcome, before in zip(chunk, answer[::2], answer[1::2], strict=True):
+    for entry, outcome, before in zip(chunk, answer[::2], answer[1::2], strict=True):
         old = entry_from_bytes(entry.number, before) if before else None
-        yield WriteResult(entry, cast("Outcome", outcome.decode()), old, len(value))
+        yield WriteResult(entry, cast("Outcome", outcome.decode()), old)

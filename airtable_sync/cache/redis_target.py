@@ -1,11 +1,11 @@
 """Publishing to Redis: complete or not at all, as replicas see it."""
 
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
-from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.chunks import chunks
+from airtable_sync.cache.entry import EncodedEntry, Entry
 from airtable_sync.cache.keys import PAUSED_BY, SET_BYTES
-from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.cache.publish_target import (
     EntriesEvicted,
     Publication,
@@ -14,7 +14,6 @@ from airtable_sync.cache.publish_target import (
 )
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.cache.redis_store import RedisStore, WriteResult
-from airtable_sync.redis_client.connection import CacheUnavailable
 
 # What Redis needs for an entry beside its value: the key, its expiry, its places in the index and
 # in the set of known numbers. Measured: 260 to 275 bytes (Valkey 9).
@@ -26,10 +25,11 @@ EVICTION_REMEDY = (
 
 
 class RedisTarget:
-    def __init__(self, store: RedisStore, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self._clock = clock
         self._publication = RedisPublication(store)
+        self.tombstone_seconds = store.lifetimes.tombstone_seconds
+        self.keep_tombstones = self._publication.keep_tombstones
         self.now = store.now
         self.acquire_lease = store.acquire_lease
         self.renew_lease = store.renew_lease
@@ -39,45 +39,42 @@ class RedisTarget:
         return self._store.count_known()
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
-        removed, _ = self._not_in(publication)
-        numbers = (entry.number for entry in publication.entries)
-        existing = {entry.number: entry for entry in self._store.read_many(numbers)}
-        yield from compare_entries(publication.entries, existing)
-        yield from compare_removals(publication, removed)
+        for chunk in chunks(publication.entries):
+            existing = {e.number: e for e in self._store.read_many(each.number for each in chunk)}
+            yield from compare_entries(chunk, existing)
+        numbers = set(publication.entries.numbers())
+        yield from compare_removals(publication, self._known_others(numbers))
 
     def publish(self, publication: Publication) -> Iterator[WriteResult]:
         token = self._publication.begin()
-        removed, expired = self._not_in(publication)
-        written, size = [], 0
-        age = (self.now() - publication.read_at) / 1000
-        entries = _while_tombstones_last(publication.entries, age, self._clock)
-        for result in self._store.write_silently(entries):
-            if result.outcome != "older":
-                written.append(result.entry.number)
-            size += result.size + ENTRY_OVERHEAD_BYTES
+        numbers = set(publication.entries.numbers())
+        older, size = set[str](), 0  # numbers of which Redis has a newer entry
+        for result in self._store.write_silently(_while_valid(publication)):
+            if result.outcome == "older":
+                older.add(result.entry.number)
+            size += len(result.entry.value) + ENTRY_OVERHEAD_BYTES
             yield result
         self._store.set(SET_BYTES, size)
-        yield from self._store.write_silently(publication.removals(removed))
-        if self._count_missing(written) or not self._complete(publication, token):
-            self._publish_again(publication)
+        yield from self._remove_others(publication, numbers)
+        missing = self._count_missing(numbers, older)
+        if missing or not self._complete(publication, token):
+            self._publish_again(publication, numbers)
         # While this was publishing, a replica may have refilled an emptied Redis with a number that
         # Airtable does not have any more. After `complete` replicas don't do that.
-        back = [e for e in self._not_in(publication)[0] if e.read_at < publication.read_at]
-        _run_to_end(self._store.write_silently(publication.removals(back)))
-        self._publication.forget_expired(expired)
+        _run_to_end(self._remove_others(publication, numbers))
+        self._forget_expired(numbers)
 
-    def _publish_again(self, publication: Publication) -> None:
+    def _publish_again(self, publication: Publication, numbers: AbstractSet[str]) -> None:
         """Redis lost keys: replicas would take the missing numbers for removed. It was emptied, or
         it is too small: then this does not help either."""
         token = self._publication.begin()
-        removed, _ = self._not_in(publication)
-        entries = [*publication.entries, *publication.removals(removed)]
-        results = list(self._store.write_silently(entries))
-        written = [each.entry.number for each in results if each.outcome != "older"]
-        if missing := self._count_missing(written):
+        written = self._store.write_silently(_while_valid(publication))
+        older = {each.entry.number for each in written if each.outcome == "older"}
+        _run_to_end(self._remove_others(publication, numbers))
+        if missing := self._count_missing(numbers, older):
             raise self._evicted(
-                f"{missing:,} of {len(written):,} entries are missing in Redis right after they "
-                "were published"
+                f"{missing:,} of {len(numbers):,} entries are missing in Redis right "
+                "after they were published"
             )
         if not self._complete(publication, token):
             raise self._evicted("Redis lost keys repeatedly while the refresh was publishing")
@@ -85,8 +82,10 @@ class RedisTarget:
     def _complete(self, publication: Publication, token: str) -> bool:
         return self._publication.complete(publication.read_at, token, publication.fingerprint)
 
-    def _count_missing(self, written: Collection[str]) -> int:
-        return len(written) - self._store.count_existing(written)
+    def _count_missing(self, numbers: AbstractSet[str], older: AbstractSet[str]) -> int:
+        """How many entries that were written are not there."""
+        written = (each for each in numbers if each not in older)
+        return len(numbers) - len(older) - self._store.count_existing(written)
 
     def _evicted(self, what: str) -> EntriesEvicted:
         info = self._store.server_info()
@@ -106,26 +105,31 @@ class RedisTarget:
     def resume(self) -> None:
         self._store.delete(PAUSED_BY)
 
-    def _not_in(self, publication: Publication) -> tuple[list[Entry], list[str]]:
-        """Known entries of other numbers, and indexed numbers whose entries have expired."""
-        others = sorted(set(self._store.indexed_numbers()) - publication.numbers())
-        existing = {entry.number: entry for entry in self._store.read_many(others)}
-        known = [entry for entry in existing.values() if entry.is_known]
-        return known, [number for number in others if number not in existing]
+    def _remove_others(
+        self, publication: Publication, numbers: AbstractSet[str]
+    ) -> Iterator[WriteResult]:
+        """Remove the entries of other numbers. Of these, too, a newer reading stays."""
+        others = self._known_others(numbers)
+        removals = (publication.removal(entry.number) for entry in others)
+        yield from self._store.write_silently(removals)
+
+    def _known_others(self, numbers: AbstractSet[str]) -> Iterator[Entry]:
+        """Known entries of numbers that the set does not have."""
+        for chunk in self._store.indexed_chunks():
+            others = self._store.read_many(each for each in chunk if each not in numbers)
+            yield from (entry for entry in others if entry.is_known)
+
+    def _forget_expired(self, numbers: AbstractSet[str]) -> None:
+        """Other numbers in the index of which there is no entry any more."""
+        for chunk in self._store.indexed_chunks():
+            self._publication.forget_expired(each for each in chunk if each not in numbers)
 
 
-def _while_tombstones_last(
-    entries: Sequence[Entry], age_seconds: float, clock: Callable[[], float]
-) -> Iterator[Entry]:
-    """The entries, each shortly before it is written. Raises CacheUnavailable when the reading, now
-    so old, is older than the tombstones: it could bring a removed number back. This happens if the
-    process was stopped for a while."""
-    started = clock()
-    for entry in entries:
-        if age_seconds + clock() - started > TOMBSTONE_SECONDS:
-            raise CacheUnavailable(
-                "Publishing took so long that what was read may be outdated. Refresh again."
-            )
+def _while_valid(publication: Publication) -> Iterator[EncodedEntry]:
+    """The entries, each shortly before it is written. Raises CacheUnavailable when an entry could
+    bring a removed number back."""
+    for entry in publication.entries:
+        publication.require_valid()
         yield entry
 
 

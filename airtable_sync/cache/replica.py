@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from airtable_sync.cache.entry import Entry, entry_from_bytes
+from airtable_sync.cache.number_set import NumberSet
 from airtable_sync.cache.redis_store import RedisStore, ReplicaState, Watched
 from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS, ReplicaEntry
 from airtable_sync.cache.replica_refill import ReplicaRefill
@@ -149,6 +150,9 @@ class Replica(ReplicaRefill):
             with self._write_lock:
                 reread, self._reread = self._reread, set()
             wanted = [number for number in wanted if number in self._entries] + sorted(reread)
+        if self._existing is not None:
+            for number, exists in self.store.are_known(state.changed):
+                self._existing.set(number, exists=exists)
         missing = [n for n, raw in self.store.read_raw(wanted) if not self._load(n, raw)]
         self._notify_listeners(state.changed)
         self._handle_missing(missing, state)
@@ -168,6 +172,7 @@ class Replica(ReplicaRefill):
                 break
             if not self._load(number, raw):
                 missing.append(number)
+        self._existing = None if self.complete else NumberSet(self.store.known_numbers())
         self._notify_listeners(state.changed)
         self._handle_missing(missing, state)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from airtable_sync.cache.entry import Entry, decode_entry_cached
 from airtable_sync.cache.lifetimes import Lifetimes
+from airtable_sync.cache.number_set import NumberSet
 
 # What Python needs for an entry beside its bytes: the key, the object, its place in a dictionary.
 OVERHEAD_BYTES = 400
@@ -58,6 +59,7 @@ class ReplicaEntries:
         self._known = 0  # entries with a config
         self._overrides = 0  # known entries that are overrides: Airtable need not have them
         self._entries: dict[str, ReplicaEntry] = {}
+        self._existing: NumberSet | None = None  # in Redis; only while not complete
         self._bytes = 0
         self._clock_offset = 0  # Redis' clock minus this machine's, ms
         self._unsaved: set[str] = set()  # entries that Redis has not accepted yet
@@ -115,11 +117,21 @@ class ReplicaEntries:
         """Whether a number that is missing here is missing in Airtable too."""
         return (
             self.complete
-            and self.in_sync
-            and not self.paused
-            and self.now() < self.in_sync_until
+            and self._follows_airtable()
             and self._known - self._overrides >= self.numbers_in_airtable
         )
+
+    def is_absent(self, number: str) -> bool:
+        """Whether Airtable certainly has no such number, although this replica has no config of
+        it."""
+        if self.complete:
+            return self.has_all_of_airtable()
+        return (
+            self._existing is not None and self._follows_airtable() and number not in self._existing
+        )
+
+    def _follows_airtable(self) -> bool:
+        return self.in_sync and not self.paused and self.now() < self.in_sync_until
 
     def entries_made_from(self, record_ids: Collection[str]) -> list[Entry]:
         """The entries that were made from any of these records."""

@@ -5,9 +5,10 @@ import secrets
 from collections.abc import Collection
 from dataclasses import replace
 
+from airtable_sync.cache.chunks import chunks
 from airtable_sync.cache.entry import Entry, entry_from_bytes
 from airtable_sync.cache.keys import REFILL_LOCK, REFRESH_LOCK
-from airtable_sync.cache.redis_store import ENTRIES_PER_READ, RedisStore
+from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.replica_entries import ReplicaEntries, ReplicaEntry
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -78,8 +79,8 @@ class ReplicaRefill(ReplicaEntries):
         if not self.store.acquire_lease(REFILL_LOCK, token, REFILL_LOCK_SECONDS):
             return 0
         try:
-            for start in range(0, len(numbers), ENTRIES_PER_READ):
-                self._save_chunk(numbers[start : start + ENTRIES_PER_READ])
+            for chunk in chunks(numbers):
+                self._save_chunk(chunk)
         finally:
             self.store.release_lease(REFILL_LOCK, token)
         return len(numbers)

@@ -2,21 +2,22 @@
 A process starts from the newest one when Redis and Airtable are down; a rollback publishes an older
 one."""
 
-import hashlib
 import json
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from airtable_sync.cache.contacts import number_of, numbers_in
+from airtable_sync.cache.contacts import number_of
 from airtable_sync.cache.entry import Entry, entry_from_json
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.models import Run, Snapshot
 
 SNAPSHOTS_KEPT = 10
+PIECE_BYTES = 64 * 1024  # of compressed content, decompressed at a time
 
 
 class Snapshots:
@@ -36,10 +37,10 @@ class Snapshots:
         if snapshot := self.newest():
             yield from entries_of(snapshot)
 
-    def save(self, run: Run, entries: Sequence[Entry], read_at: int) -> None:
+    def save(self, run: Run, entries: EntrySet) -> None:
         """Save the known entries of a run. An unchanged set only confirms the newest snapshot. Does
-        nothing if a refresh with a later `read_at` (ms) was saved, or confirmed it, first."""
-        digest, last = _digest(entries), self.newest()
+        nothing if a later refresh was saved, or confirmed it, first."""
+        digest, last, read_at = entries.digest(), self.newest(), entries.read_at
         if last and read_at < last.confirmed_at <= time.time() * 1000:
             return
         if last and last.digest == digest:
@@ -51,7 +52,8 @@ class Snapshots:
             base=self._base_id,
             read_at=read_at,
             confirmed_at=read_at,
-            numbers=len(numbers_in(entries)),
+            numbers=len(entries.of_numbers()),
+            contacts=len(entries.of_contacts()),
             digest=digest,
             content=_compress(entries),
         )
@@ -63,11 +65,14 @@ class Snapshots:
         notice the change by it."""
         newest = self.newest()
         for snapshot in Snapshot.objects.iterator(chunk_size=1):
-            before = list(entries_of(snapshot))
-            entries = [entry for entry in before if number_of(entry.number) != number]
-            if len(entries) == len(before):
+            if (first := next(entries_of(snapshot), None)) is None:
                 continue
-            snapshot.numbers, snapshot.digest = len(numbers_in(entries)), _digest(entries)
+            others = (each for each in entries_of(snapshot) if number_of(each.number) != number)
+            entries = EntrySet.of(others, first.read_at, first.origin)
+            if len(entries) == snapshot.numbers + snapshot.contacts:
+                continue
+            snapshot.numbers, snapshot.digest = len(entries.of_numbers()), entries.digest()
+            snapshot.contacts = len(entries.of_contacts())
             snapshot.content = _compress(entries)
             with transaction.atomic():
                 if newest and snapshot.pk == newest.pk:
@@ -78,7 +83,8 @@ class Snapshots:
 
 
 def entries_of(snapshot: Snapshot) -> Iterator[Entry]:
-    for line in zlib.decompress(snapshot.content).splitlines():
+    """Sorted by number."""
+    for line in _lines(snapshot.content):
         value = json.loads(line)
         yield entry_from_json(value.pop("number"), value)
 
@@ -89,19 +95,18 @@ def confirmed_entries_of(snapshot: Snapshot) -> Iterator[Entry]:
         yield replace(entry, read_at=max(entry.read_at, snapshot.confirmed_at))
 
 
-def _compress(entries: Iterable[Entry]) -> bytes:
-    compressor = zlib.compressobj()
-    pieces = [compressor.compress(_line(entry)) for entry in entries]
-    return b"".join([*pieces, compressor.flush()])
+def _compress(entries: EntrySet) -> bytearray:
+    compressor, content = zlib.compressobj(), bytearray()
+    for line in entries.lines():
+        content += compressor.compress(line)
+    return content + compressor.flush()
 
 
-def _line(entry: Entry) -> bytes:
-    return json.dumps({"number": entry.number, **entry.to_json()}).encode() + b"\n"
-
-
-def _digest(entries: Iterable[Entry]) -> str:
-    """Equal for sets with the same content."""
-    digest = hashlib.sha256()
-    for number, each in sorted((entry.number, entry.digest()) for entry in entries):
-        digest.update(f"{number} {each}\n".encode())
-    return digest.hexdigest()
+def _lines(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    decompressor, rest = zlib.decompressobj(), b""
+    view = memoryview(content)
+    for start in range(0, len(view), PIECE_BYTES):
+        piece = decompressor.decompress(view[start : start + PIECE_BYTES])
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    yield from filter(None, (rest + decompressor.flush()).split(b"\n"))

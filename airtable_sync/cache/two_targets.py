@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from airtable_sync.cache.contacts import contacts_in, numbers_in
 from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_store import WriteResult
 from airtable_sync.cache.redis_target import RedisTarget
@@ -15,12 +14,17 @@ class TwoTargets:
     def __init__(self, numbers: RedisTarget, contacts: RedisTarget) -> None:
         self._numbers, self._contacts = numbers, contacts
         self.now = numbers.now
+        self.tombstone_seconds = numbers.tombstone_seconds
         self.acquire_lease = numbers.acquire_lease
         self.renew_lease = numbers.renew_lease
         self.release_lease = numbers.release_lease
         self.count_published = numbers.count_published
         self.count_contacts = contacts.count_published
         self.is_paused = numbers.is_paused
+
+    def keep_tombstones(self) -> None:
+        self._numbers.keep_tombstones()
+        self._contacts.keep_tombstones()
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
         numbers, contacts = _divided(publication)
@@ -44,12 +48,12 @@ class TwoTargets:
 
     def _has_contacts(self, contacts: Publication) -> bool:
         """Also if the mapping had [callers] before: then all contacts are removed."""
-        return bool(contacts.entries) or self._contacts.count_published() > 0
+        return len(contacts.entries) > 0 or self._contacts.count_published() > 0
 
 
 def _divided(publication: Publication) -> tuple[Publication, Publication]:
     entries = publication.entries
     return (
-        replace(publication, entries=numbers_in(entries)),
-        replace(publication, entries=contacts_in(entries)),
+        replace(publication, entries=entries.of_numbers()),
+        replace(publication, entries=entries.of_contacts()),
     )

@@ -1,6 +1,7 @@
 """The numbers that changed records affect: they are read again with the ordinary lookup, and
 written."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -19,6 +20,8 @@ from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.parts import NUMBERS, Part
 from airtable_sync.mapping.schema import Mapping as BaseMapping
+
+REPLICA_SECONDS = 0.1  # for the replica to receive what was written last
 
 
 @dataclass
@@ -139,10 +142,20 @@ class AffectedNumbers:
         return bool(self._part.served([key], self._active_mapping))
 
     def _entries_made_of(self, record_ids: AbstractSet[str]) -> Iterable[Entry]:
-        if self._replica.complete and self._replica.in_sync:
+        if self._replica.complete and self._replica.in_sync and self._replica_has_all():
             return self._replica.entries_made_from(record_ids)
-        entries = self._store.read_many(self._store.indexed_numbers())
+        entries = self._store.made_from(record_ids)
         return (entry for entry in entries if not record_ids.isdisjoint(_ids(entry.records)))
+
+    def _replica_has_all(self) -> bool:
+        """Not if a notification is late or lost: what the replica lacks must be found too."""
+        newest = self._store.watched()
+        until = time.monotonic() + REPLICA_SECONDS
+        while self._replica.lacks(newest.epoch, newest.sequence):
+            if time.monotonic() > until:
+                return False
+            time.sleep(REPLICA_SECONDS / 10)
+        return True
 
 
 def _ids(records: Iterable[str]) -> Iterable[str]:

@@ -5,15 +5,11 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from airtable_sync.airtable.errors import OUTAGES, AirtableError, NotFound
 from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
-from airtable_sync.airtable.limits.request_limits import (
-    CHANGE_LIMITS,
-    REFRESH_LIMITS,
-    RequestLimits,
-)
 from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.redis_store import RedisStore
@@ -36,8 +32,12 @@ MAX_AFFECTED_SHARE = 0.1  # of all numbers; for more, a refresh needs fewer requ
 ALWAYS_LITTLE = 2  # a number's own record, and the number
 MAX_CONTACTS = 1000  # likewise
 
-# Runs a full refresh with these limits. Raises what `Refresh.run` raises.
-RunRefresh = Callable[[RequestLimits], object]
+
+class RunRefresh(Protocol):
+    """Runs a full refresh. A base is small if it takes at most a second's requests: it is read
+    with a call's priority. A larger one must not delay calls. Raises what `Refresh.run` raises."""
+
+    def __call__(self, *, is_small: bool) -> object: ...
 
 
 class ChangeFeedReader:
@@ -172,7 +172,7 @@ class ChangeFeedReader:
         if time.time() < feed.next_refresh_at:
             return None
         try:
-            self._run_refresh(self._refresh_limits())
+            self._run_refresh(is_small=self._is_small())
         except OUTAGES:
             raise  # tried again soon
         except (AirtableError, MappingError, RefreshRejected):
@@ -180,15 +180,12 @@ class ChangeFeedReader:
             raise
         return Counter()
 
-    def _refresh_limits(self) -> RequestLimits:
-        """A base that takes at most a second's requests is read with a call's priority. A larger
-        one must not delay calls."""
+    def _is_small(self) -> bool:
         last = last_record_counts()
         mapping = self._active_mapping.in_base(self._base_schema.known())
         counts = [last.get(source) for source in mapping.sources()]
         pages = sum(math.ceil(max(1, each) / PAGE_SIZE) for each in counts if each is not None)
-        is_small = None not in counts and pages <= STARTS_PER_WINDOW
-        return CHANGE_LIMITS if is_small else REFRESH_LIMITS
+        return None not in counts and pages <= STARTS_PER_WINDOW
 
 
 def _can_apply_changes(feed: ChangeFeed, status: FeedStatus) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from airtable_sync.cache.entry import Entry
 from airtable_sync.changes.payloads import Cells, ChangedRecords
-from airtable_sync.mapping.called_numbers import texts_of
+from airtable_sync.mapping.number_reader import texts_of
 from airtable_sync.mapping.phone_numbers import to_e164
 from airtable_sync.mapping.schema import Mapping as BaseMapping
 from airtable_sync.mapping.schema import Node

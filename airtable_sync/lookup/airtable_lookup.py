@@ -60,15 +60,19 @@ class AirtableLookup:
         # For requests that need not wait for each other. Its threads start no further ones.
         self._branches = ThreadPoolExecutor(BRANCH_THREADS, thread_name_prefix="airtable-branch")
 
-    def look_up(self, numbers: Collection[str]) -> dict[str, Entry]:
-        """An entry for every number: "unknown" for those that Airtable does not have."""
-        return self.look_up_with(numbers).entries
+    def look_up(
+        self, numbers: Collection[str], deadline: float = float("-inf")
+    ) -> dict[str, Entry]:
+        """An entry for every number: "unknown" for those that Airtable does not have. `deadline`
+        is as in `AirtableClient.until`."""
+        return self.look_up_with(numbers, deadline=deadline).entries
 
     def look_up_with(
         self,
         numbers: Collection[str],
         number_records: Collection[str] = (),
         likely: AbstractMapping[str, Collection[str]] = NO_RECORDS,
+        deadline: float = float("-inf"),
     ) -> LookupResult:
         """Also the numbers of these records (`number_records`, ids in tables of called numbers).
         `likely` are record ids by table that the entries are probably made of: they are read in
@@ -78,33 +82,45 @@ class AirtableLookup:
         mapping = self._part.of(self._active_mapping.in_base(base))
         read_at, started = clock_now(self._clock), time.monotonic()
         try:
-            tables, numbers = self._read(mapping, numbers, number_records, likely)
+            client = self.client.until(deadline)
+            reading = _Reading(client, mapping, self._branches, self._part, self._active_mapping)
+            tables, numbers = reading.read(numbers, number_records, likely)
         finally:
             logger.info("Airtable lookup duration: %.3fs", time.monotonic() - started)
         joined = join(mapping, tables, base)
         entries = {n: _entry(n, joined.configs.get(n), read_at) for n in numbers}
-        return LookupResult(entries, joined.invalid, read_at)
+        return LookupResult(entries, joined.findings.invalid, read_at)
 
-    def probe(self) -> None:
+    def probe(self, deadline: float) -> None:
         """The smallest request: does Airtable answer?"""
         table = self._active_mapping.mapping.roots[0].table
-        self.client.find(Source(table), formulas.matches_nothing())
+        self.client.until(deadline).find(Source(table), formulas.matches_nothing())
 
-    def _read(
+
+@dataclass
+class _Reading:
+    """Reads what one lookup needs."""
+
+    client: AirtableClient
+    mapping: Mapping
+    branches: ThreadPoolExecutor
+    part: Part
+    active_mapping: ActiveMapping
+
+    def read(
         self,
-        mapping: Mapping,
         numbers: Collection[str],
         number_records: Collection[str],
         likely: AbstractMapping[str, Collection[str]],
     ) -> tuple[dict[str, dict[str, Record]], Collection[str]]:
         """The numbers' records and all linked ones, level by level; and all numbers."""
-        tables = _TablesRead(mapping, self.client)
-        early = [self._branches.submit(tables.read_likely, each, likely[each]) for each in likely]
-        found, numbers = self._number_records(mapping, numbers, number_records)
+        tables = _TablesRead(self.mapping, self.client)
+        early = [self.branches.submit(tables.read_likely, each, likely[each]) for each in likely]
+        found, numbers = self._number_records(numbers, number_records)
         for each in early:
             each.result()
         level: list[tuple[Node, list[Record]]] = []
-        for index, root in enumerate(mapping.roots):
+        for index, root in enumerate(self.mapping.roots):
             same = [each for number in numbers for each in found.records(number)]
             records = [each.record for each in same if each.section == index]
             tables.add(root.source, records)
@@ -113,7 +129,7 @@ class AirtableLookup:
             reads: defaultdict[Source, list[str]] = defaultdict(list)
             for node, parents in level:
                 reads[node.source] += _linked(node, parents)
-            list(self._branches.map(lambda read: tables.read(*read), reads.items()))
+            list(self.branches.map(lambda read: tables.read(*read), reads.items()))
             level = [
                 (child, tables.get(node.source, _linked(node, parents)))
                 for node, parents in level
@@ -122,12 +138,12 @@ class AirtableLookup:
         return tables.records, numbers
 
     def _number_records(
-        self, mapping: Mapping, numbers: Collection[str], record_ids: Collection[str]
+        self, numbers: Collection[str], record_ids: Collection[str]
     ) -> tuple[CalledNumbers, Collection[str]]:
         """The records of `numbers` and of the numbers that the records `record_ids` have; and all
         these numbers. Mostly one request for each table of called numbers."""
-        rows = self._find_in_all(mapping, numbers, record_ids)
-        found = _called_numbers(mapping, rows)
+        rows = self._find_in_all(numbers, record_ids)
+        found = _called_numbers(self.mapping, rows)
         more = {
             number
             for number in found.numbers()
@@ -135,26 +151,26 @@ class AirtableLookup:
             and any(each.record["id"] in record_ids for each in found.records(number))
         }
         if more:  # other records may have these numbers too
-            others = self._find_in_all(mapping, more, ())
+            others = self._find_in_all(more, ())
             for before, also in zip(rows, others, strict=True):
                 before.update(also)
-            found = _called_numbers(mapping, rows)
-        return found, [*numbers, *self._part.served(sorted(more), self._active_mapping)]
+            found = _called_numbers(self.mapping, rows)
+        return found, [*numbers, *self.part.served(sorted(more), self.active_mapping)]
 
     def _find_in_all(
-        self, mapping: Mapping, numbers: Collection[str], record_ids: Collection[str]
+        self, numbers: Collection[str], record_ids: Collection[str]
     ) -> list[dict[str, Record]]:
         """For each section of called numbers its records by id."""
 
         def find(root: Node) -> dict[str, Record]:
             called = {number_of(each) for each in numbers}
             formula = formulas.matches_numbers(called, root.number_fields, record_ids)
-            fields = mapping.wanted_fields(root.source)
+            fields = self.mapping.wanted_fields(root.source)
             return {each["id"]: each for each in self.client.find(root.source, formula, fields)}
 
-        if len(mapping.roots) == 1:
-            return [find(mapping.roots[0])]
-        return list(self._branches.map(find, mapping.roots))
+        if len(self.mapping.roots) == 1:
+            return [find(self.mapping.roots[0])]
+        return list(self.branches.map(find, self.mapping.roots))
 
 
 class _TablesRead:

@@ -73,7 +73,7 @@ class Answerer:
         in_memory = self._replica.get_any_age(number)
         if in_memory and (found := self._from_cache(in_memory, "memory", {})):
             return found
-        if self._replica.has_all_of_airtable() and not (in_memory and in_memory.is_known):
+        if not (in_memory and in_memory.is_known) and self._replica.is_absent(number):
             unknown = Entry(number, None, self._replica.confirmed_at, "change")
             return self._from_entry(unknown, "memory", {})
         tier_seconds: dict[str, float] = {}
@@ -169,7 +169,7 @@ class Answerer:
 
     async def _look_up(self, number: str, deadline: float) -> Entry | None:
         """When the deadline passes, the lookup continues, and its result is cached."""
-        lookup = self._single_flight.look_up(number)
+        lookup = self._single_flight.look_up(number, deadline)
         try:
             return await asyncio.wait_for(asyncio.shield(lookup), deadline - time.monotonic())
         except TimeoutError:

@@ -18,9 +18,9 @@ class CachingLookup:
         self._store = store
         self._has_redis = has_redis
 
-    def look_up(self, numbers: list[str]) -> tuple[list[Entry], bool]:
+    def look_up(self, numbers: list[str], deadline: float) -> tuple[list[Entry], bool]:
         """The entries, and whether Redis was written. Blocks. Raises AirtableError."""
-        entries = self._lookup.look_up(numbers)
+        entries = self._lookup.look_up(numbers, deadline)
         if not self._has_redis:
             return entries, True
         try:

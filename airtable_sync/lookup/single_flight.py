@@ -27,9 +27,12 @@ LOOKUP_SECONDS = 10.0  # also for a response that arrives slowly
 RENEW_PAUSE_SECONDS = 30.0  # between tries to renew an entry that is served stale
 MAX_RENEWED = 10_000
 LOOKUP_THREADS, LEASE_THREADS = 4, 2
+SLOW_SECONDS = 2.0  # numbers that wait do not wait longer for the lookup before theirs
+NO_DEADLINE = float("-inf")
 
-# Blocks; the entries, and whether Redis was written. Raises AirtableError.
-LookUp = Callable[[list[str]], tuple[list[Entry], bool]]
+# Of numbers, until a deadline by `time.monotonic`. Blocks; the entries, and whether Redis was
+# written. Raises AirtableError.
+LookUp = Callable[[list[str], float], tuple[list[Entry], bool]]
 
 
 class SingleFlight:
@@ -48,6 +51,8 @@ class SingleFlight:
     def _start_empty(self) -> None:
         self._waiting: dict[str, asyncio.Future[Entry]] = {}
         self._queue: dict[str, None] = {}
+        self._deadlines: dict[str, float] = {}  # of the call that waits longest
+        self._running: set[asyncio.Task[None]] = set()  # lookups
         self._in_other_process: set[str] = set()  # being looked up
         self._renewed_at: dict[str, float] = {}
         self._runner: asyncio.Task[None] | None = None
@@ -59,10 +64,11 @@ class SingleFlight:
             self._loop = loop
         return loop
 
-    def look_up(self, number: str) -> asyncio.Future[Entry]:
+    def look_up(self, number: str, deadline: float = NO_DEADLINE) -> asyncio.Future[Entry]:
         """The entry of a number: the same future for all calls. Await it shielded. Its exception
-        is an AirtableError."""
+        is an AirtableError. A slow Airtable may take until `deadline`, by `time.monotonic`."""
         loop = self._running_loop()
+        self._deadlines[number] = max(deadline, self._deadlines.get(number, NO_DEADLINE))
         future = self._waiting.get(number)
         if future is None:
             future = self._waiting[number] = loop.create_future()
@@ -111,12 +117,23 @@ class SingleFlight:
             batch = list(self._queue)[:NUMBERS_PER_LOOKUP]
             for number in batch:
                 del self._queue[number]
-            try:
-                await self._look_up(await self._with_lease(batch))
-            except Exception as error:
-                logger.exception("A lookup ended unexpectedly")
-                reason = AirtableError(f"The lookup ended unexpectedly: {error!r}")
-                await self._release_failed(batch, reason)
+            task = self._running_loop().create_task(self._look_up_batch(batch))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            has_thread = len(self._running) < LOOKUP_THREADS
+            await asyncio.wait(
+                self._running,
+                timeout=SLOW_SECONDS if has_thread else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+
+    async def _look_up_batch(self, batch: list[str]) -> None:
+        try:
+            await self._look_up(await self._with_lease(batch))
+        except Exception as error:
+            logger.exception("A lookup ended unexpectedly")
+            reason = AirtableError(f"The lookup ended unexpectedly: {error!r}")
+            await self._release_failed(batch, reason)
 
     async def _with_lease(self, numbers: list[str]) -> list[str]:
         """The numbers whose lease this process got. Without Redis: all."""
@@ -149,10 +166,12 @@ class SingleFlight:
         loop = self._running_loop()
         renewing = loop.create_task(self._renew_leases(numbers))
         try:
+            deadline = max(self._deadlines.get(number, NO_DEADLINE) for number in numbers)
             looking_up = loop.run_in_executor(
-                self._lookup_threads, self._look_up_and_cache, numbers
+                self._lookup_threads, self._look_up_and_cache, numbers, deadline
             )
-            entries, saved = await asyncio.wait_for(looking_up, LOOKUP_SECONDS)
+            seconds = max(LOOKUP_SECONDS, deadline - time.monotonic())
+            entries, saved = await asyncio.wait_for(looking_up, seconds)
             self._resolve(entries, saved=saved)
         except TimeoutError:
             await self._lookup_failed(numbers, Unavailable("The lookup took too long."))
@@ -204,12 +223,14 @@ class SingleFlight:
             self._replica.keep(entry, saved=saved)
             self._renewed_at.pop(entry.number, None)  # the pause is for failures
             self._in_other_process.discard(entry.number)
+            self._deadlines.pop(entry.number, None)
             if (future := self._waiting.pop(entry.number, None)) and not future.done():
                 future.set_result(entry)
 
     def _fail(self, numbers: Iterable[str], error: AirtableError) -> None:
         for number in numbers:
             self._in_other_process.discard(number)
+            self._deadlines.pop(number, None)
             if (future := self._waiting.pop(number, None)) and not future.done():
                 future.set_exception(error)
 

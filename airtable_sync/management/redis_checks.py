@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from airtable_sync.cache import keys
 from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.redis_target import EVICTION_REMEDY, RedisTarget
@@ -155,7 +156,8 @@ class RedisChecks:
 def _publish(trial: RedisStore) -> None:
     now = trial.now()
     entry = Entry(NUMBER, {"trial": "trial"}, now, "refresh")
-    results = list(RedisTarget(trial).publish(Publication([entry], now, "refresh", "trial")))
+    publication = Publication(EntrySet.of([entry], now, "refresh"), "trial")
+    results = list(RedisTarget(trial).publish(publication))
     state = trial.replica_state("", 0)
     if [each.outcome for each in results] != ["added"] or state.changed != [NUMBER]:
         raise CheckFailed("Redis' scripts do not do what they should. Use another service.")

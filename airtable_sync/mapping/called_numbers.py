@@ -1,17 +1,13 @@
-"""The called numbers in records."""
+"""The called numbers in records, each with its records. `stored_records.py` has the same for a
+whole base."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
-from airtable_sync.cache.contacts import EVERYBODY, contact_key
-from airtable_sync.mapping.formatting import links_of, problem_of, text_of
-from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.number_reader import NumberReader
 from airtable_sync.mapping.records import Record
-from airtable_sync.mapping.schema import Mapping, Node
-
-_BETWEEN_NUMBERS = re.compile(r"[\n\r,;]+")
+from airtable_sync.mapping.schema import Mapping
 
 
 class NumberRecord(NamedTuple):
@@ -19,79 +15,75 @@ class NumberRecord(NamedTuple):
 
     section: int
     record: Record
+    has_several: bool  # numbers
 
     @property
     def key(self) -> tuple[int, str]:
         return self.section, self.record["id"]
 
 
+SameNumber = tuple[str, list[NumberRecord]]  # a called number and the records that have it
+
+
+class Numbers(Protocol):
+    """`invalid` and `skipped` are as in NumberReader."""
+
+    @property
+    def invalid(self) -> list[tuple[str, str]]: ...
+
+    @property
+    def skipped(self) -> int: ...
+
+    def each(self) -> Iterator[SameNumber]:
+        """Sorted by number. The records of the first section come first, and of each section the
+        oldest. People duplicate a row to start a new one from it: meanwhile the existing customer
+        keeps the number."""
+        ...
+
+
 class CalledNumbers:
-    """`with_several` are the keys of records with several numbers. `invalid` are pairs of a record
-    and the reason why it has no number. A contact's number is "<whose>/+32…": each client may have
-    another contact with it. Contacts without a number or a client are only counted (`skipped`)."""
+    """Those of a few records, in memory."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
-        self._by_section: list[dict[str, list[Record]]] = []
-        self.with_several: set[tuple[int, str]] = set()
+        self._by_section: list[dict[str, list[NumberRecord]]] = []
         self.invalid: list[tuple[str, str]] = []
         self.skipped = 0
 
     def add(self, records: Iterable[Record]) -> None:
         """Those of the next section."""
         section = len(self._by_section)
-        root = self._mapping.roots[section]
-        found: dict[str, list[Record]] = defaultdict(list)
+        reader = NumberReader(self._mapping.roots[section])
+        found: dict[str, list[NumberRecord]] = defaultdict(list)
         for record in records:
-            is_contact = root.shared or root.belongs_to
-            numbers = self._contacts(root, record) if is_contact else self._numbers(root, record)
+            numbers = reader.read(record)
             for number in numbers:
-                found[number].append(record)
-            if len(numbers) > 1:
-                self.with_several.add((section, record["id"]))
+                found[number].append(NumberRecord(section, record, len(numbers) > 1))
         for same in found.values():
-            if len(same) > 1:
-                same.sort(key=lambda record: (record["createdTime"], record["id"]))
+            same.sort(key=lambda each: (each.record["createdTime"], each.record["id"]))
         self._by_section.append(found)
+        self.invalid += reader.invalid
+        self.skipped += reader.skipped
 
     def numbers(self) -> list[str]:
         return sorted({number for found in self._by_section for number in found})
 
     def records(self, number: str) -> list[NumberRecord]:
-        """Those of the first section first, and of each section the oldest first. People duplicate
-        a row to start a new one from it: meanwhile the existing customer keeps the number."""
-        records: dict[str, NumberRecord] = {}
-        for section, found in enumerate(self._by_section):
-            for each in found.get(number, ()):
-                records.setdefault(each["id"], NumberRecord(section, each))
-        return list(records.values())
+        return first_of_each_record(
+            each for found in self._by_section for each in found.get(number, ())
+        )
 
-    def _contacts(self, root: Node, record: Record) -> list[str]:
-        cells = record["fields"]
-        owners = [EVERYBODY] if root.shared else links_of(cells.get(root.belongs_to))
-        texts = [text for name in root.number_fields for text in texts_of(root, cells.get(name))]
-        numbers = dict.fromkeys(filter(None, (to_e164(text, root.region) for text in texts)))
-        keys = [contact_key(owner, number) for owner in owners for number in numbers]
-        self.skipped += not keys
-        return keys
-
-    def _numbers(self, root: Node, record: Record) -> list[str]:
-        numbers: dict[str, None] = {}
-        for name in root.number_fields:
-            cell = record["fields"].get(name)
-            for text in texts_of(root, cell):
-                if number := to_e164(text, root.region):
-                    numbers[number] = None
-                elif text.strip() or problem_of(cell):
-                    reason = f"{text[:50]!r} in {name} is not a telephone number."
-                    self.invalid.append((f"{root.table}/{record['id']}", reason))
-        return list(numbers)
+    def each(self) -> Iterator[SameNumber]:
+        for number in self.numbers():
+            yield number, self.records(number)
 
 
-def texts_of(root: Node, cell: Any) -> list[str]:
-    """The texts of which each should be a called number."""
-    if not root.several_per_cell:
-        return [text_of(cell)]
-    cells = cell if isinstance(cell, list) else [cell]
-    texts = (text for each in cells for text in _BETWEEN_NUMBERS.split(text_of(each)))
-    return [text for text in texts if text.strip()] or [""]
+def first_of_each_record(same: Iterable[NumberRecord]) -> list[NumberRecord]:
+    """Two sections may have the same record."""
+    found = list(same)
+    if len(found) == 1:
+        return found
+    records: dict[str, NumberRecord] = {}
+    for each in found:
+        records.setdefault(each.record["id"], each)
+    return list(records.values())

@@ -1,12 +1,13 @@
-"""Records become configs: linked tables are joined in memory. A full refresh and the lookup of one
-number use the same code."""
+"""Records become configs: linked tables are joined. A refresh and the lookup of one number use the
+same code."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
-from typing import Any
+from typing import Any, Protocol
 
-from airtable_sync.mapping.called_numbers import CalledNumbers, NumberRecord
+from airtable_sync.mapping.called_numbers import CalledNumbers, NumberRecord, Numbers
 from airtable_sync.mapping.formatting import links_of, problem_of, text_of
-from airtable_sync.mapping.joined import Config, Conflict, InvalidRecord, Joined
+from airtable_sync.mapping.joined import Config, Conflict, Findings, InvalidRecord, Joined
 from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.resolve import links_left_out
@@ -14,56 +15,86 @@ from airtable_sync.mapping.schema import Mapping
 from airtable_sync.mapping.sections import Section, Sections, Variable
 
 _MAY_HAVE_PROBLEM = (dict, list, float)
-Tables = AbstractMapping[str, AbstractMapping[str, Record]]  # source's key -> record id -> record
+RECORDS_WITH_SEVERAL = 10_000  # of which the config is kept until their next number
+
+
+class Records(Protocol):
+    """The records of one source, by id."""
+
+    def get(self, record_id: str, /) -> Record | None: ...
+
+
+class Tables(Protocol):
+    """By the sources' keys."""
+
+    def get(self, source: str, /) -> Records | None: ...
 
 
 class _NoConfig(ValueError):
     """This record makes no config; the message says why."""
 
 
-def join(mapping: Mapping, tables: Tables, base: KnownBase) -> Joined:
+def join(
+    mapping: Mapping, tables: AbstractMapping[str, AbstractMapping[str, Record]], base: KnownBase
+) -> Joined:
     """Every number's config. `mapping` is resolved for this `base`."""
-    sections = Sections(mapping, base)
-    joined = Joined(warnings=[*links_left_out(mapping), *sections.set_twice.values()])
     numbers = CalledNumbers(mapping)
-    for root in sections.roots:
-        numbers.add(tables.get(root.source, {}).values())
-    joined.invalid += [InvalidRecord(*each) for each in numbers.invalid]
-    joined.skipped = numbers.skipped
-    configs: dict[tuple[int, str], Config | InvalidRecord] = {}  # of a record with several numbers
-    for number in numbers.numbers():
-        found = []
-        for each in numbers.records(number):
-            config = configs.get(each.key) or _config(each, sections, tables, mapping)
-            if each.key in numbers.with_several:
-                configs[each.key] = config
-            if isinstance(config, Config):
-                found.append(config)
-            else:
-                reason = f"{number}: {config.reason}"
-                joined.invalid.append(InvalidRecord(config.record, reason, config.records))
-        if found:
-            joined.configs[number] = found[0]
-        if len(found) > 1:
-            names = tuple(config.records[0] for config in found)
-            joined.conflicts.append(Conflict(number, names))
-    return joined
+    for root in mapping.roots:
+        numbers.add(tables.get(root.source.key, {}).values())
+    making = Join(mapping, tables, base, numbers)
+    configs = dict(making.configs())
+    return Joined(making.findings, configs)
 
 
-def _config(
-    each: NumberRecord, sections: Sections, tables: Tables, mapping: Mapping
-) -> Config | InvalidRecord:
-    joiner = _Joiner(tables, sections)
-    root = sections.roots[each.section]
-    try:
-        joiner.visit(root, [each.record])
-    except _NoConfig as error:
-        name = f"{root.node.table}/{each.record['id']}"
-        return InvalidRecord(name, str(error), tuple(joiner.config.records))
-    variables = joiner.config.variables
-    for name, default in mapping.defaults.items():
-        variables[name] = variables.get(name) or default
-    return joiner.config
+class Join:
+    """Makes the configs of called numbers, one after the other. `findings` are complete at the
+    end."""
+
+    def __init__(self, mapping: Mapping, tables: Tables, base: KnownBase, numbers: Numbers) -> None:
+        self._mapping, self._tables, self._numbers = mapping, tables, numbers
+        self._sections = Sections(mapping, base)
+        self._kept: dict[tuple[int, str], Config | InvalidRecord] = {}
+        self.findings = Findings(
+            invalid=[InvalidRecord(*each) for each in numbers.invalid],
+            warnings=[*links_left_out(mapping), *self._sections.set_twice.values()],
+            skipped=numbers.skipped,
+        )
+
+    def configs(self) -> Iterator[tuple[str, Config]]:
+        """Sorted by number."""
+        for number, records in self._numbers.each():
+            found = [config for each in records if (config := self._valid(number, each))]
+            if not found:
+                continue
+            if len(found) > 1:
+                names = tuple(config.records[0] for config in found)
+                self.findings.conflicts.append(Conflict(number, names))
+            self.findings.warnings += found[0].warnings
+            self.findings.configs += 1
+            yield number, found[0]
+
+    def _valid(self, number: str, each: NumberRecord) -> Config | None:
+        config = self._kept.get(each.key) or self._config(each)
+        if each.has_several and len(self._kept) < RECORDS_WITH_SEVERAL:
+            self._kept[each.key] = config
+        if isinstance(config, Config):
+            return config
+        reason = f"{number}: {config.reason}"
+        self.findings.invalid.append(InvalidRecord(config.record, reason, config.records))
+        return None
+
+    def _config(self, each: NumberRecord) -> Config | InvalidRecord:
+        joiner = _Joiner(self._tables, self._sections)
+        root = self._sections.roots[each.section]
+        try:
+            joiner.visit(root, [each.record])
+        except _NoConfig as error:
+            name = f"{root.node.table}/{each.record['id']}"
+            return InvalidRecord(name, str(error), tuple(joiner.config.records))
+        variables = joiner.config.variables
+        for name, default in self._mapping.defaults.items():
+            variables[name] = variables.get(name) or default
+        return joiner.config
 
 
 class _Joiner:
@@ -156,12 +187,12 @@ class _Joiner:
 
     def _linked_to(self, section: Section, child: Section, record: Record) -> list[Record]:
         node, ids = child.node, links_of(record["fields"].get(child.node.link))
-        table = self.tables.get(child.source, {})
-        found = [table[record_id] for record_id in ids if record_id in table]
+        table = self.tables.get(child.source)
+        found = [linked for each in ids if (linked := table.get(each))] if table is not None else []
         if len(found) < len(ids):
             if node.view or node.filter:
-                left_out = (f"{node.table}/{each}" for each in ids if each not in table)
-                self.config.records += left_out
+                there = {linked["id"] for linked in found}
+                self.config.records += (f"{node.table}/{each}" for each in ids if each not in there)
             else:
                 sentence = f"{node.link} links a {node.table} that does not exist."
                 self._warn(section, record, sentence)

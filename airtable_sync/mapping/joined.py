@@ -53,17 +53,20 @@ class InvalidRecord:
 
 
 @dataclass
-class Joined:
-    """`warnings` are about the mapping in this base, not about a record. Of contacts, `configs` are
-    by `contact_key`."""
+class Findings:
+    """What a join found, besides the configs. Warnings about the mapping in this base come first,
+    then those about the records of configs."""
 
-    configs: dict[str, Config] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     invalid: list[InvalidRecord] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     skipped: int = 0  # contacts without a number or a client
+    configs: int = 0
 
-    def all_warnings(self) -> list[str]:
-        """Those about the mapping first."""
-        configs = self.configs.values()
-        return [*self.warnings, *(each for config in configs for each in config.warnings)]
+
+@dataclass
+class Joined:
+    """Of contacts, `configs` are by `contact_key`."""
+
+    findings: Findings = field(default_factory=Findings)
+    configs: dict[str, Config] = field(default_factory=dict)

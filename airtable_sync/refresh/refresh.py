@@ -1,44 +1,38 @@
 """The refresh: read the whole base, validate it, then publish it. If reading or validation fails,
 nothing changes. Of two readings of a number the newer one wins, whichever write finishes last."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 
-from airtable_sync.airtable.base_reader import PUBLISHING, Progress, Reading, read_all
+from airtable_sync.airtable.base_reader import PUBLISHING, Progress
 from airtable_sync.airtable.client import AirtableClient
-from airtable_sync.airtable.errors import TEMPORARY, AirtableError, Unavailable
+from airtable_sync.cache.contacts import is_contact
 from airtable_sync.cache.database import ignore_database_errors
-from airtable_sync.cache.entry import Entry
-from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.publish_target import EntriesEvicted, Publication, PublishTarget
 from airtable_sync.cache.redis_store import WriteResult
 from airtable_sync.cache.snapshots import Snapshots
+from airtable_sync.cache.temporary_database import translated_errors
 from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
-from airtable_sync.mapping.join import join
-from airtable_sync.mapping.joined import Conflict, Joined
+from airtable_sync.mapping.join import Join
+from airtable_sync.mapping.joined import Conflict, Findings
 from airtable_sync.mapping.known_base import KnownBase
-from airtable_sync.mapping.records import BaseTables
+from airtable_sync.mapping.schema import Mapping
+from airtable_sync.mapping.stored_records import StoredRecords
 from airtable_sync.models import Run
 from airtable_sync.refresh.history import RunHistory
 from airtable_sync.refresh.lock import refresh_lock
 from airtable_sync.refresh.other_deployments import OtherDeployments
 from airtable_sync.refresh.report import Report
 from airtable_sync.refresh.rollback import Rollback
-from airtable_sync.refresh.validation import (
-    FieldsChangedWhileReading,
-    RefreshRejected,
-    Validation,
-    reject_if_misfit,
-    reject_missing,
-)
-
-logger = logging.getLogger(__name__)
+from airtable_sync.refresh.tombstones import TombstoneKeeper
+from airtable_sync.refresh.validation import Validation
+from airtable_sync.refresh.whole_base import ReadOptions, WholeBase
 
 PROGRESS_EVERY = 1000  # published numbers
 
@@ -53,6 +47,15 @@ class RefreshOptions:
     schema_is_current: bool = False  # the stored one, if it is not outdated: the feed keeps it so
     trigger: str = Run.Trigger.COMMAND
     user: str = ""
+
+
+OF_CHANGE_FEED = RefreshOptions(
+    full=True,
+    in_parallel=True,
+    wait_for_others=False,
+    schema_is_current=True,
+    trigger=Run.Trigger.CHANGE_FEED,
+)
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,16 @@ class Refresh:
         """Raises AirtableError, CacheUnavailable, MappingError and DatabaseError; RefreshRejected
         if validation fails or publishing is paused; RefreshInProgress."""
         if options.dry_run:
-            return _Attempt(self._parts, client, progress, options).compare()
+            with translated_errors():
+                return _Attempt(self._parts, client, progress, options).compare()
         history = self._parts.history
         with (
-            refresh_lock(self._parts.target),
+            refresh_lock(self._parts.target) as tombstones,
             history.record(options.trigger, options.user, client) as run,
+            translated_errors(),
         ):
             progress = history.with_saved_progress(run, progress)
-            return _Attempt(self._parts, client, progress, options).publish(run)
+            return _Attempt(self._parts, client, progress, options).publish(run, tombstones)
 
 
 @dataclass
@@ -104,8 +109,6 @@ class _Attempt:
     client: AirtableClient
     progress: Progress
     options: RefreshOptions
-    _schema: BaseTables | None = None
-    _schema_is_denied: bool = False
 
     def compare(self) -> Report:
         started = time.monotonic()
@@ -114,7 +117,7 @@ class _Attempt:
         report.status = "dry-run"
         return self._completed(report, started)
 
-    def publish(self, run: Run) -> Report:
+    def publish(self, run: Run, tombstones: TombstoneKeeper) -> Report:
         started = time.monotonic()
         parts, options = self.parts, self.options
         if options.force:
@@ -130,6 +133,7 @@ class _Attempt:
         if parts.has_redis:
             parts.invalid_records.replace_all(report.invalid, publication.read_at)
         try:
+            publication = replace(publication, require_valid=tombstones.require)
             report.count(self._write(publication))
         except EntriesEvicted:  # Redis is too small, but the set is right
             self._save_snapshot(run, publication)
@@ -159,7 +163,7 @@ class _Attempt:
 
     def _save_snapshot(self, run: Run, publication: Publication) -> None:
         with ignore_database_errors("saving the snapshot", when=self.parts.has_redis):
-            self.parts.snapshots.save(run, publication.entries, publication.read_at)
+            self.parts.snapshots.save(run, publication.entries)
 
     def _completed(self, report: Report, started: float) -> Report:
         report.airtable_requests = self.client.requests_made
@@ -168,97 +172,59 @@ class _Attempt:
 
     def _read(self) -> tuple[Publication, Report]:
         """Everything in Airtable, validated unless `force`."""
-        started, read_at = time.monotonic(), self.parts.target.now()
-        reading = self._read_base()
-        if time.monotonic() - started > TOMBSTONE_SECONDS:
-            raise Unavailable("Reading took so long that the first records may be outdated.")
-        base = self._known_base(reading)
-        mapping = self.parts.active_mapping.in_base(base)
-        joined = join(mapping.of_numbers(), reading.tables, base)
-        contacts = join(mapping.of_callers(), reading.tables, base)
-        entries = self._served_entries(joined, read_at)
+        read_at = self.parts.target.now()
+        records, base = self._whole_base().read()
+        with closing(records):
+            entries = EntrySet.of((), read_at, "refresh")
+            mapping = self.parts.active_mapping.in_base(base)
+            numbers = self._join(mapping.of_numbers(), records, base, entries)
+            contacts = self._join(mapping.of_callers(), records, base, entries)
+            counts = records.counts()
         if not self.options.force:
-            self._validate(joined, len(entries), contacts)
+            self._validate(numbers, len(entries.of_numbers()), contacts)
         report = Report(
             "published",
-            conflicts=[*joined.conflicts, *map(masked, contacts.conflicts)],
-            invalid=joined.invalid,
-            warnings=[*joined.all_warnings(), *contacts.all_warnings()],
-            records=reading.record_counts(),
+            conflicts=[*numbers.conflicts, *map(masked, contacts.conflicts)],
+            invalid=numbers.invalid,
+            warnings=[*numbers.warnings, *contacts.warnings],
+            records=counts,
             contacts_skipped=contacts.skipped,
         )
-        entries += [
-            config.entry(key, read_at, "refresh") for key, config in contacts.configs.items()
-        ]
-        fingerprint = self.parts.active_mapping.fingerprint
-        return Publication(entries, read_at, "refresh", fingerprint), report
+        return Publication(entries, self.parts.active_mapping.fingerprint), report
 
-    def _validate(self, joined: Joined, numbers: int, contacts: Joined) -> None:
+    def _whole_base(self) -> WholeBase:
+        parts, options = self.parts, self.options
+        return WholeBase(
+            parts.active_mapping,
+            parts.base_schema,
+            parts.validation,
+            self.client,
+            self.progress,
+            ReadOptions(
+                validate=not options.force,
+                in_parallel=options.in_parallel,
+                schema_is_current=options.schema_is_current,
+                may_store=not options.dry_run,
+            ),
+        )
+
+    def _join(
+        self, mapping: Mapping, records: StoredRecords, base: KnownBase, entries: EntrySet
+    ) -> Findings:
+        """Adds an entry for each config whose number is served."""
+        join = Join(mapping, records, base, records.called_numbers(mapping))
+        is_served = self.parts.active_mapping.is_served
+        entries.add(
+            config.entry(number, entries.read_at, entries.origin)
+            for number, config in join.configs()
+            if is_contact(number) or is_served(number)
+        )
+        return join.findings
+
+    def _validate(self, numbers: Findings, served: int, contacts: Findings) -> None:
         validation = self.parts.validation
-        validation.check_numbers(joined, numbers, self._count_before())
-        validation.check_contacts(len(contacts.configs), self.parts.target.count_contacts())
-
-    def _read_base(self) -> Reading:
-        """Reads a second time if a field was renamed during the first."""
-        with suppress(FieldsChangedWhileReading):
-            return self._read_base_once()
-        try:
-            return self._read_base_once()
-        except FieldsChangedWhileReading as error:
-            raise RefreshRejected(str(error)) from error
-
-    def _read_base_once(self) -> Reading:
-        """The schema, then all records. Raises FieldsChangedWhileReading."""
-        mapping = self.parts.active_mapping.mapping
-        tables = self._schema = self._read_schema_first()
-        if tables and not self.options.force:
-            reject_missing(mapping, tables)
-        base = tables.known() if tables else self.parts.base_schema.known()
-        mapping = self.parts.active_mapping.in_base(base)
-        try:
-            in_parallel = self.options.in_parallel
-            reading = read_all(mapping, self.client, self.progress, in_parallel=in_parallel)
-        except AirtableError as error:
-            if not isinstance(error, TEMPORARY) and not self.options.force:
-                reject_if_misfit(error, mapping, self.client)
-            raise
-        if not self.options.force:
-            self.parts.validation.check_fields(mapping, reading, tables, self._read_schema)
-        return reading
-
-    def _read_schema_first(self) -> BaseTables | None:
-        """None if it can't be read, or need not be: then the stored one counts."""
-        if self.options.schema_is_current and not self.parts.base_schema.is_outdated():
-            return None
-        return self._read_schema()
-
-    def _read_schema(self) -> BaseTables | None:
-        """None if it can't be read; then it is not tried a second time."""
-        if self._schema_is_denied:
-            return None
-        try:
-            tables = self.client.read_tables()
-        except AirtableError as error:
-            logger.warning("The base's schema can't be read: %s", error)
-            self._schema_is_denied = True
-            return None
-        if not self.options.dry_run:
-            self.parts.base_schema.store_tables(tables)
-        return tables
-
-    def _known_base(self, reading: Reading) -> KnownBase:
-        """Also the fields that only records have: without the schema they are all that is known."""
-        if not self.options.dry_run:
-            return self.parts.base_schema.add_seen_fields(reading.seen)
-        known = self._schema.known() if self._schema else self.parts.base_schema.known()
-        return known.with_fields(reading.seen)
-
-    def _served_entries(self, joined: Joined, read_at: int) -> list[Entry]:
-        return [
-            config.entry(number, read_at, "refresh")
-            for number, config in joined.configs.items()
-            if self.parts.active_mapping.is_served(number)
-        ]
+        validation.check_numbers(len(numbers.conflicts), served, self._count_before())
+        validation.check_contacts(contacts.configs, self.parts.target.count_contacts())
 
     def _count_before(self) -> int:
         """The published numbers, at most those that are served at all."""

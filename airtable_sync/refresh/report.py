@@ -77,7 +77,7 @@ def difference_of(result: WriteResult) -> Difference:
     number, outcome = result.entry.number, result.outcome
     if outcome != "changed":
         return Difference(number, outcome, {})
-    before, after = _values(result.before), _values(result.entry)
+    before, after = _values(result.before), _values(result.entry.decode())
     changed = {
         name: (before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])

@@ -1,15 +1,15 @@
 """Rollback: publish an earlier snapshot again, and pause publishing until an operator releases
 it."""
 
-from dataclasses import replace
-
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.cache.database import ignore_database_errors
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.publish_target import Publication, PublishTarget
 from airtable_sync.cache.snapshots import Snapshots, entries_of
+from airtable_sync.cache.temporary_database import translated_errors
 from airtable_sync.models import Run, Snapshot
 from airtable_sync.refresh.history import RunHistory
 from airtable_sync.refresh.lock import refresh_lock
@@ -41,6 +41,7 @@ class Rollback:
         with (
             refresh_lock(self._target),
             self._history.record(trigger, user, client) as run,
+            translated_errors(),
         ):
             snapshot = self._find(run_id)
             _release_runs()  # this run pauses publishing instead
@@ -75,14 +76,11 @@ class Rollback:
             )
 
     def _publish(self, snapshot: Snapshot, run: Run) -> Report:
-        read_at = self._target.now()
-        entries = [
-            replace(entry, read_at=read_at, origin="rollback") for entry in entries_of(snapshot)
-        ]
+        entries = EntrySet.of(entries_of(snapshot), self._target.now(), "rollback")
         report = Report("rolled-back")
-        report.count(self._target.publish(Publication(entries, read_at, "rollback")))
+        report.count(self._target.publish(Publication(entries)))
         with ignore_database_errors("saving the snapshot", when=self._has_redis):
-            self._snapshots.save(run, entries, read_at)
+            self._snapshots.save(run, entries)
         return report
 
     def _find(self, run_id: int | None) -> Snapshot:

@@ -7,7 +7,6 @@ from airtable_sync.airtable.base_reader import Reading
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError, InvalidFilter
 from airtable_sync.mapping.base_schema import BaseSchema
-from airtable_sync.mapping.joined import Joined
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import Mapping
@@ -61,9 +60,9 @@ class Validation:
                 f"{', '.join(gone)} was renamed or removed while the base was read."
             )
 
-    def check_numbers(self, joined: Joined, numbers: int, before: int) -> None:
-        """`before` is the count of the published set; 0 if there is none. Raises
-        RefreshRejected."""
+    def check_numbers(self, conflicts: int, numbers: int, before: int) -> None:
+        """`conflicts` are numbers in several records; `before` is the count of the published set, 0
+        if there is none. Raises RefreshRejected."""
         if not numbers:
             raise RefreshRejected("no number in Airtable has a config.")
         smallest = self._min_share * before
@@ -72,7 +71,6 @@ class Validation:
                 f"Airtable has {numbers} numbers, the last published set had {before}: "
                 f"less than {self._min_share:.0%} (REFRESH_MIN_SHARE)."
             )
-        conflicts = len(joined.conflicts)
         largest = self._max_conflict_share * numbers
         if conflicts > CONFLICTS_ALWAYS_ALLOWED and conflicts > largest:
             raise RefreshRejected(

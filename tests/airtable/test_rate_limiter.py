@@ -179,6 +179,7 @@ def test_without_redis_the_processes_of_a_machine_share_a_file(
     assert all(later - earlier >= 1.0 for earlier, later in zip(starts, starts[5:], strict=False))
 
 
+@pytest.mark.usefixtures("without_garbage_collection")
 @pytest.mark.parametrize("content", ["nonsense", "{}", '{"starts": [NaN, 1e300]}', "[" * 5000, ""])
 def test_a_file_with_invalid_content_does_not_delay_requests(
     settings: Any, tmp_path: Path, content: str

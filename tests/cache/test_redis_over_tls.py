@@ -32,10 +32,10 @@ UPSTASH_COMMANDS = {
     *("get", "getex", "set", "setex", "psetex", "mget", "incr", "incrby", "del", "exists"),
     *("expire", "pexpire", "pttl", "ping", "time", "client|setinfo", "info"),
     *("lindex", "lpush", "ltrim", "lrem"),
-    *("zadd", "zrange", "zrangebyscore", "zrem", "zrevrange", "zscore", "zcard"),
+    *("zadd", "zrange", "zrangebyscore", "zrem", "zrevrange", "zscore", "zcard", "zscan"),
     *("eval", "evalsha", "script|load", "publish", "subscribe"),
     *("hget", "hset", "hdel", "hgetall", "hincrby", "hmget"),
-    *("sadd", "srem", "scard", "smembers"),
+    *("sadd", "srem", "scard", "smembers", "sscan", "smismember"),
 }
 
 

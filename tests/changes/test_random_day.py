@@ -43,8 +43,7 @@ def compressed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchanged, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(Polling, "subscription_check_seconds", lambda _: 0.0)
     monkeypatch.setattr(apply, "REFRESH_RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(apply, "REFRESH_LIMITS", QUICK)
-    monkeypatch.setattr(apply, "CHANGE_LIMITS", QUICK)
+    monkeypatch.setattr("airtable_sync.services.REFRESH_LIMITS", QUICK)
     monkeypatch.setattr("airtable_sync.services.CHANGE_LIMITS", QUICK)
     monkeypatch.setattr(rate_limiter, "LOCKOUT_SECONDS", 0.05)
 

@@ -30,7 +30,7 @@ def test_a_contact_has_a_key_for_each_record_that_it_belongs_to() -> None:
         f"recA/{ANNA}": {"caller_First name": "Anna"},
         f"recB/{ANNA}": {"caller_First name": "Anna"},
     }
-    assert not found.conflicts
+    assert not found.findings.conflicts
 
 
 def test_the_same_number_may_be_another_contact_for_each_client() -> None:
@@ -41,7 +41,7 @@ def test_the_same_number_may_be_another_contact_for_each_client() -> None:
     )
     assert found.configs[f"recA/{ANNA}"].variables == {"caller_First name": "Anna"}
     assert found.configs[f"recB/{ANNA}"].variables == {"caller_First name": "Ben"}
-    assert not found.conflicts
+    assert not found.findings.conflicts
 
 
 def test_of_two_contacts_with_one_number_for_one_client_the_older_wins_and_both_are_named() -> None:
@@ -51,7 +51,9 @@ def test_of_two_contacts_with_one_number_for_one_client_the_older_wins_and_both_
         rec2={"Phone": "+32470000001", "First name": "Ben", "Client": ["recA"]},
     )
     assert found.configs[f"recA/{ANNA}"].variables == {"caller_First name": "Anna"}
-    assert [each.records for each in found.conflicts] == [("Contacts/rec1", "Contacts/rec2")]
+    assert [each.records for each in found.findings.conflicts] == [
+        ("Contacts/rec1", "Contacts/rec2")
+    ]
 
 
 def test_contacts_without_a_number_or_a_client_are_counted() -> None:
@@ -61,7 +63,7 @@ def test_contacts_without_a_number_or_a_client_are_counted() -> None:
         rec2={"Phone": "+32470000001", "First name": "Ben"},
         rec3={"Phone": "private", "Client": ["recA"]},
     )
-    assert (found.configs, found.invalid, found.skipped) == ({}, [], 3)
+    assert (found.configs, found.findings.invalid, found.findings.skipped) == ({}, [], 3)
 
 
 def test_shared_contacts_are_everybodys() -> None:

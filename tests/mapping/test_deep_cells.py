@@ -74,7 +74,7 @@ def test_a_called_number_that_is_nested_too_deeply_is_reported(
     flat_airtable.faults.add(Fault(html=(fault.html or "").replace("notes", "to_number")))
     [page] = services().new_client(CALL_LIMITS).pages(Source("customers"))
     joined = join(load_mapping(mapping_path("flat")), {"customers": {"rec1": page[0]}}, KnownBase())
-    assert [each.record for each in joined.invalid] == ["customers/rec1"]
+    assert [each.record for each in joined.findings.invalid] == ["customers/rec1"]
 
 
 def test_a_cell_as_deep_as_the_limit_keeps_its_text() -> None:

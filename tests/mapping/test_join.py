@@ -53,8 +53,8 @@ def test_linked_records_make_one_config() -> None:
         "language_agent_names/recA",
     ]
     assert not config.warnings
-    assert not result.conflicts
-    assert not result.invalid
+    assert not result.findings.conflicts
+    assert not result.findings.invalid
 
 
 def test_an_empty_cell_of_a_known_field_is_an_empty_string() -> None:
@@ -94,7 +94,8 @@ def test_a_number_without_a_client_is_invalid_and_has_no_config() -> None:
     result = joined(twilio_number=[record("recN", twilio_number="0460 23 42 91")])
     assert not result.configs
     assert (
-        str(result.invalid[0]) == "twilio_number/recN: +32460234291: no client is linked in client."
+        str(result.findings.invalid[0])
+        == "twilio_number/recN: +32460234291: no client is linked in client."
     )
 
 
@@ -116,8 +117,8 @@ def test_of_two_records_with_one_number_the_older_is_used_and_the_conflict_names
         twilio_number=numbers, client=[*base_with()["client"].values(), record("recOther")]
     )
     assert result.configs["+32460234291"].variables == JOHN
-    assert result.conflicts[0].records == ("twilio_number/recOld", "twilio_number/recNew")
-    assert "recOld, which is used" in str(result.conflicts[0])
+    assert result.findings.conflicts[0].records == ("twilio_number/recOld", "twilio_number/recNew")
+    assert "recOld, which is used" in str(result.findings.conflicts[0])
 
 
 def test_an_older_record_without_a_config_does_not_hide_a_newer_one_that_has_one() -> None:
@@ -127,22 +128,22 @@ def test_an_older_record_without_a_config_does_not_hide_a_newer_one_that_has_one
     ]
     result = joined(twilio_number=numbers)
     assert result.configs["+32460234291"].variables == JOHN
-    assert not result.conflicts
-    assert len(result.invalid) == 1
+    assert not result.findings.conflicts
+    assert len(result.findings.invalid) == 1
 
 
 @pytest.mark.parametrize("text", ["n/a", "12", "+32460234291 or +32460234292"])
 def test_text_that_is_not_a_number_is_reported_with_its_record(text: str) -> None:
     result = joined(twilio_number=[record("recN", twilio_number=text, client=["recC"])])
     assert not result.configs
-    assert str(result.invalid[0]).startswith("twilio_number/recN: ")
-    assert repr(text) in str(result.invalid[0])
+    assert str(result.findings.invalid[0]).startswith("twilio_number/recN: ")
+    assert repr(text) in str(result.findings.invalid[0])
 
 
 def test_a_record_without_a_number_is_not_invalid() -> None:
     result = joined(twilio_number=[record("recN", client=["recC"])])
     assert not result.configs
-    assert not result.invalid
+    assert not result.findings.invalid
 
 
 def test_a_number_field_of_the_type_number_works() -> None:

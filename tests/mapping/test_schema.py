@@ -116,6 +116,7 @@ def test_a_hundred_mistakes_are_a_message_of_twenty(tmp_path: Path) -> None:
         load_text(tmp_path, NUMBERS + words)
 
 
+@pytest.mark.usefixtures("without_garbage_collection")
 @pytest.mark.parametrize(
     ("content", "message"),
     [

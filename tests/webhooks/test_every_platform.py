@@ -165,6 +165,7 @@ class TestRejected:
     def test_another_method_is_405(self, platform: Platform, method: str) -> None:
         assert send(path_of(platform), method=method).status == 405
 
+    @pytest.mark.usefixtures("without_garbage_collection")
     @pytest.mark.parametrize(
         "body", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 60_000, b"9" * 5000]
     )

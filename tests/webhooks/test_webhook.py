@@ -165,6 +165,7 @@ class TestRejections:
         )
         assert send(PATH, raw.encode(), {"X-Retell-Signature": signature}).status == 401
 
+    @pytest.mark.usefixtures("without_garbage_collection")
     @pytest.mark.parametrize(
         ("body", "message"),
         [

@@ -13,8 +13,10 @@ from airtable_sync.airtable.errors import (
     AirtableError,
     LocallyKnownQuotaExceeded,
     LocallyRateLimited,
+    LocallyUnavailable,
     QuotaExceeded,
     RateLimited,
+    Unavailable,
 )
 from airtable_sync.airtable.limits.monthly_usage import (
     KEPT_SECONDS,
@@ -25,6 +27,7 @@ from airtable_sync.airtable.limits.monthly_usage import (
     utc_now,
 )
 from airtable_sync.airtable.limits.rate_limiter_file import HostFile, HostState
+from airtable_sync.airtable.retry_after import MAX_SECONDS
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.redis_client.namespace import SHARED_BY_BASE
@@ -123,10 +126,14 @@ class RateLimiter:
                 self._store.run_script(_MOVE_START, [STARTS_KEY], arguments)
 
     def block(self, error: AirtableError) -> None:
-        """After these errors no process asks Airtable for a while."""
+        """After these errors no process asks Airtable for a while: as long as Airtable says, else
+        as long as it documents."""
         if type(error) is RateLimited:
             self._counters.airtable_rate_limited()
-            self._block(RateLimited.__name__, LOCKOUT_SECONDS)
+            seconds = LOCKOUT_SECONDS if error.retry_after is None else error.retry_after
+            self._block(RateLimited.__name__, seconds)
+        elif type(error) is Unavailable and error.retry_after:
+            self._block(Unavailable.__name__, error.retry_after)
         elif type(error) is QuotaExceeded:
             self._block(QuotaExceeded.__name__, seconds_until_next_month(utc_now()))
 
@@ -232,7 +239,7 @@ def _remove(host: HostState, start: float) -> None:
 def _blocked_seconds(host: HostState) -> float:
     """0 also for a moment that is too far away: the clock was set back."""
     left = host["blocked_until"] - time.time()
-    is_too_long = host["blocked_by"] == RateLimited.__name__ and left > LOCKOUT_SECONDS + 1
+    is_too_long = host["blocked_by"] != QuotaExceeded.__name__ and left > MAX_SECONDS + 1
     return 0.0 if is_too_long else left
 
 
@@ -241,6 +248,8 @@ def _blocked_error(reason: str, seconds: float) -> AirtableError:
         return LocallyKnownQuotaExceeded(
             "The plan's requests to Airtable of this month are used up."
         )
+    if reason == Unavailable.__name__:
+        return LocallyUnavailable(f"Airtable is unavailable; it answers in {seconds:.0f} s.")
     return LocallyRateLimited(f"Airtable's rate limit was exceeded; it answers in {seconds:.0f} s.")
 
 

@@ -1,6 +1,7 @@
 """How long a request to Airtable may take, by who waits for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,18 @@ class RequestLimits:
     permit_seconds: float  # the longest wait for the rate limiter
     is_call: bool  # a caller waits: has priority over refreshes in the rate limiter
 
+    def at_least(self, seconds: float) -> Self:
+        """The same for somebody who waits so long: nothing gives up before."""
+        return replace(
+            self,
+            read_seconds=max(self.read_seconds, seconds),
+            response_seconds=max(self.response_seconds, seconds),
+            permit_seconds=max(self.permit_seconds, seconds),
+        )
 
-# A caller waits. A retry would only add load: an answer in time is worth more.
+
+# A caller waits: these are the least limits, more follows from the call's deadline
+# (`AirtableClient.until`). A retry would only add load: an answer in time is worth more.
 CALL_LIMITS = RequestLimits(
     connect_seconds=1.0,
     read_seconds=4.0,

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -14,17 +14,18 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from airtable_sync.airtable.base_reader import PUBLISHING
-from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.airtable.errors import OUTAGES, AirtableError
 from airtable_sync.airtable.limits.quota import log_forecast
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh import progress_display
+from airtable_sync.refresh.child_process import become_child
 from airtable_sync.refresh.cron_monitor import cron_monitor
 from airtable_sync.refresh.history import last_record_counts
 from airtable_sync.refresh.lock import RefreshInProgress
-from airtable_sync.refresh.refresh import RefreshOptions
+from airtable_sync.refresh.refresh import OF_CHANGE_FEED, RefreshOptions
 from airtable_sync.refresh.report import Report
 from airtable_sync.refresh.rollback import PAUSED_MESSAGE, NoSuchSnapshot
 from airtable_sync.refresh.validation import RefreshRejected
@@ -74,8 +75,11 @@ class Command(BaseCommand):
             help="who runs it, for the run history (default: detected)",
         )
         add("--user", default="", help="the name of who runs it, for the run history")
+        add("--as-child", action="store_true", help=SUPPRESS)  # of a process that answers calls
 
     def handle(self, *_: Any, **options: Any) -> None:
+        if options["as_child"]:
+            become_child()
         self.as_json, self.started = options["json"], time.monotonic()
         self.services = services()
         self.client = self.services.new_client(REFRESH_LIMITS)
@@ -96,13 +100,15 @@ class Command(BaseCommand):
     def _refresh(self, trigger: str, options: dict[str, Any]) -> Report:
         if options["release"] and not self.services.rollback.release():
             logger.info("Publishing was not paused.")
-        chosen = RefreshOptions(
-            force=options["force"],
-            full=options["full"],
-            dry_run=options["dry_run"],
-            trigger=trigger,
-            user=options["user"],
-        )
+        chosen = OF_CHANGE_FEED
+        if not options["as_child"]:
+            chosen = RefreshOptions(
+                force=options["force"],
+                full=options["full"],
+                dry_run=options["dry_run"],
+                trigger=trigger,
+                user=options["user"],
+            )
         expected = last_record_counts()
         if chosen.dry_run:
             expected.pop(PUBLISHING, None)
@@ -118,22 +124,33 @@ class Command(BaseCommand):
             reason = f"{error} Use --force to publish anyway."
             self._fail(Report("refused"), reason, f"Refresh rejected: {reason}", REJECTED)
         except DatabaseError as error:
-            self._failed(f"The database: {error}")
-        except (AirtableError, CacheUnavailable, MappingError, NoSuchSnapshot) as error:
+            self._failed(f"The database: {error}", is_temporary=True)
+        except (*OUTAGES, CacheUnavailable) as error:
+            self._failed(str(error), is_temporary=True)
+        except (AirtableError, MappingError, NoSuchSnapshot) as error:
             self._failed(str(error))
         except KeyboardInterrupt:
             self._failed("Interrupted. What was not published yet did not change.")
         else:
             self._print(report)
 
-    def _failed(self, error: str) -> None:
-        self._fail(Report("failed"), error, f"Refresh failed: {error}", FAILED)
+    def _failed(self, error: str, *, is_temporary: bool = False) -> None:
+        message = f"Refresh failed: {error}"
+        self._fail(Report("failed"), error, message, FAILED, is_temporary=is_temporary)
 
-    def _fail(self, report: Report, error: str, message: str, status: int) -> None:
+    def _fail(
+        self,
+        report: Report,
+        error: str,
+        message: str,
+        status: int,
+        *,
+        is_temporary: bool = False,
+    ) -> None:
         report.airtable_requests = self.client.requests_made
         report.duration_seconds = time.monotonic() - self.started
         if self.as_json:
-            self.stdout.write(_to_json(report, error))
+            self.stdout.write(_to_json(report, error, is_temporary=is_temporary))
         raise CommandError(message, returncode=status)
 
     def _print(self, report: Report) -> None:
@@ -153,9 +170,12 @@ def _detected_trigger() -> str:
     return Run.Trigger.COMMAND if sys.stdin.isatty() else Run.Trigger.CRON
 
 
-def _to_json(report: Report, error: str = "") -> str:
+def _to_json(report: Report, error: str = "", *, is_temporary: bool = False) -> str:
+    """`is_temporary`: another try may help."""
     fields = {name: value for name, value in asdict(report).items() if name not in _NOT_PRINTED}
     fields |= {"conflicts": len(report.conflicts), "invalid": len(report.invalid)}
     fields |= {"callers": report.callers}
     fields["duration_seconds"] = round(report.duration_seconds, 3)
-    return json.dumps({**fields, "error": error} if error else fields)
+    if error:
+        fields |= {"error": error, "is_temporary": is_temporary}
+    return json.dumps(fields)

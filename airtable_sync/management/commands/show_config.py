@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,7 +12,7 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
-from airtable_sync.cache.contacts import contact_keys, first_known, numbers_in
+from airtable_sync.cache.contacts import contact_keys, first_known, is_contact
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
 from airtable_sync.mapping.schema import MappingError
@@ -39,25 +40,34 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         used = services()
         try:
-            shown = (
-                _all_configs(used)
-                if options["all"]
-                else _explain(used, options["number"], options["caller"])
-            )
+            if options["all"]:
+                self._print_all(used)
+                return
+            shown = _explain(used, options["number"], options["caller"])
         except (CacheUnavailable, AirtableError, MappingError) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database: {error}") from error
         self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False))
 
+    def _print_all(self, used: Services) -> None:
+        """Each config as soon as it is read: there may be many."""
+        before = "{"
+        for entry in _all_entries(used):
+            config = json.dumps(entry.config, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+            self.stdout.write(f'{before}\n  "{entry.number}": {config}', ending="")
+            before = ","
+        self.stdout.write("\n}" if before == "," else "{}")
 
-def _all_configs(used: Services) -> dict[str, Any]:
+
+def _all_entries(used: Services) -> Iterator[Entry]:
     if used.configuration.has_redis:
         store = used.command_store
         entries = store.read_many(sorted(store.indexed_numbers()))
     else:
-        entries = iter(numbers_in(used.snapshots.newest_entries()))
-    return {entry.number: entry.config for entry in entries if entry.config is not None}
+        newest = used.snapshots.newest_entries()
+        entries = (entry for entry in newest if not is_contact(entry.number))
+    return (entry for entry in entries if entry.is_known)
 
 
 def _explain(used: Services, text: str, caller: str) -> dict[str, Any]:

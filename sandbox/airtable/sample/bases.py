@@ -36,12 +36,16 @@ def empty_linked_base() -> Base:
     )
 
 
-def flat_base() -> Base:
+def empty_flat_base() -> Base:
     pairs = [pair for customer in CUSTOMERS for pair in customer.agents]
     names = dict.fromkeys(pair.partition(" = ")[0] for pair in pairs)
     fields = [make_field("customers", "to_number", "phoneNumber"), *_variable_fields("customers")]
     fields += [make_field("customers", name) for name in names]
-    base = Base(FLAT_BASE_ID, "Siftly, flat", [make_table("customers", fields)])
+    return Base(FLAT_BASE_ID, "Siftly, flat", [make_table("customers", fields)])
+
+
+def flat_base() -> Base:
+    base = empty_flat_base()
     for customer in CUSTOMERS:
         agents = dict(pair.split(" = ", 1) for pair in customer.agents)
         _add(

@@ -2,7 +2,7 @@
 
 from sandbox.airtable.data.bases import Base
 from sandbox.airtable.data.tables import Table
-from sandbox.airtable.sample.bases import ACCOUNTS, LANGUAGES, empty_linked_base
+from sandbox.airtable.sample.bases import ACCOUNTS, LANGUAGES, empty_flat_base, empty_linked_base
 
 NUMBERS_PER_CLIENT = 5 / 3
 AGENTS_PER_NUMBER = 0.8
@@ -18,6 +18,23 @@ def large_base(numbers: int) -> Base:
     for index in range(numbers):
         client = clients[index % len(clients)]
         rows.create({"twilio_number": number_of(index), "client": [client]})
+    return base
+
+
+def large_flat_base(numbers: int) -> Base:
+    """One table, `customers`, with four variables for each number."""
+    base = empty_flat_base()
+    rows = base.table("customers")
+    for index in range(numbers):
+        rows.create(
+            {
+                "to_number": number_of(index),
+                "customer_name": f"Customer {index}",
+                "preferred_language": LANGUAGES[index % len(LANGUAGES)],
+                "account_type": ACCOUNTS[index % len(ACCOUNTS)],
+                "nl-be_agent_name": f"Agent {index}",
+            }
+        )
     return base
 
 

@@ -1,0 +1,96 @@
+"""Which entries are in Redis: the index of all, and the set of those that have a config."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from airtable_sync.cache import keys
+from airtable_sync.cache.chunks import ENTRIES_PER_COUNT, READS_PER_ROUND_TRIP, chunks
+from airtable_sync.cache.entry import Entry, entry_from_bytes
+from airtable_sync.cache.keys import entry_key
+from airtable_sync.redis_client.connection import RedisConnection
+from airtable_sync.redis_client.scripts import ScriptCall
+
+_MADE_FROM = """
+-- ARGV: ids of records. Returns the place and the value of each key that has one of them
+local found, wanted, values = {}, {}, redis.call("MGET", unpack(KEYS))
+for _, id in ipairs(ARGV) do wanted[id] = true end
+for i, value in ipairs(values) do
+  for id in string.gmatch(value or "", '/([^/"]+)"') do
+    if wanted[id] then
+      found[#found + 1] = i
+      found[#found + 1] = value
+      break
+    end
+  end
+end
+return found
+"""
+
+
+class RedisIndex(RedisConnection):
+    """Every method raises CacheUnavailable."""
+
+    def count_existing(self, numbers: Iterable[str]) -> int:
+        """How many of these numbers have an entry."""
+        with self._translated_errors():
+            return sum(
+                self._redis.exists(*(self.full_key(entry_key(number)) for number in chunk))
+                for chunk in chunks(numbers, ENTRIES_PER_COUNT)
+            )
+
+    def count_known(self) -> int:
+        """How many numbers have a config."""
+        return int(self.read_all(("SCARD", keys.KNOWN_NUMBERS))[0])
+
+    def known_numbers(self) -> Iterator[str]:
+        """Every number that has a config, in no order. One that is there all the while comes at
+        least once."""
+        position = 0
+        while True:
+            with self._translated_errors():
+                position, members = self._redis.sscan(
+                    self.full_key(keys.KNOWN_NUMBERS), position, count=ENTRIES_PER_COUNT
+                )
+            yield from (member.decode() for member in members)
+            if not position:
+                return
+
+    def are_known(self, numbers: Iterable[str]) -> Iterator[tuple[str, bool]]:
+        """Whether each of these numbers has a config."""
+        for chunk in chunks(numbers, ENTRIES_PER_COUNT):
+            [answers] = self.read_all(("SMISMEMBER", keys.KNOWN_NUMBERS, *chunk))
+            yield from zip(chunk, map(bool, answers), strict=True)
+
+    def made_from(self, record_ids: Iterable[str]) -> Iterator[Entry]:
+        """The entries that may be made from any of these records: Redis searches their bytes, and
+        only sends what it finds."""
+        wanted = sorted(record_ids)
+        groups = chunks(chunks(chain.from_iterable(self.indexed_chunks())), READS_PER_ROUND_TRIP)
+        for group in groups:
+            found = self.run_all(
+                ScriptCall(_MADE_FROM, [entry_key(each) for each in chunk], wanted)
+                for chunk in group
+            )
+            for chunk, answer in zip(group, found, strict=True):
+                for place, value in zip(answer[::2], answer[1::2], strict=True):
+                    if entry := entry_from_bytes(chunk[place - 1], value):
+                        yield entry
+
+    def indexed_numbers(self) -> list[str]:
+        """Every number in the index, also removed and unknown ones."""
+        with self._translated_errors():
+            members = self._redis.zrange(self.full_key(keys.INDEX), 0, -1)
+        return [member.decode() for member in members]
+
+    def indexed_chunks(self) -> Iterator[list[str]]:
+        """The same in chunks, in no order. Each number that is in the index all the while comes at
+        least once."""
+        position = 0
+        while True:
+            with self._translated_errors():
+                position, members = self._redis.zscan(
+                    self.full_key(keys.INDEX), position, count=ENTRIES_PER_COUNT
+                )
+            yield [member.decode() for member, _ in members]
+            if not position:
+                return

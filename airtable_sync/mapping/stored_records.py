@@ -1,0 +1,134 @@
+"""The records of a whole base, in a temporary database: a large base does not fill the memory."""
+
+import marshal
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import count, groupby
+from operator import itemgetter
+from typing import Any
+
+from airtable_sync.cache.temporary_database import from_key, temporary_database, to_key
+from airtable_sync.mapping.called_numbers import NumberRecord, SameNumber, first_of_each_record
+from airtable_sync.mapping.number_reader import NumberReader
+from airtable_sync.mapping.records import Record
+from airtable_sync.mapping.schema import Mapping
+
+# Many numbers link to the same few records of texts, hours or people.
+RECORDS_IN_MEMORY = 4096
+_RECORDS = "CREATE TABLE records_{} (id BLOB UNIQUE, created BLOB, cells BLOB)"
+_NUMBERS = """
+CREATE TABLE numbers_{} (number BLOB, section INTEGER, created BLOB, id BLOB, several INTEGER)
+"""
+
+
+class StoredRecords:
+    """By the keys of their sources. For one thread. Methods raise sqlite3.Error if the disk is
+    full."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        self._database = temporary_database("")
+        self._tables = {
+            source: StoredTable(self._database, index) for index, source in enumerate(sources)
+        }
+        self._indexes = count()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def add(self, source: str, page: list[Record]) -> int:
+        """Returns how many records the source has so far."""
+        table = self._tables[source]
+        table.add(page)
+        return len(table)
+
+    def get(self, source: str) -> "StoredTable | None":
+        return self._tables.get(source)
+
+    def counts(self) -> dict[str, int]:
+        return {source: len(table) for source, table in self._tables.items()}
+
+    def called_numbers(self, mapping: Mapping) -> "StoredNumbers":
+        tables = [self._tables[root.source.key] for root in mapping.roots]
+        return StoredNumbers(self._database, next(self._indexes), mapping, tables)
+
+
+class StoredTable:
+    """The records of one source."""
+
+    def __init__(self, database: sqlite3.Connection, index: int) -> None:
+        self._database, self._index = database, index
+        database.execute(_RECORDS.format(index))
+        self._find = f"SELECT cells, created FROM records_{index} WHERE id = ?"  # noqa: S608
+        self.get: Callable[[str], Record | None] = lru_cache(RECORDS_IN_MEMORY)(self._get)
+
+    def add(self, records: Iterable[Record]) -> None:
+        """A record may come again: Airtable lost the position in a list, and it was read again."""
+        self._database.executemany(
+            f"INSERT INTO records_{self._index} VALUES (?, ?, ?) "  # noqa: S608 - our index
+            "ON CONFLICT (id) DO UPDATE SET created = excluded.created, cells = excluded.cells",
+            (
+                (to_key(each["id"]), to_key(each["createdTime"]), marshal.dumps(each["fields"]))
+                for each in records
+            ),
+        )
+
+    def _get(self, record_id: str) -> Record | None:
+        row = self._database.execute(self._find, [to_key(record_id)]).fetchone()
+        return _record(record_id, row[1], row[0]) if row else None
+
+    def __iter__(self) -> Iterator[Record]:
+        query = f"SELECT id, created, cells FROM records_{self._index}"  # noqa: S608 - our index
+        rows = self._database.execute(query)
+        return (_record(from_key(key), created, cells) for key, created, cells in rows)
+
+    def __len__(self) -> int:
+        """No record is ever removed: the newest row's number, which SQLite has at once."""
+        query = f"SELECT max(rowid) FROM records_{self._index}"  # noqa: S608 - our index
+        return self._database.execute(query).fetchone()[0] or 0
+
+
+class StoredNumbers:
+    """The called numbers in stored records."""
+
+    def __init__(
+        self, database: sqlite3.Connection, index: int, mapping: Mapping, tables: list[StoredTable]
+    ) -> None:
+        self._database, self._index, self._tables = database, index, tables
+        self.invalid: list[tuple[str, str]] = []
+        self.skipped = 0
+        database.execute(_NUMBERS.format(index))
+        for section, root in enumerate(mapping.roots):
+            reader = NumberReader(root)
+            database.executemany(
+                f"INSERT INTO numbers_{index} VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - our index
+                self._rows(reader, section),
+            )
+            self.invalid += reader.invalid
+            self.skipped += reader.skipped
+
+    def _rows(self, reader: NumberReader, section: int) -> Iterator[tuple[Any, ...]]:
+        for record in self._tables[section]:
+            numbers = reader.read(record)
+            created, record_id = to_key(record["createdTime"]), to_key(record["id"])
+            for number in numbers:
+                yield to_key(number), section, created, record_id, len(numbers) > 1
+
+    def each(self) -> Iterator[SameNumber]:
+        rows = self._database.execute(
+            f"SELECT number, section, id, several FROM numbers_{self._index} "  # noqa: S608
+            "ORDER BY number, section, created, id"
+        )
+        for number, same in groupby(rows, itemgetter(0)):
+            yield from_key(number), first_of_each_record(map(self._number_record, same))
+
+    def _number_record(self, row: tuple[bytes, int, bytes, int]) -> NumberRecord:
+        _, section, record_id, several = row
+        record = self._tables[section].get(from_key(record_id))
+        assert record is not None  # noqa: S101 - the number was read in it
+        return NumberRecord(section, record, bool(several))
+
+
+def _record(record_id: str, created: bytes, cells: bytes) -> Record:
+    fields = marshal.loads(cells)  # noqa: S302 - this process wrote it, where no other can
+    return {"id": record_id, "createdTime": from_key(created), "fields": fields}

@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("airtable_sync", "0005_help_texts")]
+
+    operations = [
+        migrations.AddField(
+            model_name="snapshot",
+            name="contacts",
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, help_text="Each counts once for each client that it belongs to."
+            ),
+        ),
+    ]

@@ -1,0 +1,64 @@
+"""A refresh in a child process, for a process that answers calls: reading a large base there would
+delay them, and the memory that it took would stay. The child has a lower priority, and ends with
+this process, however that ends: it watches its standard input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from airtable_sync.airtable.errors import AirtableError, Unavailable
+from airtable_sync.refresh.lock import RefreshInProgress
+from airtable_sync.refresh.validation import RefreshRejected
+
+NICENESS = 10
+
+
+def refresh_in_child_process(folder: Path) -> None:
+    """Waits for its end. Raises RefreshInProgress and RefreshRejected; Unavailable if another try
+    may help, else AirtableError. The child logs to the same place."""
+    command = [sys.executable, "manage.py", "refresh_airtable_cache", "--as-child", "--json"]
+    with subprocess.Popen(  # noqa: S603 - our own command, no shell
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - for mypy
+        output = process.stdout.read()
+        status = process.wait()
+    _raise_error(_parsed(output), status)
+
+
+def become_child() -> None:
+    """In the child: take a lower priority, and stop as with Ctrl-C when the parent has ended."""
+    os.nice(NICENESS)
+
+    def watch() -> None:
+        # Returns when the parent's end of the pipe is closed. Not `sys.stdin`: Python aborts if a
+        # thread still reads it at the end.
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _parsed(output: bytes) -> dict[str, object]:
+    """Empty if the child was killed before it printed its result."""
+    try:
+        result = json.loads(output)
+    except ValueError:
+        return {}
+    return result if isinstance(result, dict) else {}
+
+
+def _raise_error(result: dict[str, object], status: int) -> None:
+    error = str(result.get("error", ""))
+    if result.get("status") == "busy":
+        raise RefreshInProgress("Another refresh is running.")
+    if result.get("status") == "refused":
+        raise RefreshRejected(error)
+    if error and not result.get("is_temporary"):
+        raise AirtableError(error)
+    if status:
+        raise Unavailable(error or f"The refresh's process ended with status {status}.")

