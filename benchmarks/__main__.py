@@ -16,6 +16,7 @@ from benchmarks.measurements import (
     servers,
     status_page,
     storms,
+    subscribers,
 )
 from benchmarks.results import CONSOLE, Report
 
@@ -30,6 +31,7 @@ PARTS = {
     "commands": redis_commands.run,
     "changes": changes.run,
     "page": status_page.run,
+    "subscribers": subscribers.run,
     "scale": scale.run,
 }
 SHORT_PARTS = ("hits", "far", "processes")

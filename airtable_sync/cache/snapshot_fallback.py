@@ -41,8 +41,8 @@ class SnapshotFallback:
         try:
             if newest := self._snapshots.newest():
                 entries = list(confirmed_entries_of(newest))
-                self._replica.start_from_snapshot(numbers_in(entries))
-                self._contacts.start_from_snapshot(contacts_in(entries))
+                for replica, part in _parts(self._replica, self._contacts, entries):
+                    replica.start_from_snapshot(part)
                 self._overrides.apply_to_replica(active_overrides())
                 logger.warning("Started from the newest snapshot in the database: %s", newest)
         except DatabaseError as error:

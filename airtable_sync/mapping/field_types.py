@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LINK = "multipleRecordLinks"
-ATTACHMENTS = "multipleAttachments"
 LOOKUPS = frozenset({"multipleLookupValues", "lookup"})
 TIME_TYPES = frozenset({"dateTime", "createdTime", "lastModifiedTime"})
 TEXT_TYPES = frozenset(
@@ -70,10 +69,6 @@ class FieldType:
     def is_lookup_of_links(self) -> bool:
         """Whether a lookup, rollup or formula has the ids of linked records as its value."""
         return self.type != LINK and self.shown.type == LINK
-
-    @property
-    def is_attachment(self) -> bool:
-        return self.type == ATTACHMENTS
 
     @property
     def is_unticked_if_empty(self) -> bool:

@@ -63,6 +63,7 @@ def run(_: Report, rounds: int, seconds: float) -> None:
         table.add_column(column, justify="right")
     for numbers in SIZES[: 1 if rounds == 1 else None]:
         found = _measure(numbers, seconds)
+        print(found)  # the next size takes long
         table.add_row(
             f"{found.numbers:,}",
             f"{found.requests:,}",

@@ -57,12 +57,10 @@ def test_links_and_lookups_of_links_know_their_table(
     found = field_type(raw)
     assert (found.is_link, found.is_lookup_of_links) == (is_link, is_lookup)
     assert found.linked_table_id == "tbl1"
-    assert not found.is_attachment
 
 
 def test_a_field_of_another_type_is_neither_a_link_nor_a_lookup_of_links() -> None:
     found = field_type({"type": "multipleAttachments"})
-    assert found.is_attachment
     assert not found.is_link
     assert not found.is_lookup_of_links
     assert found.linked_table_id is None

@@ -3,7 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -11,17 +11,14 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import COMMAND_LIMITS
 from airtable_sync.airtable.pages import PAGE_SIZE
 from airtable_sync.management.redis_checks import Check, CheckFailed, RedisChecks
 from airtable_sync.mapping.records import BaseTables, Record
 from airtable_sync.mapping.resolve import missing_in_base
-from airtable_sync.mapping.schema import MappingError, Source
+from airtable_sync.mapping.schema import Mapping, MappingError, Source
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import Services, services
-
-# One try each: a person waits.
-CHECK_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def _describe_database(used: Services) -> str:
 
 
 def _airtable_checks(used: Services) -> list[Check]:
-    client = used.new_client(CHECK_LIMITS)
+    client = used.new_client(COMMAND_LIMITS)
     tables: list[BaseTables] = []
 
     def read_records() -> str:
@@ -116,18 +113,19 @@ def _airtable_checks(used: Services) -> list[Check]:
 def _filter_checks(used: Services, client: AirtableClient) -> list[Check]:
     """Only Airtable knows whether a filter is right."""
 
+    def limited(mapping: Mapping) -> list[Source]:
+        return [each for each in mapping.sources().values() if each.view or each.filter]
+
     def try_filters() -> str:
         mapping = used.active_mapping.in_base(used.command_schema.known())
-        limited = [each for each in mapping.sources().values() if each.view or each.filter]
-        counts = [f"{each.key}: {_count(next(client.pages(each)))}" for each in limited]
+        counts = [f"{each.key}: {_count(next(client.pages(each)))}" for each in limited(mapping)]
         return "; ".join(counts)
 
     try:
-        nodes = list(used.active_mapping.mapping.nodes())
+        has_limits = bool(limited(used.active_mapping.mapping))
     except MappingError:
         return []  # the check before says why
-    limited = any(node.view or node.filter for node in nodes)
-    return [Check("views and filters", try_filters)] if limited else []
+    return [Check("views and filters", try_filters)] if has_limits else []
 
 
 def _count(page: list[Record]) -> str:

@@ -5,7 +5,6 @@ import os
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AccessDenied, AirtableError
-from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.airtable.limits.request_limits import COMMAND_LIMITS
 from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.reference import SCHEMA
 from airtable_sync.mapping.schema import Source
@@ -26,8 +25,6 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import services
 
 NOT_PROPOSED = 1
-# One try each: a person waits, and no more than five requests are sent.
-INSPECT_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
 
 
 class Command(BaseCommand):
@@ -88,7 +85,7 @@ class Command(BaseCommand):
 
 
 def _read_base() -> InspectedBase:
-    client = services().new_client(INSPECT_LIMITS)
+    client = services().new_client(COMMAND_LIMITS)
 
     def read_sample(table: str) -> list[Record]:
         return next(client.pages(Source(table)))
