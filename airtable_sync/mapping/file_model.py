@@ -18,36 +18,11 @@ from pydantic import (
 
 from airtable_sync.mapping.item_text import ItemText
 from airtable_sync.mapping.more_mistakes import Mistake, with_more_mistakes
+from airtable_sync.mapping.settings import SETTINGS
 from airtable_sync.mapping.text_format import known_locale, known_time_zone
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=1000)]
-
-# What a platform's answer can hold besides variables. Each platform takes those it has a place for.
-SETTINGS = (
-    "agent_id",
-    "agent_version",
-    "agent_override",
-    "reject",
-    "squad_id",
-    "assistant",
-    "transfer_to",
-    "error_message",
-    "first_message",
-    "language",
-    "prompt",
-    "voice_id",
-    "branch_id",
-    "environment",
-    "user_id",
-    "memory",
-    "conversation",
-    "model",
-    "voice",
-    "instructions",
-    "twilio_connect_url",
-    "preferred_agent_id",  # the same as agent_id
-)
 
 
 def _country(text: str) -> str:

@@ -13,6 +13,7 @@ from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.resolve import links_left_out
 from airtable_sync.mapping.schema import Mapping
 from airtable_sync.mapping.sections import Section, Sections, Variable
+from airtable_sync.mapping.settings import problem_of_setting
 
 _MAY_HAVE_PROBLEM = (dict, list, float)
 RECORDS_WITH_SEVERAL = 10_000  # of which the config is kept until their next number
@@ -131,7 +132,7 @@ class _Joiner:
         node, cells = section.node, record["fields"]
         for setting in section.settings:
             if text := setting.to_text(cells.get(setting.field)):
-                self.config.settings.setdefault(setting.name, text)
+                self._take_setting(section, record, setting, text)
         if node.pairs_field:
             self._take_pair(section, record)
         if node.key_field and (name := text_of(cells.get(node.key_field))):
@@ -143,6 +144,12 @@ class _Joiner:
                     variable = self.sections.new_variable(node, name)
                     text = self._text(section, record, variable)
                     self._set(section, [record], variable.name, text)
+
+    def _take_setting(self, section: Section, record: Record, setting: Variable, text: str) -> None:
+        if problem := problem_of_setting(setting.name, text):
+            self._warn(section, record, f"{setting.field} {problem} and is left out.")
+        else:
+            self.config.settings.setdefault(setting.name, text)
 
     def _text(self, section: Section, record: Record, variable: Variable) -> str:
         cell = record["fields"].get(variable.field)

@@ -15,6 +15,7 @@ from airtable_sync.mapping.file_model import (
 from airtable_sync.mapping.item_text import ItemText
 from airtable_sync.mapping.mistakes import dotted, mistakes
 from airtable_sync.mapping.schema import Mapping, MappingError, Node
+from airtable_sync.mapping.settings import AGENT_ID
 from airtable_sync.mapping.text_format import TextFormat
 
 MAX_FILE_BYTES = 1_000_000
@@ -109,7 +110,7 @@ def _variables(section: Section) -> tuple[tuple[str, str], ...]:
 def _settings(section: Section) -> tuple[tuple[str, str], ...]:
     named = section.settings
     pairs = named.items() if isinstance(named, dict) else ((name, name) for name in named)
-    return tuple(("preferred_agent_id" if k == "agent_id" else k, name) for k, name in pairs)
+    return tuple((AGENT_ID if k == "preferred_agent_id" else k, name) for k, name in pairs)
 
 
 def _number_fields(section: NumbersSection) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ REPLICA_MAX_BYTES = 1_000_000
 
 
 def create_override(number: str = NUMBER, seconds: float = 3600) -> Override:
-    before = Entry(number, JOHN, 0, "refresh", {"preferred_agent_id": "agent_1"}, ("client/rec1",))
+    before = Entry(number, JOHN, 0, "refresh", {"agent_id": "agent_1"}, ("client/rec1",))
     ends_at = timezone.now() + timedelta(seconds=seconds)
     reason = "Airtable is being cleaned up"
     created, _ = services().overrides.create(before, OVERRIDDEN, reason, ends_at, "ada")
@@ -72,7 +72,7 @@ def test_no_reading_replaces_an_override(valkey: ValkeyServer, origin: str, conf
     create_override()
     assert write(reading(origin, config)) == {NUMBER: "older"}
     assert cached_entry().config == OVERRIDDEN
-    assert cached_entry().settings == {"preferred_agent_id": "agent_1"}
+    assert cached_entry().settings == {"agent_id": "agent_1"}
 
 
 def test_an_override_replaces_any_entry(valkey: ValkeyServer) -> None:

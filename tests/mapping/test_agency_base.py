@@ -65,7 +65,7 @@ def test_a_config_has_the_values_as_people_see_them(fake_redis: str, agency: San
     }
     entry = services().command_store.read(ORDERS)
     assert entry
-    assert entry.settings == {"preferred_agent_id": "agent_zonnegloed"}
+    assert entry.settings == {"agent_id": "agent_zonnegloed"}
     assert entry.warnings == ()
 
 

@@ -73,7 +73,7 @@ def test_settings_are_separate_from_the_variables() -> None:
         "recV", customer_name="John", preferred_agent_id=" agent_1 ", twilio_connect_url=""
     )
     config = joined(dynamic_variables=[row]).configs["+32460234291"]
-    assert config.settings == {"preferred_agent_id": "agent_1"}
+    assert config.settings == {"agent_id": "agent_1"}
     assert "preferred_agent_id" not in config.variables
 
 

@@ -17,7 +17,7 @@ from webhooks.platforms.base import Platform, Secrets
 HOST = "http://testserver"
 NOW = 1_800_000_000
 UNKNOWN, OWN = "+32460234299", "+32460234298"
-OWN_SETTINGS = {"preferred_agent_id": "agent_7", "twilio_connect_url": "wss://own.example/ws"}
+OWN_SETTINGS = {"agent_id": "agent_7", "twilio_connect_url": "wss://own.example/ws"}
 VARIABLES = st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=6)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=60)
 SECRET = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1)

@@ -88,7 +88,7 @@ class TestVapi:
             ServerMessageResponseAssistantRequest,
         )
 
-        answer = known(variables, preferred_agent_id="agent_7")
+        answer = known(variables, agent_id="agent_7")
         response = platforms()["vapi"].response(Call(NUMBER), answer)
         parsed = ServerMessageResponseAssistantRequest.model_validate_json(response.body)
         assert parsed.assistant_id == "agent_7"

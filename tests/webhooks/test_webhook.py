@@ -56,7 +56,7 @@ def inbound(to_number: Any = NUMBER, event: str = "call_inbound", **more: Any) -
 @pytest.fixture(autouse=True)
 def cached(fake_redis: str) -> None:
     now = int(time.time() * 1000)
-    john = Entry(NUMBER, JOHN, now, "refresh", settings={"preferred_agent_id": "agent_7"})
+    john = Entry(NUMBER, JOHN, now, "refresh", settings={"agent_id": "agent_7"})
     services().call_store.write(
         [john, Entry("+32460234299", None, now, "lookup")], announce_unchanged=False
     )

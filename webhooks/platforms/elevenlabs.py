@@ -4,11 +4,13 @@ https://elevenlabs.io/docs/eleven-agents/customization/personalization/twilio-pe
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
+from webhooks.platforms.number_settings import chosen, without_empty
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 TOLERANCE_SECONDS = 30 * 60
@@ -42,7 +44,8 @@ class ElevenLabs(Platform):
     def response(self, call: Call, answer: Answer) -> Response:
         # Without the type the conversation does not start, and nobody sees an error.
         kind = "conversation_initiation_client_data"
-        return json_response({"type": kind, "dynamic_variables": answer.variables})
+        content = {"type": kind, "dynamic_variables": answer.variables}
+        return json_response({**content, **_overrides(answer)})
 
     def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         call = {
@@ -55,6 +58,16 @@ class ElevenLabs(Platform):
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         return {"X-Webhook-Secret": secret}
+
+
+def _overrides(answer: Answer) -> dict[str, Any]:
+    """Only what is set: an override that the agent's security tab forbids ends the conversation."""
+    agent: dict[str, Any] = dict(chosen(answer, first_message="first_message", language="language"))
+    agent["prompt"] = chosen(answer, prompt="prompt")
+    tts = chosen(answer, voice_id="voice_id")
+    override = without_empty({"agent": without_empty(agent), "tts": tts})
+    own = chosen(answer, branch_id="branch_id", environment="environment", user_id="user_id")
+    return without_empty({"conversation_config_override": override, **own})
 
 
 def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
+from webhooks.platforms.number_settings import chosen, is_ticked, json_setting
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 _SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")
@@ -53,8 +54,13 @@ class Retell(Platform):
                 "customer_known": answer.is_known,
             },
         }
-        if agent := answer.settings.get("preferred_agent_id"):
-            inbound["override_agent_id"] = agent
+        inbound |= chosen(answer, override_agent_id="agent_id")
+        if version := answer.settings.get("agent_version"):  # a number, or the name of a tag
+            inbound["override_agent_version"] = int(version) if _is_number(version) else version
+        if override := json_setting(answer, "agent_override"):
+            inbound["agent_override"] = override
+        if is_ticked(answer, "reject"):  # only a boolean rejects
+            inbound["reject"] = True
         return json_response({call.kind: inbound})
 
     def acknowledgement(self) -> Response:
@@ -67,6 +73,10 @@ class Retell(Platform):
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         now = int(time.time() * 1000)
         return {"X-Retell-Signature": f"v={now},d={_digest(body, now, secret)}"}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _digest(body: bytes, sent_at: int, secret: str) -> str:

@@ -43,7 +43,7 @@ class Synthflow(Platform):
     def response(self, call: Call, answer: Answer) -> Response:
         # An empty `call_inbound` ends the call. An empty agent id keeps the agent that was called.
         inbound = {
-            "override_model_id": "",
+            "override_model_id": answer.settings.get("agent_id", ""),
             "custom_variables": answer.variables,
             "metadata": {"source": "siftly"},
         }

@@ -13,6 +13,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_recent
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
+from webhooks.platforms.number_settings import json_setting, without_empty
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
@@ -50,9 +51,9 @@ class Telnyx(Platform):
         return Call(to_number, call_id=call_id, from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
-        return json_response(
-            {"dynamic_variables": answer.variables}
-        )  # Telnyx ignores flat variables
+        more = {name: json_setting(answer, name) for name in ("memory", "conversation")}
+        # Telnyx ignores variables that are not in an object of their own.
+        return json_response({"dynamic_variables": answer.variables, **without_empty(more)})
 
     def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         payload = {

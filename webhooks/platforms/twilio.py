@@ -15,6 +15,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response
 from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.number_settings import chosen, is_ticked
 from webhooks.platforms.parsing import optional_text
 
 logger = logging.getLogger(__name__)
@@ -65,10 +66,23 @@ class Twilio(Platform):
 
     def response(self, call: Call, answer: Answer) -> Response:
         response = ET.Element("Response")
-        if address := self._connect_address(answer):
+        if is_ticked(answer, "reject"):
+            ET.SubElement(response, "Reject")
+        elif target := answer.settings.get("transfer_to"):
+            dial = ET.SubElement(response, "Dial")
+            is_sip = target.lower().startswith(("sip:", "sips:"))
+            noun = ET.SubElement(dial, "Sip" if is_sip else "Number")
+            noun.text = _NOT_XML.sub("", target)
+        elif address := self._connect_address(answer):
             kind = "Stream" if address.endswith("#stream") else "ConversationRelay"
             connect = ET.SubElement(response, "Connect")
-            agent = ET.SubElement(connect, kind, url=_NOT_XML.sub("", address.partition("#")[0]))
+            attributes = {"url": address.partition("#")[0]}
+            if kind == "ConversationRelay":
+                attributes |= chosen(
+                    answer, welcomeGreeting="first_message", language="language", voice="voice"
+                )
+            known = {name: _NOT_XML.sub("", text) for name, text in attributes.items()}
+            agent = ET.SubElement(connect, kind, known)
             for name, value in answer.variables.items():
                 known = {"name": _NOT_XML.sub("", name), "value": _NOT_XML.sub("", value)}
                 ET.SubElement(agent, "Parameter", known)

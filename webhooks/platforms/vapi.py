@@ -11,6 +11,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
+from webhooks.platforms.number_settings import chosen, json_setting
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Vapi(Platform):
         https://docs.vapi.ai/server-url/server-authentication"""
         return (
             is_one_of(bearer_token(request), self.secrets)
+            # A credential's "Include Bearer Prefix" can be off.
+            or is_one_of(request.headers.get("Authorization", ""), self.secrets)
             or is_one_of(request.headers.get("X-Vapi-Secret", ""), self.secrets)
             or _is_signed(request, body, self.secrets)
         )
@@ -51,10 +54,22 @@ class Vapi(Platform):
         return Call(_called_number(message), call_id=optional_text(call, "id"), from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
-        overrides = {"assistantOverrides": {"variableValues": answer.variables}}
-        assistant = answer.settings.get("preferred_agent_id") or self._default_assistant
-        if assistant:
-            return json_response({"assistantId": assistant, **overrides})
+        """Exactly one of an error, a destination, an assistant and a squad; Vapi takes the first
+        of these."""
+        settings = answer.settings
+        if error := settings.get("error_message"):
+            return json_response({"error": error})
+        if target := settings.get("transfer_to"):
+            return json_response({"destination": _destination(target)})
+        values: dict[str, Any] = {"variableValues": answer.variables}
+        values |= chosen(answer, firstMessage="first_message")
+        overrides = {"assistantOverrides": values}
+        if assistant := json_setting(answer, "assistant"):
+            return json_response({"assistant": assistant, **overrides})
+        if squad := settings.get("squad_id"):
+            return json_response({"squadId": squad, "squadOverrides": values})
+        if assistant_id := settings.get("agent_id") or self._default_assistant:
+            return json_response({"assistantId": assistant_id, **overrides})
         # Vapi transfers the call to the number's fallback destination. With an `error` it would
         # read that out to the caller.
         logger.warning("No assistant for %s: VAPI_ASSISTANT_ID is not set", answer.number)
@@ -76,6 +91,13 @@ class Vapi(Platform):
     @classmethod
     def sandbox_variables(cls) -> dict[str, str]:
         return {**super().sandbox_variables(), "VAPI_ASSISTANT_ID": "assistant_sandbox"}
+
+
+def _destination(target: str) -> dict[str, str]:
+    """A telephone number, or a SIP address."""
+    if target.lower().startswith(("sip:", "sips:")):
+        return {"type": "sip", "sipUri": target}
+    return {"type": "number", "number": target}
 
 
 def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
