@@ -219,6 +219,8 @@ TELNYX_SIGNING_KEY = comma_separated(
 )  # the private key of a test key pair, for `place_call`
 SYNTHFLOW_WEBHOOK_SECRET = comma_separated("SYNTHFLOW_WEBHOOK_SECRET")
 STANDARD_WEBHOOK_SECRET = comma_separated("STANDARD_WEBHOOK_SECRET")
+FISHAUDIO_WEBHOOK_SECRET = comma_separated("FISHAUDIO_WEBHOOK_SECRET")
+GENERIC_WEBHOOK_SECRET = comma_separated("GENERIC_WEBHOOK_SECRET")
 
 # --- Monitoring -------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@ path for all requests, and the fast path for cache hits."""
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 from airtable_sync.cache.entry import Entry, decode_entry_cached
@@ -28,11 +28,12 @@ ContactKey = tuple[str, bytes] | None  # the key and the bytes of the caller's c
 
 
 class CallRejected(Exception):
-    """The request is not an authentic, well-formed call. Has the HTTP status and the reason."""
+    """The request is not an authentic, well-formed call. Has the HTTP status and the reason, and
+    the methods that are allowed if that is the reason."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, allow: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.allow = status, allow
 
 
 class CallHandler:
@@ -154,12 +155,13 @@ class CallHandler:
         adapter = self._platforms.get(platform)
         if not adapter or not adapter.secrets:
             raise CallRejected(404, f"{platform} is not a platform that is set up here.")
-        if request.method != "POST":
-            raise CallRejected(405, "Calls are sent with POST.")
+        if request.method not in adapter.methods:
+            methods = " or ".join(adapter.methods)
+            raise CallRejected(405, f"Calls are sent with {methods}.", allow=adapter.methods)
         if not adapter.is_authentic(request, body):
             raise CallRejected(401, "The signature is missing, wrong or expired.")
         try:
-            return adapter, adapter.parse_call(body)
+            return adapter, adapter.parse_request(request, body)
         except MalformedCall as error:
             raise CallRejected(400, str(error)) from None
 
@@ -171,7 +173,7 @@ def _rejection(rejected: CallRejected) -> Response:
         rejections.warning("Rejected with %d: %s", rejected.status, rejected)
     response = error_response(rejected.status, str(rejected))
     if rejected.status == 405:
-        response.headers.append((b"allow", b"POST"))
+        response.headers.append((b"allow", ", ".join(rejected.allow).encode()))
     return response
 
 

@@ -15,10 +15,12 @@ FULL_WIDTH_DIGITS = "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff1
 _TO_ASCII = str.maketrans(f"{FULL_WIDTH_DIGITS}\uff0b\uff08\uff09\uff0d", "0123456789+()-")
 # In the languages of Europe: the extension is dialled later, and is not part of the number.
 _EXTENSION = re.compile(
-    r"[\s,;]*(?:\b(?:ext(?:n|ension)?|poste|toestel|tst|durchwahl|dw|int(?:erno)?)\b|x|#)[\s.:]*"
+    r"[\s,;]*(?:\b(?:ext(?:n|ension)?|poste|toestel|tst|durchwahl|dw|int(?:erno)?)\b|x|#)[\s.:=]*"
     r"[0-9]{1,6}",
     re.IGNORECASE,
 )
+# What some platforms and exports write in front: `whatsapp:+32…`, `p:+32…`.
+_PREFIX = re.compile(r"^\s*(?:whatsapp|p):\s*(?=\+|%2[bB]|[0-9])", re.IGNORECASE)
 # Mobile numbers in Mexico had a 1 behind the country code until 2019, and 044 or 045 in front.
 _OLD_MEXICAN = re.compile(r"(?:\+52(?:1|044|045)|04[45])([0-9]{10})")
 _NOT_A_DIGIT = re.compile(r"[^0-9]")
@@ -65,7 +67,9 @@ def _to_e164(text: str, region: str) -> str | None:
 
 
 def _number_part(text: str) -> str:
-    text = _INVISIBLE.sub("", text)
+    text = _PREFIX.sub("", _INVISIBLE.sub("", text), count=1)
+    if text[:3].upper() == "%2B":  # some proxies encode a form twice
+        text = unquote(text)
     if sip := _SIP.fullmatch(text):
         return unquote(sip[1]).strip()
     if tel := _TEL.fullmatch(text):

@@ -49,6 +49,11 @@ from airtable_sync.mapping.phone_numbers import last_digits, to_e164
         "0460 23 42 91#7",
         "+32 460 23 42 91 Extension: 1234",
         "tel:+32-460-234-291;ext=5;isub=1",
+        "+32460234291;ext=5",
+        "whatsapp:+32460234291",
+        "p:+32460234291",
+        "%2B32460234291",
+        "whatsapp:%2B32460234291",
     ],
 )
 def test_every_way_of_writing_a_number_gives_the_same_e164(text: str) -> None:

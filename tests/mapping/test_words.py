@@ -330,3 +330,23 @@ def test_what_the_base_does_not_have_is_named(words: str, clause: str) -> None:
 )
 def test_names_ids_and_fields_that_may_lack_fit_the_base(words: str) -> None:
     assert missing_in_base(parse_mapping(NUMBERS + words, "x"), TABLES) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"a": 1}', ""),
+        ("nonsense", "is not JSON"),
+        ('{"a": NaN}', "is not JSON"),
+        ("[1]", "is not a JSON object"),
+        ("7", "is not a JSON object"),
+        ('{"a": ' * 60 + "1" + "}" * 60, "is nested too deeply"),
+    ],
+)
+def test_a_setting_that_has_to_be_a_json_object_is_validated(text: str, problem: str) -> None:
+    mapping = f'{NUMBERS}settings = {{ assistant = "Company Name" }}'
+    found = joined(mapping, Lines=line(Company_Name=text))
+    [config] = found.configs.values()
+    assert config.settings == ({} if problem else {"assistant": text})
+    sentence = f"Lines/rec1: Company Name {problem} and is left out."
+    assert config.warnings == ([sentence] if problem else [])

@@ -5,12 +5,22 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 
 from tests.support.cast import JOHN, NUMBER
-from tests.support.platforms import OWN, UNKNOWN, VARIABLES, cache_them, call, known, sent
+from tests.support.platforms import (
+    OWN,
+    UNKNOWN,
+    VARIABLES,
+    cache_them,
+    call,
+    call_with,
+    known,
+    sent,
+)
 from tests.support.services import platforms
 from webhooks.platforms.base import Call
 
@@ -26,6 +36,12 @@ class TestElevenLabs:
             "type": "conversation_initiation_client_data",
             "dynamic_variables": JOHN,
         }
+
+    def test_a_form_is_read_as_well(self, settings: Any) -> None:
+        elevenlabs = platforms()["elevenlabs"]
+        form = urlencode({"called_number": NUMBER, "caller_id": "+32470000001", "call_sid": "CA1"})
+        response = call_with(elevenlabs, form.encode(), settings)
+        assert response.json()["dynamic_variables"] == JOHN
 
     @given(VARIABLES)
     def test_the_response_is_of_the_sdks_type(self, variables: dict[str, str]) -> None:

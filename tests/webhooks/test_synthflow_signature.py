@@ -42,3 +42,11 @@ class TestSynthflow:
         assert is_authentic("synthflow", raw, {}, "a&b", path="/?token=a%26b")
         for query in ("token=", "token=x", "token", "token=s3cret2", "", "=&&;", "%ff=%ff"):
             assert not is_authentic("synthflow", raw, {}, "s3cret", path=f"/?{query}")
+
+
+@pytest.mark.parametrize("name", ["Synthflow_Signature", "HTTP_SYNTHFLOW_SIGNATURE"])
+def test_the_header_may_be_written_with_underscores(name: str) -> None:
+    """As the documentation writes it."""
+    body = b'{"event": "call_inbound", "call_inbound": {"call_id": "c1"}}'
+    signature = base64.b64encode(hmac.digest(b"secret", b"c1", "sha256")).decode()
+    assert is_authentic("synthflow", body, {name: signature}, "secret")

@@ -44,3 +44,9 @@ class TestVapi:
             signed = hmac.new(b"s", f"{timestamp}.".encode(), "sha256").hexdigest()
             headers = {"X-Timestamp": timestamp, "X-Signature": signed}
             assert is_authentic("vapi", b"", headers, "s") is accepted
+
+
+def test_a_bearer_token_without_bearer_before_it_is_accepted() -> None:
+    """A credential's "Include Bearer Prefix" can be off."""
+    assert is_authentic("vapi", b"{}", {"Authorization": "secret"}, "other", "secret")
+    assert not is_authentic("vapi", b"{}", {"Authorization": "wrong"}, "secret")

@@ -6,6 +6,8 @@ from typing import Any
 
 from webhooks.platforms.base import Platform
 from webhooks.platforms.elevenlabs import ElevenLabs
+from webhooks.platforms.fishaudio import FishAudio
+from webhooks.platforms.generic import Generic
 from webhooks.platforms.retell import Retell
 from webhooks.platforms.standard import Standard
 from webhooks.platforms.synthflow import Synthflow
@@ -21,6 +23,8 @@ PLATFORM_CLASSES: tuple[type[Platform], ...] = (
     Telnyx,
     Synthflow,
     Standard,
+    FishAudio,
+    Generic,
 )
 
 

@@ -62,6 +62,7 @@ class Platform(ABC):
     # The platform's own time limit, minus a margin for the network.
     deadline_seconds: ClassVar[float]
     content_type: ClassVar[str] = "application/json"
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
     reserved: ClassVar[re.Pattern[str] | None] = None  # variable names that the platform reserves
 
     def __init__(self, settings: Any) -> None:
@@ -74,6 +75,10 @@ class Platform(ABC):
     @abstractmethod
     def parse_call(self, body: bytes) -> Call:
         """Raises MalformedCall and NotACall."""
+
+    def parse_request(self, request: Request, body: bytes) -> Call:
+        """The same, for a platform that also uses the address or the headers."""
+        return self.parse_call(body)
 
     @abstractmethod
     def response(self, call: Call, answer: Answer) -> Response: ...

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
@@ -14,6 +15,7 @@ from webhooks.platforms.number_settings import chosen, without_empty
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 TOLERANCE_SECONDS = 30 * 60
+MAX_FIELDS = 100
 _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
 
 
@@ -34,7 +36,7 @@ class ElevenLabs(Platform):
         )
 
     def parse_call(self, body: bytes) -> Call:
-        event = json_object(body)
+        event = _form(body) or json_object(body)  # ElevenLabs does not say which it sends
         if "type" in event and "called_number" not in event:
             raise NotACall(event["type"])
         to_number = member(event, "called_number", str, "called_number")
@@ -58,6 +60,13 @@ class ElevenLabs(Platform):
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         return {"X-Webhook-Secret": secret}
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    """Empty if the body is no form."""
+    if not body.isascii() or b"called_number=" not in body or body.lstrip()[:1] == b"{":
+        return {}
+    return dict(parse_qsl(body.decode(), keep_blank_values=True)[:MAX_FIELDS])
 
 
 def _overrides(answer: Answer) -> dict[str, Any]:

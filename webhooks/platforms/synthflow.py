@@ -12,6 +12,9 @@ from webhooks.platforms.authentication import bearer_token, is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
 
+# Its documentation names HTTP_SYNTHFLOW_SIGNATURE, as Python's servers call the first one.
+_SIGNATURE_HEADERS = ("Synthflow-Signature", "Synthflow_Signature", "HTTP_SYNTHFLOW_SIGNATURE")
+
 
 class Synthflow(Platform):
     name = "synthflow"
@@ -62,8 +65,8 @@ class Synthflow(Platform):
 
 def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
     """https://docs.synthflow.ai/webhooks-security"""
-    signature = request.headers.get("Synthflow-Signature")
-    if not signature:
+    headers = (request.headers.get(name) for name in _SIGNATURE_HEADERS)
+    if not (signature := next(filter(None, headers), "")):
         return False
     try:
         call_id = _call_id(body)
