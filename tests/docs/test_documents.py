@@ -64,6 +64,7 @@ def running(
     """Runs `make run` and yields its welcome text. Sends Ctrl-C afterwards."""
     env = {
         "PATH": os.environ["PATH"],
+        "TMPDIR": os.environ["TMPDIR"],
         "PORT": str(port),
         "ENV_FILE": os.devnull,
         "RUN_DIR": str(run_dir),
@@ -141,7 +142,12 @@ def exported(env: Path) -> dict[str, str]:
 
 
 def shell(script: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **variables}
+    env = {
+        "PATH": os.environ["PATH"],
+        "TMPDIR": os.environ["TMPDIR"],
+        "ENV_FILE": os.devnull,
+        **variables,
+    }
     done = subprocess.run(
         ["sh", "-ec", script],
         cwd=ROOT,
@@ -192,7 +198,11 @@ def wait_until_the_edit_is_live(env: Path) -> None:
 def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> None:
     """According to gunicorn's configuration, without a start."""
     code = "from gunicorn.config import Config; print(*Config().settings['bind'].value)"
-    variables = {"PATH": os.environ["PATH"], **({"PORT": port} if port else {})}
+    variables = {
+        "PATH": os.environ["PATH"],
+        "TMPDIR": os.environ["TMPDIR"],
+        **({"PORT": port} if port else {}),
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
     )
@@ -212,6 +222,7 @@ def test_make_run_reports_a_port_that_is_in_use() -> None:
         taken.listen()
         env = {
             "PATH": os.environ["PATH"],
+            "TMPDIR": os.environ["TMPDIR"],
             "PORT": str(taken.getsockname()[1]),
             "ENV_FILE": os.devnull,
         }

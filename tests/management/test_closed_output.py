@@ -13,7 +13,12 @@ from tests.support.servers.server import ROOT
 def test_it_ends_without_a_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, "SECRET_KEY": "tests"}
+    env = {
+        "PATH": os.environ["PATH"],
+        "TMPDIR": os.environ["TMPDIR"],
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "tests",
+    }
     try:
         done = subprocess.run(
             [sys.executable, "manage.py", "help"],

@@ -34,7 +34,12 @@ def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sandbox", *options],
         cwd=BASE_DIR,
-        env={"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **variables},
+        env={
+            "PATH": os.environ["PATH"],
+            "TMPDIR": os.environ["TMPDIR"],
+            "ENV_FILE": os.devnull,
+            **variables,
+        },
         capture_output=True,
         check=False,
         text=True,
@@ -63,7 +68,7 @@ def test_make_passes_the_base_on() -> None:
 def recipe(*options: str) -> str:
     """What `make run` would run."""
     command = ["make", "-n", "run", *options]
-    env = {"PATH": os.environ["PATH"]}
+    env = {"PATH": os.environ["PATH"], "TMPDIR": os.environ["TMPDIR"]}
     return subprocess.run(
         command, cwd=BASE_DIR, env=env, capture_output=True, check=True, text=True
     ).stdout
