@@ -1,7 +1,6 @@
 """Which entries are in Redis: the index of all, and the set of those that have a config."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 from airtable_sync.cache import keys
 from airtable_sync.cache.chunks import ENTRIES_PER_COUNT, READS_PER_ROUND_TRIP, chunks
@@ -65,7 +64,7 @@ class RedisIndex(RedisConnection):
         """The entries that may be made from any of these records: Redis searches their bytes, and
         only sends what it finds."""
         wanted = sorted(record_ids)
-        groups = chunks(chunks(chain.from_iterable(self.indexed_chunks())), READS_PER_ROUND_TRIP)
+        groups = chunks(chunks(self.all_indexed()), READS_PER_ROUND_TRIP)
         for group in groups:
             found = self.run_all(
                 ScriptCall(_MADE_FROM, [entry_key(each) for each in chunk], wanted)
@@ -82,15 +81,15 @@ class RedisIndex(RedisConnection):
             members = self._redis.zrange(self.full_key(keys.INDEX), 0, -1)
         return [member.decode() for member in members]
 
-    def indexed_chunks(self) -> Iterator[list[str]]:
-        """The same in chunks, in no order. Each number that is in the index all the while comes at
-        least once."""
+    def all_indexed(self) -> Iterator[str]:
+        """The same while iterated, in no order. Each number that is in the index all the while
+        comes at least once."""
         position = 0
         while True:
             with self._translated_errors():
                 position, members = self._redis.zscan(
                     self.full_key(keys.INDEX), position, count=ENTRIES_PER_COUNT
                 )
-            yield [member.decode() for member, _ in members]
+            yield from (member.decode() for member, _ in members)
             if not position:
                 return

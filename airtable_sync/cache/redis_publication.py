@@ -111,13 +111,13 @@ class RedisPublication:
         time_to_live = int(self._store.lifetimes.reading_seconds(is_known=True) * 1000)
         return sum(
             self._store.run_script(_EXTEND, [entry_key(n) for n in chunk], [time_to_live])
-            for chunk in self._store.indexed_chunks()
+            for chunk in chunks(self._store.all_indexed())
         )
 
     def keep_tombstones(self) -> None:
         """Give every removed or unknown number its full time to live again."""
         time_to_live = int(self._store.lifetimes.reading_seconds(is_known=False) * 1000)
-        for chunk in self._store.indexed_chunks():
+        for chunk in chunks(self._store.all_indexed()):
             names = [keys.PUBLICATION, keys.KNOWN_NUMBERS, *map(entry_key, chunk)]
             self._store.run_script(_KEEP, names, [time_to_live, *chunk])
 

@@ -115,14 +115,13 @@ class RedisTarget:
 
     def _known_others(self, numbers: AbstractSet[str]) -> Iterator[Entry]:
         """Known entries of numbers that the set does not have."""
-        for chunk in self._store.indexed_chunks():
-            others = self._store.read_many(each for each in chunk if each not in numbers)
-            yield from (entry for entry in others if entry.is_known)
+        others = (each for each in self._store.all_indexed() if each not in numbers)
+        return (entry for entry in self._store.read_many(others) if entry.is_known)
 
     def _forget_expired(self, numbers: AbstractSet[str]) -> None:
         """Other numbers in the index of which there is no entry any more."""
-        for chunk in self._store.indexed_chunks():
-            self._publication.forget_expired(each for each in chunk if each not in numbers)
+        others = (each for each in self._store.all_indexed() if each not in numbers)
+        self._publication.forget_expired(others)
 
 
 def _while_valid(publication: Publication) -> Iterator[EncodedEntry]:

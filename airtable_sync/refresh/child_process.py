@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from airtable_sync.airtable.errors import AirtableError, Unavailable
 from airtable_sync.refresh.lock import RefreshInProgress
 from airtable_sync.refresh.validation import RefreshRejected
 
-NICENESS = 10
+LOWEST_PRIORITY = 19
 
 
 def refresh_in_child_process(folder: Path) -> None:
@@ -24,6 +25,7 @@ def refresh_in_child_process(folder: Path) -> None:
     with subprocess.Popen(  # noqa: S603 - our own command, no shell
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
+        _lower_priority(process.pid)
         assert process.stdout is not None  # noqa: S101 - for mypy
         output = process.stdout.read()
         status = process.wait()
@@ -31,8 +33,7 @@ def refresh_in_child_process(folder: Path) -> None:
 
 
 def become_child() -> None:
-    """In the child: take a lower priority, and stop as with Ctrl-C when the parent has ended."""
-    os.nice(NICENESS)
+    """In the child: stop as with Ctrl-C when the parent has ended."""
 
     def watch() -> None:
         # Returns when the parent's end of the pipe is closed. Not `sys.stdin`: Python aborts if a
@@ -41,6 +42,15 @@ def become_child() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _lower_priority(process_id: int) -> None:
+    """It runs when calls leave time for it, from its start: importing Django takes half a second.
+    Linux has a policy for that; elsewhere the priority is the lowest."""
+    with suppress(OSError):  # it has ended, or may not be changed
+        os.setpriority(os.PRIO_PROCESS, process_id, LOWEST_PRIORITY)
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(process_id, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _parsed(output: bytes) -> dict[str, object]:
