@@ -66,7 +66,8 @@ class Snapshot(models.Model):
     )
     numbers = models.PositiveIntegerField()
     contacts = models.PositiveIntegerField(
-        db_default=0, default=0, help_text="Each counts once for each client that it belongs to."
+        null=True,
+        help_text="Each counts once for each client that it belongs to. Unknown of old snapshots.",
     )
     digest = models.CharField(max_length=64)
     content = models.BinaryField()

@@ -10,11 +10,12 @@ from itertools import groupby
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
+from airtable_sync.cache.contacts import is_contact
 from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.entry import EncodedEntry, Entry
 from airtable_sync.cache.publish_target import Publication, compare_entries, compare_removals
 from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
-from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of
+from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of, entries_of
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
 
@@ -65,7 +66,9 @@ class DatabaseTarget:
     def count_contacts(self) -> int:
         with _translated_errors():
             newest = self._snapshots.newest()
-        return newest.contacts if newest else 0
+            if newest and newest.contacts is None:
+                return sum(is_contact(each.number) for each in entries_of(newest))
+        return (newest.contacts or 0) if newest else 0
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
         """Both sets are sorted by number: a comparison of two streams."""

@@ -13,13 +13,24 @@ _MADE_FROM = """
 -- ARGV: ids of records. Returns the place and the value of each key that has one of them
 local found, wanted, values = {}, {}, redis.call("MGET", unpack(KEYS))
 for _, id in ipairs(ARGV) do wanted[id] = true end
-for i, value in ipairs(values) do
-  for id in string.gmatch(value or "", '/([^/"]+)"') do
-    if wanted[id] then
-      found[#found + 1] = i
-      found[#found + 1] = value
-      break
+
+local function has_one(value)
+  if #ARGV <= 8 then -- the usual edit: faster than taking each value apart
+    for _, id in ipairs(ARGV) do
+      if string.find(value, id, 1, true) then return true end
     end
+    return false
+  end
+  for id in string.gmatch(value, '/([^/"]+)"') do
+    if wanted[id] then return true end
+  end
+  return false
+end
+
+for i, value in ipairs(values) do
+  if value and has_one(value) then
+    found[#found + 1] = i
+    found[#found + 1] = value
   end
 end
 return found
@@ -64,7 +75,7 @@ class RedisIndex(RedisConnection):
         """The entries that may be made from any of these records: Redis searches their bytes, and
         only sends what it finds."""
         wanted = sorted(record_ids)
-        groups = chunks(chunks(self.all_indexed()), READS_PER_ROUND_TRIP)
+        groups = chunks(chunks(self.known_numbers()), READS_PER_ROUND_TRIP)
         for group in groups:
             found = self.run_all(
                 ScriptCall(_MADE_FROM, [entry_key(each) for each in chunk], wanted)

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from airtable_sync.cache.contacts import number_of
 from airtable_sync.cache.entry import Entry, entry_from_json
 from airtable_sync.cache.entry_set import EntrySet
+from airtable_sync.cache.temporary_database import translated_errors
 from airtable_sync.models import Run, Snapshot
 
 SNAPSHOTS_KEPT = 10
@@ -44,7 +45,8 @@ class Snapshots:
         if last and read_at < last.confirmed_at <= time.time() * 1000:
             return
         if last and last.digest == digest:
-            self.all().filter(pk=last.pk).update(confirmed_at=read_at)
+            contacts = len(entries.of_contacts())
+            self.all().filter(pk=last.pk).update(confirmed_at=read_at, contacts=contacts)
             return
         run.save()  # the database may have lost it, or was down when the run began
         Snapshot.objects.create(
@@ -63,14 +65,18 @@ class Snapshots:
     def erase(self, number: str) -> None:
         """Remove a number from all snapshots. The newest one gets a new id: processes without Redis
         notice the change by it."""
+        with translated_errors():
+            self._erase(number)
+
+    def _erase(self, number: str) -> None:
         newest = self.newest()
         for snapshot in Snapshot.objects.iterator(chunk_size=1):
             if (first := next(entries_of(snapshot), None)) is None:
                 continue
+            if not any(number_of(each.number) == number for each in entries_of(snapshot)):
+                continue
             others = (each for each in entries_of(snapshot) if number_of(each.number) != number)
             entries = EntrySet.of(others, first.read_at, first.origin)
-            if len(entries) == snapshot.numbers + snapshot.contacts:
-                continue
             snapshot.numbers, snapshot.digest = len(entries.of_numbers()), entries.digest()
             snapshot.contacts = len(entries.of_contacts())
             snapshot.content = _compress(entries)

@@ -21,13 +21,17 @@ def temporary_database(schema: str) -> sqlite3.Connection:
     return connection
 
 
+class NoRoom(CacheUnavailable):
+    """The temporary file can't be written: a person has to make room."""
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raises CacheUnavailable if the file can't be written."""
+    """Raises NoRoom instead of sqlite3.Error."""
     try:
         yield
     except sqlite3.Error as error:
-        raise CacheUnavailable(
+        raise NoRoom(
             f"The temporary file of the refresh can't be used: {error}. It needs about a kilobyte "
             "for each record of the base. Make room, or set SQLITE_TMPDIR to another folder."
         ) from error

@@ -45,6 +45,9 @@ class StoredRecords:
     def get(self, source: str) -> "StoredTable | None":
         return self._tables.get(source)
 
+    def has(self, sources: Iterable[str]) -> bool:
+        return all(source in self._tables for source in sources)
+
     def counts(self) -> dict[str, int]:
         return {source: len(table) for source, table in self._tables.items()}
 

@@ -9,7 +9,10 @@ class Migration(migrations.Migration):
             model_name="snapshot",
             name="contacts",
             field=models.PositiveIntegerField(
-                db_default=0, default=0, help_text="Each counts once for each client that it belongs to."
+                null=True,
+                help_text=(
+                    "Each counts once for each client that it belongs to. Unknown of old snapshots."
+                ),
             ),
         ),
     ]

@@ -22,9 +22,13 @@ def refresh_in_child_process(folder: Path) -> None:
     """Waits for its end. Raises RefreshInProgress and RefreshRejected; Unavailable if another try
     may help, else AirtableError. The child logs to the same place."""
     command = [sys.executable, "manage.py", "refresh_airtable_cache", "--as-child", "--json"]
-    with subprocess.Popen(  # noqa: S603 - our own command, no shell
-        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    try:
+        started = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+    except OSError as error:
+        raise Unavailable(f"The refresh's process can't be started: {error}") from error
+    with started as process:
         _lower_priority(process.pid)
         assert process.stdout is not None  # noqa: S101 - for mypy
         output = process.stdout.read()
@@ -35,10 +39,13 @@ def refresh_in_child_process(folder: Path) -> None:
 def become_child() -> None:
     """In the child: stop as with Ctrl-C when the parent has ended."""
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may ignore it
+
     def watch() -> None:
         # Returns when the parent's end of the pipe is closed. Not `sys.stdin`: Python aborts if a
         # thread still reads it at the end.
         os.read(0, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads the result any more
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
@@ -54,7 +61,7 @@ def _lower_priority(process_id: int) -> None:
 
 
 def _parsed(output: bytes) -> dict[str, object]:
-    """Empty if the child was killed before it printed its result."""
+    """Empty if the child ended before it printed its result."""
     try:
         result = json.loads(output)
     except ValueError:
@@ -68,7 +75,9 @@ def _raise_error(result: dict[str, object], status: int) -> None:
         raise RefreshInProgress("Another refresh is running.")
     if result.get("status") == "refused":
         raise RefreshRejected(error)
-    if error and not result.get("is_temporary"):
-        raise AirtableError(error)
+    message = error or f"The refresh's process ended with status {status}: the log says why."
+    was_killed = status < 0
+    if was_killed or result.get("is_temporary"):
+        raise Unavailable(message)
     if status:
-        raise Unavailable(error or f"The refresh's process ended with status {status}.")
+        raise AirtableError(message)

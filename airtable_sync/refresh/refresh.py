@@ -133,6 +133,7 @@ class _Attempt:
         if parts.has_redis:
             parts.invalid_records.replace_all(report.invalid, publication.read_at)
         try:
+            tombstones.compare_clocks()
             publication = replace(publication, require_valid=tombstones.require)
             report.count(self._write(publication))
         except EntriesEvicted:  # Redis is too small, but the set is right

@@ -44,9 +44,10 @@ class Rollback:
             translated_errors(),
         ):
             snapshot = self._find(run_id)
+            entries = self._entries(snapshot)
             _release_runs()  # this run pauses publishing instead
             self._target.pause(run.pk)
-            report = self._publish(snapshot, run)
+            report = self._publish(entries, run)
             self._history.end(run, report, f"Rolled back to the snapshot of run {snapshot.run_id}.")
         return report
 
@@ -68,15 +69,17 @@ class Rollback:
         if run:
             self._target.pause(run.pk)
             if snapshot := self._snapshots.newest():
-                self._publish(snapshot, snapshot.run)
+                self._publish(self._entries(snapshot), snapshot.run)
         if run or self._target.is_paused():
             since = f" since {run.started_at:%Y-%m-%d %H:%M} UTC" if run else ""
             raise RefreshRejected(
                 f"{PAUSED_MESSAGE}{since}; refresh_airtable_cache --release ends it."
             )
 
-    def _publish(self, snapshot: Snapshot, run: Run) -> Report:
-        entries = EntrySet.of(entries_of(snapshot), self._target.now(), "rollback")
+    def _entries(self, snapshot: Snapshot) -> EntrySet:
+        return EntrySet.of(entries_of(snapshot), self._target.now(), "rollback")
+
+    def _publish(self, entries: EntrySet, run: Run) -> Report:
         report = Report("rolled-back")
         report.count(self._target.publish(Publication(entries)))
         with ignore_database_errors("saving the snapshot", when=self._has_redis):

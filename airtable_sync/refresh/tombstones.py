@@ -14,18 +14,25 @@ class TombstoneKeeper:
 
     def __init__(self, target: PublishTarget, clock: Callable[[], float] = time.monotonic) -> None:
         self._target, self._clock = target, clock
-        self._kept_at = clock()
+        self._kept_at, self._kept_at_redis = clock(), target.now()
         self._were_lost = False
 
     def keep(self) -> None:
         """Extend all tombstones if it is time. Call it often."""
-        self._look_at_the_clock()
-        if self._clock() - self._kept_at < self._target.tombstone_seconds / 3:
-            return
-        started = self._clock()
         with suppress(CacheUnavailable):  # tried again soon
+            self.compare_clocks()
+            if self._clock() - self._kept_at < self._target.tombstone_seconds / 3:
+                return
+            started, started_redis = self._clock(), self._target.now()
             self._target.keep_tombstones()
-            self._kept_at = started
+            self._kept_at, self._kept_at_redis = started, started_redis
+
+    def compare_clocks(self) -> None:
+        """This machine's clock stands still while it is suspended; Redis' goes on. Raises
+        CacheUnavailable."""
+        self._look_at_the_clock()
+        if self._target.now() - self._kept_at_redis > self._target.tombstone_seconds * 1000:
+            self._were_lost = True
 
     def require(self) -> None:
         """Raises CacheUnavailable if tombstones may have expired since the start: this process was
@@ -38,5 +45,5 @@ class TombstoneKeeper:
             )
 
     def _look_at_the_clock(self) -> None:
-        age = self._clock() - self._kept_at
-        self._were_lost = self._were_lost or age > self._target.tombstone_seconds
+        if self._clock() - self._kept_at > self._target.tombstone_seconds:
+            self._were_lost = True

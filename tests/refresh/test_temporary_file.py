@@ -40,7 +40,7 @@ def test_without_room_for_it_the_refresh_fails_with_a_sentence_and_the_last_set_
         use_airtable(settings, airtable)
         variables = environment(**variables_of(airtable, valkey), **new_database(tmp_path))
         status, report = run(tmp_path, variables, limit=1_000_000)
-        assert (status, report["status"], report["is_temporary"]) == (1, "failed", True)
+        assert (status, report["status"], report["is_temporary"]) == (1, "failed", False)
         assert "Make room, or set SQLITE_TMPDIR" in report["error"]
         assert services().command_store.count_known() == 0
         status, report = run(tmp_path, variables, limit=100_000_000)

@@ -1,10 +1,12 @@
 """Validation: an implausible set is rejected, with a message that gives the reason."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 
+from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.cache.entry import Entry
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
@@ -173,3 +175,28 @@ def test_a_dry_run_reports_that_the_set_would_be_rejected(airtable: Sandbox) -> 
     assert row
     remove_numbers(airtable, 20)
     assert counts(refresh("--dry-run")) == REJECTED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_table_named_by_id_may_be_renamed_during_the_reading(
+    airtable: Sandbox, settings: Any, tmp_path: Path, force: tuple[str, ...]
+) -> None:
+    """Another process has stored the new name meanwhile. Then everything is read again."""
+    base = airtable.base()
+    file = tmp_path / "mapping.toml"
+    file.write_text(
+        f'[numbers]\ntable = "{base.table("twilio_number").id}"\n'
+        'number_field = "twilio_number"\nregion = "BE"\n'
+        '[numbers.links.client]\ntable = "client"\nvariables = ["name"]\n'
+    )
+    settings.AIRTABLE_MAPPING = str(file)
+
+    def rename() -> None:
+        base.rename_table("twilio_number", "lines")
+        client = services().new_client(REFRESH_LIMITS)
+        services().command_schema.store_tables(client.read_tables())
+
+    airtable.faults.add(Fault(table="client", before=rename))
+    report = refresh(*force)
+    assert (report["status"], report["numbers"]) == ("published", 26)

@@ -17,6 +17,7 @@ from airtable_sync.airtable.base_reader import PUBLISHING
 from airtable_sync.airtable.errors import OUTAGES, AirtableError
 from airtable_sync.airtable.limits.quota import log_forecast
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
+from airtable_sync.cache.temporary_database import NoRoom
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
 from airtable_sync.redis_client.connection import CacheUnavailable
@@ -83,7 +84,7 @@ class Command(BaseCommand):
         self.as_json, self.started = options["json"], time.monotonic()
         self.services = services()
         self.client = self.services.new_client(REFRESH_LIMITS)
-        trigger = options["trigger"] or _detected_trigger()
+        trigger = options["trigger"] or _detected_trigger(options)
         if options["rollback"] is not None:
             self._run(lambda: self._roll_back(trigger, options))
             return
@@ -125,6 +126,8 @@ class Command(BaseCommand):
             self._fail(Report("refused"), reason, f"Refresh rejected: {reason}", REJECTED)
         except DatabaseError as error:
             self._failed(f"The database: {error}", is_temporary=True)
+        except NoRoom as error:
+            self._failed(str(error))
         except (*OUTAGES, CacheUnavailable) as error:
             self._failed(str(error), is_temporary=True)
         except (AirtableError, MappingError, NoSuchSnapshot) as error:
@@ -166,7 +169,9 @@ class Command(BaseCommand):
         self.stdout.write(progress_display.summary(report))
 
 
-def _detected_trigger() -> str:
+def _detected_trigger(options: dict[str, Any]) -> str:
+    if options["as_child"]:
+        return Run.Trigger.CHANGE_FEED
     return Run.Trigger.COMMAND if sys.stdin.isatty() else Run.Trigger.CRON
 
 
