@@ -281,8 +281,8 @@ def build_services(
         subscription.client, active_mapping, command_schema, stores.command, CONTACTS
     )
 
-    def refresh_for_feed(*, is_small: bool) -> None:
-        if is_small or large_refresh is None:
+    def refresh_for_feed(*, is_small: bool | None) -> None:
+        if is_small is not False or large_refresh is None:
             limits = CHANGE_LIMITS if is_small else REFRESH_LIMITS
             refresh.run(new_client(limits), lambda *_: None, OF_CHANGE_FEED)
         else:

@@ -149,7 +149,9 @@ class AirtableClient:
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
             api.session.mount(self._base.api_url, KeptConnections())
-            within = read_response_within(lambda: cast("float", self._threads.response_seconds))
+            within = read_response_within(
+                lambda: cast("float", self._threads.response_until) - time.monotonic()
+            )
             api.session.hooks["response"].append(within)
             self._threads.api = api
         return cast("Api", self._threads.api)
@@ -229,13 +231,14 @@ class AirtableClient:
 
     def _send(self, method: str, url: str, *, is_second: bool = False, **arguments: Any) -> Any:
         limits = self.limits.at_least(self._deadline - time.monotonic())
-        timeouts = (limits.connect_seconds, limits.read_seconds)
-        self._api.timeout = cast("tuple[int, int]", timeouts)
-        self._threads.response_seconds = limits.response_seconds
         # Connect before the permit: Airtable counts when a request arrives.
         connections = cast("KeptConnections", self._api.session.get_adapter(url))
         connections.open(url, limits.connect_seconds)
         permit = self._rate_limiter.acquire(limits.permit_seconds, is_call=limits.is_call)
+        limits = self.limits.at_least(self._deadline - time.monotonic())  # the permit took its time
+        timeouts = (limits.connect_seconds, limits.read_seconds)
+        self._api.timeout = cast("tuple[int, int]", timeouts)
+        self._threads.response_until = time.monotonic() + limits.response_seconds
         connections.on_sent = lambda: self._rate_limiter.request_sent(permit)
         with self._count_lock:
             self.requests_made += 1

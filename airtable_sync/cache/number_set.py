@@ -2,18 +2,24 @@
 
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 
-MAX_CHANGES = 10_000  # beside the sorted array; then they are merged
+MAX_CHANGES = 10_000  # beside the sorted arrays; then they are merged
+PARTS = 256  # sorting one of them does not stop calls for long
 
 
 class NumberSet:
     """May claim, once in some millions of millions, that a number exists that does not: the caller
-    looks it up then. Never the opposite."""
+    looks it up then. Never the opposite. One thread writes, others read."""
 
     def __init__(self, numbers: Iterable[str], max_changes: int = MAX_CHANGES) -> None:
-        self._sorted = array("Q", sorted(array("Q", map(_hash, numbers))))
+        parts = [array("Q") for _ in range(PARTS)]
+        for number in numbers:
+            value = _hash(number)
+            parts[value % PARTS].append(value)
+        self._parts = [array("Q", sorted(part)) for part in parts]
         self._changes: dict[int, bool] = {}  # whether it exists
         self._max_changes = max_changes
 
@@ -21,8 +27,9 @@ class NumberSet:
         wanted = _hash(number)
         if (changed := self._changes.get(wanted)) is not None:
             return changed
-        place = bisect_left(self._sorted, wanted)
-        return place < len(self._sorted) and self._sorted[place] == wanted
+        part = self._parts[wanted % PARTS]
+        place = bisect_left(part, wanted)
+        return place < len(part) and part[place] == wanted
 
     def set(self, number: str, *, exists: bool) -> None:
         self._changes[_hash(number)] = exists
@@ -30,10 +37,15 @@ class NumberSet:
             self._merge()
 
     def _merge(self) -> None:
-        changes = self._changes
-        kept = array("Q", (each for each in self._sorted if changes.get(each, True)))
-        kept.extend(each for each, exists in changes.items() if exists)
-        self._sorted, self._changes = array("Q", sorted(set(kept))), {}
+        """Readers see the changes until the arrays have them."""
+        changes: defaultdict[int, dict[int, bool]] = defaultdict(dict)
+        for value, exists in self._changes.items():
+            changes[value % PARTS][value] = exists
+        for place, changed in changes.items():
+            kept = {each for each in self._parts[place] if changed.get(each, True)}
+            kept.update(each for each, exists in changed.items() if exists)
+            self._parts[place] = array("Q", sorted(kept))
+        self._changes = {}
 
 
 def _hash(number: str) -> int:

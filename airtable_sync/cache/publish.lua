@@ -73,7 +73,11 @@ for i = 1, #KEYS - FIXED_KEYS do
   local result = outcome(old, read_at, ARGV[at + 4], ARGV[at + 5] == "1", ARGV[at + 7])
   if result ~= "older" then
     redis.call("SET", key, value, "PX", ARGV[at + 6])
-    redis.call(ARGV[at + 5] == "1" and "SADD" or "SREM", KEYS[6], number)
+    if ARGV[at + 5] == "1" then
+      redis.call("SADD", KEYS[6], number)
+    elseif ARGV[at + 7] ~= "override" then -- an operator dropped the entry: Airtable may have the number
+      redis.call("SREM", KEYS[6], number)
+    end
     if result ~= "unchanged" or announce_all or not redis.call("ZSCORE", index, number) then
       sequence = sequence or redis.call("INCR", sequence_key)
       redis.call("ZADD", index, sequence, number)

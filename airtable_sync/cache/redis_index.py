@@ -52,6 +52,13 @@ class RedisIndex(RedisConnection):
         """How many numbers have a config."""
         return int(self.read_all(("SCARD", keys.KNOWN_NUMBERS))[0])
 
+    def newest_change(self) -> tuple[str, int]:
+        """The epoch, and the sequence of the newest change in the index."""
+        epoch, newest = self.read_all(
+            ("GET", keys.EPOCH), ("ZREVRANGE", keys.INDEX, 0, 0, "WITHSCORES")
+        )
+        return (epoch or b"").decode(), int(float(newest[1])) if newest else 0
+
     def known_numbers(self) -> Iterator[str]:
         """Every number that has a config, in no order. One that is there all the while comes at
         least once."""

@@ -118,6 +118,9 @@ class Replica(ReplicaRefill):
                 logger.warning("Redis is older than this process's entries: it was restored")
             self._on_restored()
         self._was_restored = is_restored
+        # Before the entries: with a rolled-back set, a number that is missing need not be unknown.
+        self.paused = self.paused or state.paused
+        self.in_sync_until = min(self.in_sync_until, state.in_sync_until)
         if state.lists_all_numbers:
             self._load_all(state, is_restored=is_restored)
         else:
@@ -150,7 +153,9 @@ class Replica(ReplicaRefill):
             with self._write_lock:
                 reread, self._reread = self._reread, set()
             wanted = [number for number in wanted if number in self._entries] + sorted(reread)
-        if self._existing is not None:
+        if self._existing is None and not self.complete:  # it has outgrown its memory
+            self._existing = self._all_existing(state)
+        elif self._existing is not None:
             for number, exists in self.store.are_known(state.changed):
                 self._existing.set(number, exists=exists)
         missing = [n for n, raw in self.store.read_raw(wanted) if not self._load(n, raw)]
@@ -172,9 +177,13 @@ class Replica(ReplicaRefill):
                 break
             if not self._load(number, raw):
                 missing.append(number)
-        self._existing = None if self.complete else NumberSet(self.store.known_numbers())
+        self._existing = None if self.complete else self._all_existing(state)
         self._notify_listeners(state.changed)
         self._handle_missing(missing, state)
+
+    def _all_existing(self, state: ReplicaState) -> NumberSet | None:
+        """None if Redis has lost the set of known numbers."""
+        return NumberSet(self.store.known_numbers()) if state.numbers else None
 
     def _handle_missing(self, numbers: list[str], state: ReplicaState) -> None:
         """Numbers that are in the index and have no entry. Raises CacheUnavailable if Redis was

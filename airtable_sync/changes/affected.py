@@ -21,6 +21,7 @@ from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.parts import NUMBERS, Part
 from airtable_sync.mapping.schema import Mapping as BaseMapping
 
+MAX_SEARCHED = 500  # records in one search
 REPLICA_SECONDS = 0.1  # for the replica to receive what was written last
 
 
@@ -144,14 +145,19 @@ class AffectedNumbers:
     def _entries_made_of(self, record_ids: AbstractSet[str]) -> Iterable[Entry]:
         if self._replica.complete and self._replica.in_sync and self._replica_has_all():
             return self._replica.entries_made_from(record_ids)
-        entries = self._store.made_from(record_ids)
+        is_search = len(record_ids) <= MAX_SEARCHED
+        entries = (
+            self._store.made_from(record_ids)
+            if is_search
+            else self._store.read_many(self._store.all_indexed())
+        )
         return (entry for entry in entries if not record_ids.isdisjoint(_ids(entry.records)))
 
     def _replica_has_all(self) -> bool:
         """Not if a notification is late or lost: what the replica lacks must be found too."""
-        newest = self._store.watched()
+        epoch, sequence = self._store.newest_change()
         until = time.monotonic() + REPLICA_SECONDS
-        while self._replica.lacks(newest.epoch, newest.sequence):
+        while self._replica.lacks(epoch, sequence):
             if time.monotonic() > until:
                 return False
             time.sleep(REPLICA_SECONDS / 10)

@@ -35,9 +35,11 @@ MAX_CONTACTS = 1000  # likewise
 
 class RunRefresh(Protocol):
     """Runs a full refresh. A base is small if it takes at most a second's requests: it is read
-    with a call's priority. A larger one must not delay calls. Raises what `Refresh.run` raises."""
+    with a call's priority. A larger one must not delay calls. None: the base was never read, so
+    its size is unknown, and no call is answered from the cache yet. Raises what `Refresh.run`
+    raises."""
 
-    def __call__(self, *, is_small: bool) -> object: ...
+    def __call__(self, *, is_small: bool | None) -> object: ...
 
 
 class ChangeFeedReader:
@@ -180,12 +182,14 @@ class ChangeFeedReader:
             raise
         return Counter()
 
-    def _is_small(self) -> bool:
+    def _is_small(self) -> bool | None:
         last = last_record_counts()
         mapping = self._active_mapping.in_base(self._base_schema.known())
         counts = [last.get(source) for source in mapping.sources()]
-        pages = sum(math.ceil(max(1, each) / PAGE_SIZE) for each in counts if each is not None)
-        return None not in counts and pages <= STARTS_PER_WINDOW
+        known = [each for each in counts if each is not None]
+        if len(known) < len(counts):
+            return None
+        return sum(math.ceil(max(1, each) / PAGE_SIZE) for each in known) <= STARTS_PER_WINDOW
 
 
 def _can_apply_changes(feed: ChangeFeed, status: FeedStatus) -> bool:

@@ -53,6 +53,7 @@ class SingleFlight:
         self._queue: dict[str, None] = {}
         self._deadlines: dict[str, float] = {}  # of the call that waits longest
         self._running: set[asyncio.Task[None]] = set()  # lookups
+        self._looked_up: set[str] = set()  # by these
         self._in_other_process: set[str] = set()  # being looked up
         self._renewed_at: dict[str, float] = {}
         self._runner: asyncio.Task[None] | None = None
@@ -106,6 +107,8 @@ class SingleFlight:
 
     def _enqueue(self, number: str) -> None:
         self._in_other_process.discard(number)
+        if number in self._looked_up:
+            return  # its waiting calls get that answer
         if number in self._waiting and self._loop:
             self._queue[number] = None
             if self._runner is None or self._runner.done():
@@ -157,14 +160,21 @@ class SingleFlight:
             return False
         if not result.acquired:  # try again when the other process may have died
             self._in_other_process.add(result.number)
-            loop.call_later(result.remaining_seconds + 0.05, self._enqueue, result.number)
+            loop.call_later(
+                result.remaining_seconds + 0.05, self._other_may_have_died, result.number
+            )
         return result.acquired
+
+    def _other_may_have_died(self, number: str) -> None:
+        if number in self._in_other_process:
+            self._enqueue(number)
 
     async def _look_up(self, numbers: list[str]) -> None:
         if not numbers:
             return
         loop = self._running_loop()
         renewing = loop.create_task(self._renew_leases(numbers))
+        self._looked_up.update(numbers)
         try:
             deadline = max(self._deadlines.get(number, NO_DEADLINE) for number in numbers)
             looking_up = loop.run_in_executor(
@@ -172,6 +182,7 @@ class SingleFlight:
             )
             seconds = max(LOOKUP_SECONDS, deadline - time.monotonic())
             entries, saved = await asyncio.wait_for(looking_up, seconds)
+            self._looked_up.difference_update(numbers)
             self._resolve(entries, saved=saved)
         except TimeoutError:
             await self._lookup_failed(numbers, Unavailable("The lookup took too long."))
@@ -180,10 +191,12 @@ class SingleFlight:
         else:
             await self._extend_in_thread(numbers, 0.0)
         finally:
+            self._looked_up.difference_update(numbers)
             renewing.cancel()
 
     async def _lookup_failed(self, numbers: list[str], error: AirtableError) -> None:
         logger.warning("Airtable can't be asked for %s: %s", _first_three(numbers), error)
+        self._looked_up.difference_update(numbers)
         await self._release_failed(numbers, error)
 
     async def _release_failed(self, numbers: list[str], error: AirtableError) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 import time_machine
 
-from airtable_sync.airtable.errors import LocallyRateLimited, LocallyUnavailable, Unavailable
+from airtable_sync.airtable.errors import (
+    AirtableError,
+    LocallyRateLimited,
+    LocallyUnavailable,
+    RateLimited,
+    Unavailable,
+)
 from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.retry_after import MAX_SECONDS, retry_after_seconds
 from airtable_sync.mapping.schema import Source
@@ -78,3 +84,19 @@ def test_without_the_header_the_next_call_asks_again(airtable: Sandbox) -> None:
     with pytest.raises(Unavailable):
         client.find(Source("client"), "")
     assert client.find(Source("client"), "")
+
+
+@pytest.mark.usefixtures("fake_redis")
+def test_a_shorter_time_does_not_end_a_longer_one(airtable: Sandbox) -> None:
+    limiter = services().rate_limiter
+    limiter.block(_error(RateLimited, 40))
+    limiter.block(_error(Unavailable, 1))
+    with pytest.raises(LocallyRateLimited) as raised:
+        limiter.acquire(0, is_call=True)
+    assert 38 < (raised.value.retry_after or 0) <= 40
+
+
+def _error(kind: type[AirtableError], seconds: float) -> AirtableError:
+    error = kind("")
+    error.retry_after = seconds
+    return error

@@ -99,3 +99,38 @@ def test_entries_are_found_by_few_and_by_many_records(followed: FollowedBase) ->
             if not wanted.isdisjoint(record.rpartition("/")[2] for record in entry.records)
         }
         assert {entry.number for entry in store.made_from(wanted)} == expected
+
+
+def test_a_number_that_an_operator_dropped_is_asked_for(followed: FollowedBase) -> None:
+    """Also by a process that starts later."""
+    followed.process.overrides.drop(NUMBER)
+    followed.replica.sync()
+    requests = len(followed.airtable.requests)
+    assert ask(followed, NUMBER).source == "airtable"
+    assert len(followed.airtable.requests) > requests
+
+
+def test_without_the_set_of_known_numbers_airtable_is_asked(
+    followed: FollowedBase, valkey: ValkeyServer
+) -> None:
+    """Redis lost it alone."""
+    with valkey.client() as client:
+        client.delete(followed.process.command_store.full_key("known_numbers"))
+    followed.replica.sync(reload=True)
+    assert ask(followed, NUMBER).is_known
+
+
+def test_a_replica_that_outgrows_its_memory_knows_which_numbers_exist(
+    valkey: ValkeyServer, airtable: Sandbox, settings: Any
+) -> None:
+    settings.REPLICA_MAX_BYTES = 1_000_000
+    followed = FollowedBase(airtable)
+    assert followed.replica.complete
+    followed.replica.max_bytes = 3000
+    name = followed.record("dynamic_variables", "customer_name", "John Doe")
+    followed.table("dynamic_variables").update(name, {"customer_name": "Jane"})
+    followed.apply_changes()
+    assert not followed.replica.complete
+    requests = len(airtable.requests)
+    assert not ask(followed, UNKNOWN).is_known
+    assert len(airtable.requests) == requests

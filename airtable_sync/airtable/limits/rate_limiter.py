@@ -59,6 +59,7 @@ redis.call("PEXPIRE", KEYS[1], ARGV[3])
 """
 _BLOCK = """
 if ARGV[1] == "" then return redis.call("DEL", KEYS[1]) end
+if redis.call("PTTL", KEYS[1]) > tonumber(ARGV[2]) then return end -- a longer one stays
 return redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
 """
 
@@ -219,7 +220,9 @@ class RateLimiter:
 
     def _block(self, reason: str, seconds: float) -> None:
         with self._host_file.locked() as host:
-            host["blocked_by"], host["blocked_until"] = reason, time.time() + seconds
+            until = time.time() + seconds
+            if not reason or until > time.time() + _blocked_seconds(host):  # a longer one stays
+                host["blocked_by"], host["blocked_until"] = reason, until
         with suppress(CacheUnavailable):  # then other machines find out for themselves
             self._store.run_script(_BLOCK, [BLOCKED_KEY], [reason, int(seconds * 1000)])
 
@@ -248,9 +251,12 @@ def _blocked_error(reason: str, seconds: float) -> AirtableError:
         return LocallyKnownQuotaExceeded(
             "The plan's requests to Airtable of this month are used up."
         )
+    answers = f"it answers in {seconds:.0f} s."
+    error: AirtableError = LocallyRateLimited(f"Airtable's rate limit was exceeded; {answers}")
     if reason == Unavailable.__name__:
-        return LocallyUnavailable(f"Airtable is unavailable; it answers in {seconds:.0f} s.")
-    return LocallyRateLimited(f"Airtable's rate limit was exceeded; it answers in {seconds:.0f} s.")
+        error = LocallyUnavailable(f"Airtable is unavailable; {answers}")
+    error.retry_after = max(0.0, seconds)
+    return error
 
 
 def _ms(seconds: float) -> int:
