@@ -1,4 +1,4 @@
-"""Reads the whole base, and notices fields that were renamed or removed meanwhile."""
+"""Reads the whole base, and notices fields that were renamed or removed during that time."""
 
 from collections.abc import Callable
 from contextlib import closing

@@ -4,7 +4,7 @@ https://www.rfc-editor.org/rfc/rfc9110#name-retry-after"""
 import time
 from email.utils import parsedate_to_datetime
 
-MAX_SECONDS = 60.0  # whatever the header says: calls are not answered from Airtable meanwhile
+MAX_SECONDS = 60.0  # at most: during this time no call is answered from Airtable
 
 
 def retry_after_seconds(header: str | None) -> float | None:

@@ -38,7 +38,6 @@ def refresh_in_child_process(folder: Path) -> None:
 
 def become_child() -> None:
     """In the child: stop as with Ctrl-C when the parent has ended."""
-
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may ignore it
 
     def watch() -> None:

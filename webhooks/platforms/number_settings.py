@@ -23,6 +23,11 @@ def chosen(answer: Answer, **names: str) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
+def is_sip_address(target: str) -> bool:
+    """Whether a call is transferred to a SIP address, and not to a telephone number."""
+    return target.lower().startswith(("sip:", "sips:"))
+
+
 def without_empty(content: Mapping[str, Any]) -> dict[str, Any]:
     """Without members that are None, "" or empty objects."""
     return {name: value for name, value in content.items() if value not in (None, "", {})}

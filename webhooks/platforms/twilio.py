@@ -15,7 +15,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response
 from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.number_settings import chosen, is_ticked
+from webhooks.platforms.number_settings import chosen, is_sip_address, is_ticked
 from webhooks.platforms.parsing import optional_text
 
 logger = logging.getLogger(__name__)
@@ -70,8 +70,7 @@ class Twilio(Platform):
             ET.SubElement(response, "Reject")
         elif target := answer.settings.get("transfer_to"):
             dial = ET.SubElement(response, "Dial")
-            is_sip = target.lower().startswith(("sip:", "sips:"))
-            noun = ET.SubElement(dial, "Sip" if is_sip else "Number")
+            noun = ET.SubElement(dial, "Sip" if is_sip_address(target) else "Number")
             noun.text = _NOT_XML.sub("", target)
         elif address := self._connect_address(answer):
             kind = "Stream" if address.endswith("#stream") else "ConversationRelay"

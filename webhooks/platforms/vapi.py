@@ -11,7 +11,7 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.number_settings import chosen, json_setting
+from webhooks.platforms.number_settings import chosen, is_sip_address, json_setting
 from webhooks.platforms.parsing import json_object, member, optional_text
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Vapi(Platform):
 
 def _destination(target: str) -> dict[str, str]:
     """A telephone number, or a SIP address."""
-    if target.lower().startswith(("sip:", "sips:")):
+    if is_sip_address(target):
         return {"type": "sip", "sipUri": target}
     return {"type": "number", "number": target}
 

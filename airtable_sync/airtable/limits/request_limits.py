@@ -55,16 +55,6 @@ CHANGE_LIMITS = RequestLimits(
     permit_seconds=60.0,
     is_call=True,
 )
-# A person waits for a command: one try each.
-COMMAND_LIMITS = RequestLimits(
-    connect_seconds=5.0,
-    read_seconds=10.0,
-    response_seconds=60.0,
-    retry_pauses=(),
-    rate_limit_pause=30.5,
-    permit_seconds=30.0,
-    is_call=True,
-)
 # No call waits for a refresh, but the change feed may: so a hanging request ends after the same
 # time as in CHANGE_LIMITS.
 REFRESH_LIMITS = RequestLimits(
@@ -76,3 +66,5 @@ REFRESH_LIMITS = RequestLimits(
     permit_seconds=120.0,
     is_call=False,
 )
+# A person waits for a command: one try each.
+COMMAND_LIMITS = replace(REFRESH_LIMITS, retry_pauses=(), permit_seconds=30.0, is_call=True)
