@@ -50,8 +50,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests come first: then no process is left with one when the others have ended."""
-    items.sort(key=_time_limit, reverse=True)
+    """What takes longest comes first: then no process is left with it when the others have ended.
+    These are the groups, which one process runs as a whole, and then the tests with a time limit
+    of their own."""
+    items.sort(key=lambda test: (_is_in_a_group(test), _time_limit(test)), reverse=True)
+
+
+def _is_in_a_group(test: pytest.Item) -> bool:
+    return test.get_closest_marker("xdist_group") is not None
 
 
 def _time_limit(test: pytest.Item) -> float:
