@@ -94,6 +94,7 @@ class Deployment:
     def _variables(self, folder: Path) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "TMPDIR": str(folder),  # the machine's rate limiter file, when Redis is away
             "ENV_FILE": os.devnull,
             "SECRET_KEY": secrets.token_hex(16),
             "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",

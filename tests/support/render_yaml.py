@@ -83,6 +83,7 @@ class Render:
     def _set_by_render(self, service: dict[str, Any]) -> dict[str, str]:
         common = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "TMPDIR": os.environ["TMPDIR"],
             "HOME": os.environ.get("HOME", "/"),
             "ENV_FILE": os.devnull,
             "AIRTABLE_API_URL": self.airtable_url,
