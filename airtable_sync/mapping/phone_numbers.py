@@ -10,6 +10,7 @@ import phonenumbers
 # The separators that may stand between the digits. Letters and a second "+" are not allowed: a text
 # with a number somewhere in it, or with two, is ambiguous.
 _SHAPE = re.compile(r"[(\[]?\+?[0-9\s()\[\].\-/\u2010-\u2015\u2212\u00b7]+")
+_PLAIN = re.compile(r"\+?[0-9]+")  # most numbers: nothing has to be removed
 # Digits of other scripts are not numbers here: lookups could not find them (`formulas.py`).
 FULL_WIDTH_DIGITS = "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19"
 _TO_ASCII = str.maketrans(f"{FULL_WIDTH_DIGITS}\uff0b\uff08\uff09\uff0d", "0123456789+()-")
@@ -47,13 +48,10 @@ def to_e164_once(text: str, region: str) -> str | None:
 
 @lru_cache(maxsize=10_000)  # about 3 MB
 def _to_e164(text: str, region: str) -> str | None:
-    text = _number_part(text.translate(_TO_ASCII).strip())
-    if not _SHAPE.fullmatch(text):
+    digits = text if _PLAIN.fullmatch(text) else _digits(text)
+    if digits is None:
         return None
-    digits = _NOT_A_DIGIT.sub("", text)
-    if "+" in text:
-        digits = f"+{digits}"
-    elif digits.startswith("00"):
+    if digits.startswith("00"):
         digits = f"+{digits[2:]}"
     if (old := _OLD_MEXICAN.fullmatch(digits)) and (digits[0] == "+" or region == "MX"):
         digits = f"+52{old[1]}"
@@ -64,6 +62,15 @@ def _to_e164(text: str, region: str) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _digits(text: str) -> str | None:
+    """With "+" in front if the text has one."""
+    text = _number_part(text.translate(_TO_ASCII).strip())
+    if not _SHAPE.fullmatch(text):
+        return None
+    digits = _NOT_A_DIGIT.sub("", text)
+    return f"+{digits}" if "+" in text else digits
 
 
 def _number_part(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from airtable_sync.mapping.formatting import Formatter
@@ -33,7 +34,7 @@ class Section:
     sort_keys: list[tuple[str, Callable[[Any], Any]]]
     children: list["Section"] = field(default_factory=list)
 
-    @property
+    @cached_property
     def takes_records(self) -> bool:
         """Whether each record may have something of its own, besides the variables."""
         node = self.node
