@@ -3,22 +3,14 @@
 The request is `{"to_number": …}`, the response has the config. Use it for platforms that can send a
 request that you describe, such as Bland's `dynamic_data`."""
 
-import base64
-import hmac
 import json
-import re
-import secrets as random_secrets
-import time
-from collections.abc import Sequence
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent
+from webhooks.platforms import standard_webhooks
+from webhooks.platforms.authentication import bearer_token, is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
-
-_PREFIX = "whsec_"
-_TIMESTAMP = re.compile("[0-9]{1,20}")
 
 
 class Standard(Platform):
@@ -29,9 +21,8 @@ class Standard(Platform):
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """A signature by the specification, or the secret itself from clients that can't sign."""
-        return is_one_of(bearer_token(request), self.secrets) or _is_signed(
-            request, body, self.secrets
-        )
+        has_secret = is_one_of(bearer_token(request), self.secrets)
+        return has_secret or standard_webhooks.is_signed(request, body, self.secrets)
 
     def parse_call(self, body: bytes) -> Call:
         call = json_object(body)
@@ -51,45 +42,12 @@ class Standard(Platform):
         return json.dumps({"to_number": to_number, "from_number": from_number}).encode()
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
-        message_id, now = f"msg_{random_secrets.token_hex(12)}", str(int(time.time()))
-        return {
-            "webhook-id": message_id,
-            "webhook-timestamp": now,
-            "webhook-signature": _signature(message_id, now, body, secret),
-        }
+        return standard_webhooks.signed_headers(body, secret)
 
     @staticmethod
     def secret_problem(secret: str) -> str:
-        return "" if _key(secret) else f"It must be {_PREFIX} followed by base64."
+        return standard_webhooks.secret_problem(secret)
 
     @classmethod
     def sandbox_variables(cls) -> dict[str, str]:
-        key = base64.b64encode(random_secrets.token_bytes(32)).decode()
-        return {cls.secrets_setting: f"{_PREFIX}{key}"}
-
-
-def _is_signed(request: Request, body: bytes, secrets: Sequence[str]) -> bool:
-    """One of several signatures is enough: the sender may be rotating its secret."""
-    message_id = request.headers.get("webhook-id", "")
-    timestamp = request.headers.get("webhook-timestamp", "")
-    if not message_id or not _TIMESTAMP.fullmatch(timestamp) or not is_recent(int(timestamp)):
-        return False
-    usable = [secret for secret in secrets if _key(secret)]
-    expected = [_signature(message_id, timestamp, body, secret) for secret in usable]
-    given = request.headers.get("webhook-signature", "").split(" ")
-    matches = [is_one_of(each, expected) for each in given]
-    return any(matches)
-
-
-def _signature(message_id: str, timestamp: str, body: bytes, secret: str) -> str:
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return f"v1,{base64.b64encode(hmac.digest(_key(secret), signed, 'sha256')).decode()}"
-
-
-def _key(secret: str) -> bytes:
-    """b"" if the secret is malformed."""
-    text = secret.removeprefix(_PREFIX).rstrip("=")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError:
-        return b""
+        return {cls.secrets_setting: standard_webhooks.new_secret()}
