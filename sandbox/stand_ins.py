@@ -6,6 +6,7 @@ import secrets
 import socket
 from pathlib import Path
 
+from sandbox.openai import OpenAISandbox
 from sandbox.samples import Sample
 
 START_ATTEMPTS = 3
@@ -21,6 +22,9 @@ def start_stand_ins(stack: contextlib.ExitStack, folder: Path, sample: Sample) -
     if not os.environ.get("DATABASE_URL"):
         variables["DATABASE_URL"] = f"sqlite:///{folder / sample.database}"
     variables.update(_platform_secrets())
+    if not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_API_URL")):
+        openai = stack.enter_context(OpenAISandbox(api_key=f"sk-{secrets.token_hex(12)}"))
+        variables.update(OPENAI_API_URL=openai.url, OPENAI_API_KEY=openai.api_key)
     if not os.environ.get("REDIS_URL"):
         variables["REDIS_URL"] = _start_redis(stack)
     if not own_airtable():

@@ -62,11 +62,11 @@ def _parse_address(url: str | None, schemes: tuple[str, ...]) -> str | None:
     return url
 
 
-@env.parser_for("airtable_address")
-def _parse_airtable_address(url: str | None) -> str | None:
+@env.parser_for("api_address")
+def _parse_api_address(url: str | None, version: str) -> str | None:
     address: str | None = _parse_address(url, ("https", "http"))
-    if address and urlsplit(address).path.strip("/") == "v0":
-        raise EnvError("Must be without /v0, which Siftly adds.")
+    if address and urlsplit(address).path.strip("/") == version:
+        raise EnvError(f"Must be without /{version}, which Siftly adds.")
     return address
 
 

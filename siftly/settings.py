@@ -184,7 +184,7 @@ CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=SECONDS)
 
 AIRTABLE_API_KEY = env.token("AIRTABLE_API_KEY", None)
 AIRTABLE_BASE_ID = env.base_id("AIRTABLE_BASE_ID", None)
-AIRTABLE_API_URL = env.airtable_address("AIRTABLE_API_URL", "https://api.airtable.com")
+AIRTABLE_API_URL = env.api_address("AIRTABLE_API_URL", "https://api.airtable.com", version="v0")
 AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", "siftly"))
 TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(
@@ -219,6 +219,9 @@ TELNYX_SIGNING_KEY = comma_separated(
 )  # the private key of a test key pair, for `place_call`
 SYNTHFLOW_WEBHOOK_SECRET = comma_separated("SYNTHFLOW_WEBHOOK_SECRET")
 STANDARD_WEBHOOK_SECRET = comma_separated("STANDARD_WEBHOOK_SECRET")
+OPENAI_WEBHOOK_SECRET = comma_separated("OPENAI_WEBHOOK_SECRET")
+OPENAI_API_KEY = env.token("OPENAI_API_KEY", None)
+OPENAI_API_URL = env.api_address("OPENAI_API_URL", "https://api.openai.com", version="v1")
 FISHAUDIO_WEBHOOK_SECRET = comma_separated("FISHAUDIO_WEBHOOK_SECRET")
 GENERIC_WEBHOOK_SECRET = comma_separated("GENERIC_WEBHOOK_SECRET")
 

@@ -15,6 +15,7 @@ from siftly.health import HealthProbes
 from siftly.lifecycle import Lifecycle
 from siftly.metrics import MetricsEndpoint
 from webhooks.call_handler import CallHandler
+from webhooks.follow_ups import FollowUps
 from webhooks.platforms import build_platforms
 
 
@@ -41,6 +42,7 @@ def build_web_services(settings: Any) -> WebServices:
             used.answerer,
             used.active_mapping,
             used.recorder,
+            FollowUps(used.shared_store, used.counters),
             settings.LOOKUP_DEADLINE_SECONDS,
         ),
         notification_receiver=NotificationReceiver(

@@ -14,6 +14,7 @@ from airtable_sync.monitoring.calls.recorder import CallRecorder
 from siftly.server.fast_path import FastAnswer
 from siftly.server.http import Headers, Request, Response, error_response
 from siftly.server.prepared_log_line import PreparedLogLine
+from webhooks.follow_ups import FollowUps
 from webhooks.platforms.base import Call, MalformedCall, NotACall, Platform
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class CallHandler:
         answerer: Answerer,
         active_mapping: ActiveMapping,
         recorder: CallRecorder,
+        follow_ups: FollowUps,
         deadline_seconds: float | None,
     ) -> None:
         self._platforms = platforms
@@ -52,6 +54,7 @@ class CallHandler:
         self._callers = answerer.callers
         self._active_mapping = active_mapping
         self._recorder = recorder
+        self._follow_ups = follow_ups
         self._deadline_seconds = deadline_seconds
         # Operators search for this text, so it stays. This hit is from memory: `tier` is the truth.
         self._log_hit = PreparedLogLine(logger, "Redis cache hit for %s", tier="memory").log
@@ -73,13 +76,20 @@ class CallHandler:
         deadline = self._deadline_seconds or adapter.deadline_seconds
         answer = await self._answerer.answer(number, deadline)
         contact = await self._find_contact(answer, call, deadline - (time.perf_counter() - started))
-        response = adapter.response(call, adapter.without_reserved(self._told(answer, contact)))
+        told = adapter.without_reserved(self._told(answer, contact))
+        response = adapter.response(call, told)
         seconds = time.perf_counter() - started
         self._recorder.record(answer, platform, call.call_id, seconds, self._record_of(contact))
+        if follow_up := adapter.follow_up(call, told):
+            outcome = await self._follow_ups.send(follow_up, adapter.follow_up_seconds)
+            response.headers.append((b"x-siftly-follow-up", outcome.encode()))
+        seconds = time.perf_counter() - started
         return _with_timing(response, answer.source, answer.tier_seconds, seconds)
 
     def _fast_answers_by_path(self) -> dict[bytes, FastAnswer]:
-        paths = {f"/webhooks/{name}{end}": name for name in self._platforms for end in ("/", "")}
+        """Without platforms that need a follow-up request: `handle` sends it."""
+        names = [name for name, each in self._platforms.items() if not each.follow_up_seconds]
+        paths = {f"/webhooks/{name}{end}": name for name in names for end in ("/", "")}
         return {
             path.encode(): partial(self.fast_answer, name, path) for path, name in paths.items()
         }

@@ -28,9 +28,11 @@ _NOT_A_DIGIT = re.compile(r"[^0-9]")
 # Invisible characters that phones and spreadsheets add when a number is copied.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SIP = re.compile(r"(?:[^<]*<)?sips?:([^@;?>]*).*", re.IGNORECASE | re.DOTALL)
-_TEL = re.compile(r"tel:([^;?]*)(.*)", re.IGNORECASE | re.DOTALL)
+_TEL = re.compile(r"(?:[^<]*<)?tel:([^;?>]*)(.*)", re.IGNORECASE | re.DOTALL)
 _CONTEXT = re.compile(r";phone-context=(\+[0-9.\-]+)", re.IGNORECASE)
 MAX_LENGTH = 100
+MAX_ADDRESS_LENGTH = 1000  # of a SIP header, with a name, a host and parameters
+MIN_DIGITS = 5  # fewer are an extension
 
 
 def to_e164(text: str, region: str) -> str | None:
@@ -44,6 +46,16 @@ def to_e164(text: str, region: str) -> str | None:
 def to_e164_once(text: str, region: str) -> str | None:
     """The same without a cache, for a whole base's numbers: each comes once."""
     return _to_e164.__wrapped__(text, region) if len(text) <= MAX_LENGTH else None
+
+
+def number_in_address(address: str) -> str:
+    """The number as it is written in a SIP header such as `"John" <sip:+32…@host;user=phone>`. ""
+    if there is none that can be a telephone number, in whatever region."""
+    if len(address) > MAX_ADDRESS_LENGTH:
+        return ""
+    number = _number_part(address.translate(_TO_ASCII).strip())
+    has_digits = len(_NOT_A_DIGIT.sub("", number)) >= MIN_DIGITS
+    return number if has_digits and _SHAPE.fullmatch(number) else ""
 
 
 @lru_cache(maxsize=10_000)  # about 3 MB

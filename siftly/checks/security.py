@@ -160,6 +160,15 @@ def airtable_address(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
+def openai_address(**_: Any) -> list[CheckMessage]:
+    if not _is_unencrypted(settings.OPENAI_API_URL):
+        return []
+    sentence = "OPENAI_API_URL is not https://: the API key is sent unencrypted."
+    hint = "Remove it, to use OpenAI's own address."
+    return [checks.Warning(sentence, hint=hint, id="siftly.W019")]
+
+
+@register(Tags.security)
 def alert_address(**_: Any) -> list[CheckMessage]:
     hint = "Use jsons://, xmls:// or forms://."
     return [

@@ -69,6 +69,17 @@ def platform_without_its_secret(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def openai_without_its_key(**_: Any) -> list[CheckMessage]:
+    if not settings.OPENAI_WEBHOOK_SECRET or settings.OPENAI_API_KEY:
+        return []
+    if "OPENAI_API_KEY" in settings.ENVIRONMENT_PROBLEMS:
+        return []
+    sentence = "OPENAI_WEBHOOK_SECRET is set, and OPENAI_API_KEY is not: no call can be accepted."
+    hint = "Create a key in the project that the SIP trunk points to, with the right to Realtime."
+    return [checks.Warning(sentence, hint=hint, id="siftly.W018")]
+
+
+@register()
 def platform_secrets(**_: Any) -> list[CheckMessage]:
     hint = "Copy it again from the platform. Separate several with commas."
     return [

@@ -133,6 +133,8 @@ def test_any_signed_json_with_the_platforms_names_causes_no_server_error(
 
 def _changed(whole: Any, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """The same object with other values in one or more places, at any depth."""
+    if isinstance(whole, list):
+        return st.tuples(*(_changed(each, values) for each in whole)).map(list) | values
     if not isinstance(whole, dict):
         return st.just(whole) | values
     members = {name: _changed(value, values) for name, value in whole.items()}

@@ -8,6 +8,7 @@ from webhooks.platforms.base import Platform
 from webhooks.platforms.elevenlabs import ElevenLabs
 from webhooks.platforms.fishaudio import FishAudio
 from webhooks.platforms.generic import Generic
+from webhooks.platforms.openai import OpenAI
 from webhooks.platforms.retell import Retell
 from webhooks.platforms.standard import Standard
 from webhooks.platforms.synthflow import Synthflow
@@ -23,6 +24,7 @@ PLATFORM_CLASSES: tuple[type[Platform], ...] = (
     Telnyx,
     Synthflow,
     Standard,
+    OpenAI,
     FishAudio,
     Generic,
 )

@@ -6,7 +6,7 @@ import re
 import secrets as random_secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,12 +30,14 @@ class NotACall(Exception):
 class Call(NamedTuple):
     """`to_number` is the called number as the platform wrote it. `kind` is the platform's name of
     the event, if it has several. `call_id` is the platform's id of the call, `from_number` the
-    caller as the platform wrote it; both "" if there is none."""
+    caller as the platform wrote it, `event_id` the platform's id of the event, which stays the same
+    when it is sent again; each "" if there is none."""
 
     to_number: str
     kind: str = ""
     call_id: str = ""
     from_number: str = ""
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,21 @@ class OutgoingCall:
 
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A request that a platform needs beside the response to its webhook. `content` is sent as
+    JSON to `url`, once for each `key`."""
+
+    key: str
+    recipient: str  # OpenAI
+    purpose: str  # accept the call rtc_1: for the log
+    url: str
+    content: Mapping[str, Any] = field(repr=False)
+    token: str = field(repr=False)
+    token_setting: str  # the setting with the token
+    remedies: Mapping[int, str] = field(default_factory=dict, repr=False)  # by status
 
 
 class Secrets(tuple[str, ...]):
@@ -63,6 +80,8 @@ class Platform(ABC):
     deadline_seconds: ClassVar[float]
     content_type: ClassVar[str] = "application/json"
     methods: ClassVar[tuple[str, ...]] = ("POST",)
+    # How long a follow-up request may take, after the answer is known. 0: there are none.
+    follow_up_seconds: ClassVar[float] = 0.0
     reserved: ClassVar[re.Pattern[str] | None] = None  # variable names that the platform reserves
 
     def __init__(self, settings: Any) -> None:
@@ -82,6 +101,10 @@ class Platform(ABC):
 
     @abstractmethod
     def response(self, call: Call, answer: Answer) -> Response: ...
+
+    def follow_up(self, call: Call, answer: Answer) -> FollowUp | None:
+        """What has to be sent to the platform beside the response, for `follow_up_seconds`."""
+        return None
 
     @abstractmethod
     def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:

@@ -210,6 +210,8 @@ def _event_metrics(prefix: str, counts: Counts) -> Iterator[Metric]:
         ("answer_log_dropped", "answer_log_dropped", "Answers that the answer log dropped."),
         ("callers_known", "callers_known", "Calls by a caller who is among the contacts."),
         ("callers_unknown", "callers_unknown", "Calls by a stranger."),
+        ("follow_ups_sent", "follow_ups_sent", "Calls that a platform accepted or rejected."),
+        ("follow_ups_failed", "follow_ups_failed", "Calls that a platform was not told of."),
     ):
         yield CounterMetricFamily(f"{prefix}_{name}", help_text, counts.events[event])
     yield CounterMetricFamily(

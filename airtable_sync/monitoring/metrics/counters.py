@@ -35,6 +35,10 @@ class Counters:
     def tier_failed(self, tier: str) -> None:
         self.counts.tier_failures[tier] += 1
 
+    def follow_up_ended(self, *, failed: bool) -> None:
+        """A platform was asked to accept or reject a call."""
+        self._add("follow_ups_failed" if failed else "follow_ups_sent")
+
     def airtable_requested(self) -> None:
         self._add("airtable_requests")
 

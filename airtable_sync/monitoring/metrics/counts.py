@@ -22,7 +22,8 @@ def _latencies() -> defaultdict[str, Histogram]:
 class Counts:
     """`events`: airtable_requests, rate_limiter_waits (requests that had to wait), rate_limited
     (429s from Airtable), answer_log_dropped (calls that did not fit into the queue), callers_known
-    and callers_unknown (calls by a contact, and by a stranger)."""
+    and callers_unknown (calls by a contact, and by a stranger), follow_ups_sent and
+    follow_ups_failed (requests to accept or reject a call)."""
 
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # by platform and source
     latency: defaultdict[str, Histogram] = field(default_factory=_latencies)  # by source

@@ -44,6 +44,8 @@ class Command(BaseCommand):
             f"{response.status_code} in {seconds * 1000:.1f} ms, source: {source}, "
             f"server: {response.headers.get('Server-Timing', 'no timing')}"
         )
+        if outcome := response.headers.get("X-Siftly-Follow-Up"):
+            self.stdout.write(f"Follow-up request to {platform.name}: {outcome}")
         if response.status_code != 200:
             raise CommandError(f"The answer was {response.status_code}, not 200.")
 
