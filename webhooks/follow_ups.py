@@ -45,6 +45,7 @@ class FollowUps:
     ) -> None:
         self._redis = redis
         self._counters = counters
+        self._threads = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="follow-up")
         self._free_threads = threading.BoundedSemaphore(threads)
         self._known: OrderedDict[str, Future[Outcome]] = OrderedDict()
@@ -65,7 +66,9 @@ class FollowUps:
     def _start(self, follow_up: FollowUp, seconds: float) -> Future[Outcome] | None:
         """None if all threads are busy."""
         if not self._free_threads.acquire(blocking=False):
-            self._report(follow_up, Result("failed", f"{THREADS} requests are waiting already."))
+            self._report(
+                follow_up, Result("failed", f"{self._threads} other requests are not answered yet.")
+            )
             return None
         future = self._executor.submit(self._run, follow_up, seconds)
         future.add_done_callback(lambda _: self._free_threads.release())
@@ -78,7 +81,7 @@ class FollowUps:
     def _run(self, follow_up: FollowUp, seconds: float) -> Outcome:
         """In a thread of its own. Never raises."""
         try:
-            lease = _Lease(self._redis, follow_up.key, seconds)
+            lease = Lease(self._redis, follow_up.key, seconds)
             if not lease.acquire():
                 return "repeated"
             result = _send_twice_at_most(follow_up, seconds)
@@ -109,7 +112,7 @@ def _send_twice_at_most(follow_up: FollowUp, seconds: float) -> Result:
     return send_request(follow_up, left)
 
 
-class _Lease:
+class Lease:
     """Keeps other processes from sending the same request. It expires if its process dies: then
     the next process that has the event sends the request."""
 

@@ -126,6 +126,7 @@ def test_a_deployment_becomes_healthy_answers_every_platform_refreshes_and_ends_
 
 
 def test_check_deploy_has_no_warning(render: Render) -> None:
+    render.prompted["OPENAI_API_KEY"] = f"sk-{secrets.token_hex(12)}"
     check = {**WEB, "startCommand": "python manage.py check --deploy --fail-level WARNING"}
     done = render.run(check, "startCommand")
     assert (done.returncode, done.stderr) == (0, "")

@@ -103,7 +103,17 @@ def test_edits_moves_and_deletions_of_contacts_are_live_with_the_next_changes(
 
 @pytest.mark.parametrize(
     "name",
-    ["elevenlabs", "vapi", "twilio", "telnyx", "synthflow", "standard", "fishaudio", "generic"],
+    [
+        "elevenlabs",
+        "vapi",
+        "twilio",
+        "telnyx",
+        "synthflow",
+        "standard",
+        "openai",
+        "fishaudio",
+        "generic",
+    ],
 )
 def test_every_platform_says_who_is_calling(
     valkey: ValkeyServer, agency: Sandbox, settings: Any, name: str

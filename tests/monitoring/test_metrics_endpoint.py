@@ -116,6 +116,7 @@ class TestWithRedis:
             counters.call_answered("vapi", "airtable", 1.2, {"redis": 0.001, "airtable": 1.1})
             counters.tier_failed("redis")
             counters.airtable_requested()
+            counters.follow_up_ended(failed=True)
             counters.entry_served(50.0)
             counters.edit_propagated(1.5)
             process.flusher.flush()
@@ -137,6 +138,8 @@ class TestWithRedis:
         assert value(found, "siftly_cache_requests_total", tier="airtable") == 3
         assert value(found, "siftly_cache_request_failures_total", tier="redis") == 3
         assert value(found, "siftly_airtable_requests_total") == 3
+        assert value(found, "siftly_follow_ups_failed_total") == 3
+        assert value(found, "siftly_follow_ups_sent_total") == 0
 
     def test_counters_continue_after_a_restart(self) -> None:
         seen = []

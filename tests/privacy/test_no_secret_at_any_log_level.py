@@ -60,6 +60,8 @@ def environment(
                 "AIRTABLE_BASE_ID": airtable.base().id,
                 "AIRTABLE_CHANGES": "push",
                 "PUBLIC_URL": "http://127.0.0.1:1",
+                "OPENAI_API_KEY": f"sk-{NEEDLE}",
+                "OPENAI_API_URL": "http://127.0.0.1:1",
                 "ALERT_URLS": ", ".join(alert_urls(chat, smtp)),
                 "LOG_LEVEL": level,
             },

@@ -92,6 +92,8 @@ def variables(tls_valkey: TlsValkey, airtable: Sandbox, postgres: Postgres) -> d
         "AIRTABLE_BASE_ID": airtable.base().id,
         "AIRTABLE_CHANGES": "push",
         "PUBLIC_URL": "http://127.0.0.1:1",
+        "OPENAI_API_KEY": f"sk-{NEEDLE}",
+        "OPENAI_API_URL": f"http://{NEEDLE}@127.0.0.1:1",
         "LOG_LEVEL": "DEBUG",
         "ALERT_URLS": f"json://{NEEDLE}:{NEEDLE}@127.0.0.1:{free_port()}/{NEEDLE}",
     }
@@ -239,7 +241,7 @@ def test_an_error_page_in_development_hides_addresses_and_keys(settings: Any) ->
 
 
 def test_no_representation_has_a_secret(settings: Any) -> None:
-    settings.AIRTABLE_API_KEY = NEEDLE
+    settings.AIRTABLE_API_KEY = settings.OPENAI_API_KEY = NEEDLE
     for platform in platforms().values():
         setattr(settings, platform.secrets_setting, [NEEDLE])
     client = services().new_client(REFRESH_LIMITS)

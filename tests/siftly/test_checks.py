@@ -62,6 +62,8 @@ def messages_by_id() -> dict[str, CheckMessage]:
         ({"ALERT_URLS": ["json://chat.example.com/hook"]}, "siftly.W016"),
         ({"VAPI_ASSISTANT_ID": "assistant"}, "siftly.W015"),
         ({"TWILIO_CONNECT_URL": "wss://agent.example.com"}, "siftly.W015"),
+        ({"OPENAI_WEBHOOK_SECRET": ["whsec_" + "QUJD" * 12]}, "siftly.W018"),
+        ({"OPENAI_API_URL": "http://openai.example.com"}, "siftly.W019"),
         ({"AIRTABLE_CHANGES": "poll"}, "siftly.I001"),
         ({"ALERT_URLS": ["mailtos://you:password@example.com"]}, "siftly.I001"),
         ({"ALERT_URLS": ["jsons://chat.example.com/hook"]}, "siftly.I001"),

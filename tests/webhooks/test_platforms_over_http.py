@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from sandbox.openai import OpenAISandbox
 from tests.support.cast import JOHN, NUMBER
 from tests.support.databases import new_database
 from tests.support.platforms import stand_ins
@@ -22,7 +23,19 @@ def test_a_chunked_call_without_the_final_slash_is_answered_without_a_redirect(
 ) -> None:
     variables = stand_ins()
     defaults = {"DEFAULT_VARIABLES": '{"customer_name": "John Doe"}', **new_database(tmp_path)}
-    with serving(tmp_path, {**variables, **defaults}, processes=1) as server:
+    with (
+        OpenAISandbox() as openai,
+        serving(
+            tmp_path,
+            {
+                **variables,
+                **defaults,
+                "OPENAI_API_URL": openai.url,
+                "OPENAI_API_KEY": openai.api_key,
+            },
+            processes=1,
+        ) as server,
+    ):
         for platform in platforms().values():
             path = f"/webhooks/{platform.name}"
             sent = platform.outgoing_call(
@@ -39,6 +52,8 @@ def test_a_chunked_call_without_the_final_slash_is_answered_without_a_redirect(
             assert JOHN["customer_name"] in response.text
             assert response.headers["X-Siftly-Source"] == "default"
             assert "total;dur=" in response.headers["Server-Timing"]
+        [accepted] = openai.decided
+        assert "John Doe" in accepted.body["instructions"]
         log = server.log.read_text()
     assert "Traceback" not in log
     assert not [name for name, secret in variables.items() if "ID" not in name and secret in log]

@@ -17,7 +17,15 @@ from urllib.parse import quote
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms import standard_webhooks
-from webhooks.platforms.base import ANONYMOUS, Call, FollowUp, MalformedCall, NotACall, Platform
+from webhooks.platforms.base import (
+    ANONYMOUS,
+    Call,
+    FollowUp,
+    MalformedCall,
+    NotACall,
+    Platform,
+    Secrets,
+)
 from webhooks.platforms.number_settings import is_ticked, without_empty
 from webhooks.platforms.parsing import MAX_OPTIONAL_LENGTH, json_object, member
 from webhooks.platforms.sip_headers import SipHeaders
@@ -67,7 +75,7 @@ class OpenAI(Platform):
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
-        self._api_key = settings.OPENAI_API_KEY or ""
+        self._api_key = Secrets([settings.OPENAI_API_KEY or ""])
         self._api_url = (settings.OPENAI_API_URL or "").rstrip("/")
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
@@ -107,7 +115,7 @@ class OpenAI(Platform):
             purpose=f"{action} the call {call_id}",
             url=f"{self._api_url}{_API_BY_EVENT[call.kind].path}/{call_id}/{action}",
             content=content,
-            token=self._api_key,
+            token=self._api_key[0],
             token_setting="OPENAI_API_KEY",  # noqa: S106 - a name
             remedies=_REMEDIES,
         )
