@@ -9,6 +9,7 @@ from benchmarks.measurements import (
     counting,
     distant_redis,
     hits,
+    platforms,
     processes,
     redis_commands,
     refresh,
@@ -22,6 +23,7 @@ from benchmarks.results import CONSOLE, Report
 
 PARTS = {
     "hits": hits.run,
+    "platforms": platforms.run,
     "far": distant_redis.run,
     "processes": processes.run,
     "servers": servers.run,

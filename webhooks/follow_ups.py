@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 from airtable_sync.redis_client.connection import CacheUnavailable, RedisConnection
-from webhooks.follow_up_request import Result, send_request
+from webhooks.follow_up_request import CONNECT_SECONDS, Result, send_request
 from webhooks.platforms.base import FollowUp
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ MAX_KEPT = 2000  # events that a process knows; about 1 KB each
 PAUSE_SECONDS = 0.3  # before a request is repeated
 MIN_REPEAT_SECONDS = 0.5  # in less time there is no answer
 POLL_SECONDS = 0.2  # how often a lease of another process is looked at
-LEASE_MARGIN_SECONDS = 1.0  # above the time that a request may take
+LEASE_MARGIN_SECONDS = CONNECT_SECONDS + 1  # above the time that two requests may take
 DONE = "done"
 DONE_SECONDS = 3600  # a call does not ring longer, and a repeated event gets its 200 sooner
 
@@ -64,13 +64,18 @@ class FollowUps:
             return "pending"
 
     def _start(self, follow_up: FollowUp, seconds: float) -> Future[Outcome] | None:
-        """None if all threads are busy."""
+        """None if all threads are busy, or if the system has no more."""
         if not self._free_threads.acquire(blocking=False):
             self._report(
                 follow_up, Result("failed", f"{self._threads} other requests are not answered yet.")
             )
             return None
-        future = self._executor.submit(self._run, follow_up, seconds)
+        try:
+            future = self._executor.submit(self._run, follow_up, seconds)
+        except RuntimeError as error:
+            self._free_threads.release()
+            self._report(follow_up, Result("failed", f"no thread can be started ({error})."))
+            return None
         future.add_done_callback(lambda _: self._free_threads.release())
         self._known[follow_up.key] = future
         self._known.move_to_end(follow_up.key)
@@ -128,7 +133,7 @@ class Lease:
         200, so the result must be known before. False if the request has been sent."""
         if not self._redis:
             return True
-        until = time.monotonic() + self._seconds + LEASE_MARGIN_SECONDS
+        until = time.monotonic() + self._seconds + 1
         was_held = False
         try:
             while not self._redis.acquire_lease(self._name, self._token, self._seconds):

@@ -51,13 +51,14 @@ def run(report: Report, rounds: int, seconds: float) -> None:
             for connections in (1, 16):
                 load = Load([call_bytes()], connections, seconds)
                 for name, server in servers.items():
-                    result = _round(client, server, load)
+                    result = measure_round(client, server, load)
                     results.setdefault((name, connections), []).append(result)
-    CONSOLE.print(_table(results, rounds))
+    title = f"A hit, one process on a core of its own, medians of {rounds} rounds"
+    CONSOLE.print(hits_table(title, results))
     _add_ratios(report, results)
 
 
-def _round(client: Executor, server: ServerProcess, load: Load) -> Round:
+def measure_round(client: Executor, server: ServerProcess, load: Load) -> Round:
     before = server.cpu_seconds()
     measured = client.submit(measure, server.port, load).result()
     return Round(measured, (server.cpu_seconds() - before) / measured.responses * 1e6)
@@ -75,8 +76,8 @@ def _add_ratios(report: Report, results: Results) -> None:
         add(FLOOR_CPU, 16, lambda each: 1 / each.cpu_us)
 
 
-def _table(results: Results, rounds: int) -> Table:
-    table = Table(title=f"A hit, one process on a core of its own, medians of {rounds} rounds")
+def hits_table(title: str, results: Results) -> Table:
+    table = Table(title=title)
     for column in ("", "connections", "requests/s", "p50 ms", "p99 ms", "µs of CPU"):
         table.add_column(column, justify="right")
     for (name, connections), each in results.items():

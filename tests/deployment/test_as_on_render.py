@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -126,7 +127,8 @@ def test_a_deployment_becomes_healthy_answers_every_platform_refreshes_and_ends_
 
 
 def test_check_deploy_has_no_warning(render: Render) -> None:
-    render.prompted["OPENAI_API_KEY"] = f"sk-{secrets.token_hex(12)}"
+    key = {"OPENAI_API_KEY": f"sk-{secrets.token_hex(12)}"}
+    render = replace(render, prompted={**render.prompted, **key})
     check = {**WEB, "startCommand": "python manage.py check --deploy --fail-level WARNING"}
     done = render.run(check, "startCommand")
     assert (done.returncode, done.stderr) == (0, "")

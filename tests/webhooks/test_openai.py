@@ -18,7 +18,7 @@ from tests.support.asgi_client import Response
 from tests.support.cast import JOHN, NUMBER
 from tests.support.platforms import UNKNOWN, call_with, headers_for, known, path_of, set_up
 from tests.support.services import platforms, services, web_services
-from webhooks.follow_ups import FollowUps, Lease
+from webhooks.follow_ups import LEASE_MARGIN_SECONDS, FollowUps, Lease
 from webhooks.platforms.base import Call, FollowUp, MalformedCall, NotACall
 from webhooks.platforms.openai import OpenAI
 
@@ -96,7 +96,7 @@ class TestWhatIsRead:
         call = platforms()["openai"].parse_call(json.dumps(event(kind=kind)).encode())
         assert call == (NUMBER, kind, "rtc_1", "+32470000001", "")
 
-    @pytest.mark.parametrize("call_id", ["", ".", "..", "x" * 101, 5, None])
+    @pytest.mark.parametrize("call_id", ["", ".", "..", "x" * 101, "\ud800", "a b", 5, None])
     def test_what_is_no_id_of_a_call_is_refused(self, call_id: Any) -> None:
         with pytest.raises(MalformedCall):
             platforms()["openai"].parse_call(json.dumps(event(call_id=call_id)).encode())
@@ -315,7 +315,7 @@ class TestOnce:
         self, api: OpenAISandbox, fake_redis: str
     ) -> None:
         follow_up = self.follow_up(api)
-        lease = Lease(services().call_store, follow_up.key, 0.0)  # for a second
+        lease = Lease(services().call_store, follow_up.key, 1 - LEASE_MARGIN_SECONDS)
         assert lease.acquire()
         assert asyncio.run(self.process().send(follow_up, 5.0)) == "sent"
         assert len(api.decided) == 1

@@ -27,13 +27,15 @@ from webhooks.platforms.base import (
     Secrets,
 )
 from webhooks.platforms.number_settings import is_ticked, without_empty
-from webhooks.platforms.parsing import MAX_OPTIONAL_LENGTH, json_object, member
+from webhooks.platforms.parsing import json_object, member
 from webhooks.platforms.sip_headers import SipHeaders
 
 logger = logging.getLogger(__name__)
 
 DECLINE = 603  # OpenAI's own choice for a rejected call; the Live API wants it to be named
 DEFAULT_INSTRUCTIONS = "You answer a telephone call. What you know about this call:"
+# Visible characters, and not only dots: they would change the address.
+_CALL_ID = re.compile(r"(?!\.+$)[!-~]{1,100}")
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]{1,200}?)\s*\}\}")
 _PROJECT = "the project that the SIP trunk points to"
 _REMEDIES = {
@@ -96,7 +98,7 @@ class OpenAI(Platform):
         if data.get("type", "sip") != "sip":
             raise NotACall(kind)
         call_id = member(data, api.id_name, str, f"data.{api.id_name}")
-        if call_id in ("", ".", "..") or len(call_id) > MAX_OPTIONAL_LENGTH:
+        if not _CALL_ID.fullmatch(call_id):
             raise MalformedCall(f"data.{api.id_name} is not the id of a call.")
         headers = SipHeaders(data.get("sip_headers"), "data.sip_headers")
         return Call(headers.called_number, kind, call_id, headers.caller)
