@@ -28,6 +28,7 @@ SCHEMA = json.loads((ROOT / "tests/support/data/render.schema.json").read_text(e
 LEFT_OUT = {
     "DEBUG": "for development only",
     "AIRTABLE_API_URL": "for development only",
+    "OPENAI_API_URL": "for development only",
     "TELNYX_SIGNING_KEY": "for development only",
     "CACHE_NAMESPACE": "only where two deployments of a base share a Redis: here each has its own",
     "PORT": "set by Render",
@@ -115,7 +116,8 @@ ALERTS = {"SENTRY_DSN", "ALERT_URLS"}
 def test_render_prompts_for_each_secret_once_and_the_file_contains_none() -> None:
     platform_secrets = {platform.secrets_setting for platform in platforms().values()}
     prompted = {key for key, each in variables(WEB).items() if each.get("sync") is False}
-    assert prompted == {"AIRTABLE_API_KEY", *NOT_SECRET, *ALERTS, *platform_secrets}
+    keys = {"AIRTABLE_API_KEY", "OPENAI_API_KEY"}
+    assert prompted == {*keys, *NOT_SECRET, *ALERTS, *platform_secrets}
     for service in (WEB, CRON):
         for key, each in variables(service).items():
             assert not SECRET.search(key) or "value" not in each, key
