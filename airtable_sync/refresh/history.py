@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 DAYS_KEPT = 90
 PROGRESS_SECONDS = 1.0
+REJECTED_WITH_DIFFERENCES = 10  # older rejected runs keep only the counts
 _COPIED = (
     "numbers",
     "added",
@@ -62,7 +64,8 @@ class RunHistory:
         try:
             yield run
         except RefreshRejected as error:
-            self._end_without_success(run, Report("refused"), client, str(error))
+            report = error.report or Report("refused", rule=error.rule)
+            self._end_without_success(run, report, client, str(error))
             raise
         except (AirtableError, CacheUnavailable, MappingError, DatabaseError) as error:
             self._end_without_success(run, Report("failed"), client, str(error))
@@ -98,6 +101,8 @@ class RunHistory:
         with ignore_database_errors("recording the run", when=self._has_redis):
             run.save()
             _delete_old_runs()
+            if report.status == "refused":
+                _forget_old_differences()
 
     def _end_without_success(
         self, run: Run, report: Report, client: AirtableClient, message: str
@@ -118,7 +123,8 @@ def last_record_counts() -> dict[str, int]:
         return {}
     if not last:
         return {}
-    published = {PUBLISHING: last.numbers} if last.numbers else {}
+    was_published = last.numbers and last.status != Run.Status.REFUSED
+    published = {PUBLISHING: last.numbers} if was_published else {}
     return {**last.records, **published}
 
 
@@ -139,7 +145,28 @@ def _details(report: Report) -> dict[str, Any]:
             {"record": each.record, "reason": each.reason} for each in report.invalid[:DETAILS_KEPT]
         ],
         "warnings": report.warnings[:DETAILS_KEPT],
+        "rule": [asdict(each) for each in report.rule],
+        "reviewed": [{"removed": f"{report.removed_digest:x}"}],
     }
+
+
+def was_reviewed(run_id: int, rejection: RefreshRejected, report: Report) -> bool:
+    """Whether the same rule rejected that run with the same figures, and the same numbers would
+    have been removed. Raises DatabaseError."""
+    run = Run.objects.filter(pk=run_id, status=Run.Status.REFUSED).first()
+    reviewed = [{"removed": f"{report.removed_digest:x}"}]
+    return run is not None and (
+        (run.message, run.details.get("reviewed")) == (str(rejection), reviewed)
+    )
+
+
+def _forget_old_differences() -> None:
+    """A rejected refresh is repeated every three hours, and its differences may be large."""
+    rejected = Run.objects.filter(status=Run.Status.REFUSED)
+    for run in rejected[REJECTED_WITH_DIFFERENCES : REJECTED_WITH_DIFFERENCES + 1]:
+        if run.details.get("differences"):
+            run.details["differences"] = []
+            run.save(update_fields=["details"])
 
 
 def _delete_old_runs() -> None:

@@ -3,7 +3,7 @@ nothing changes. Of two readings of a number the newer one wins, whichever write
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from airtable_sync.airtable.base_reader import PUBLISHING, Progress
@@ -25,13 +25,14 @@ from airtable_sync.mapping.known_base import KnownBase
 from airtable_sync.mapping.schema import Mapping
 from airtable_sync.mapping.stored_records import StoredRecords
 from airtable_sync.models import Run
-from airtable_sync.refresh.history import RunHistory
+from airtable_sync.redis_client.connection import CacheUnavailable
+from airtable_sync.refresh.history import RunHistory, was_reviewed
 from airtable_sync.refresh.lock import refresh_lock
 from airtable_sync.refresh.other_deployments import OtherDeployments
-from airtable_sync.refresh.report import Report
+from airtable_sync.refresh.report import DIFFERENT, Report
 from airtable_sync.refresh.rollback import Rollback
 from airtable_sync.refresh.tombstones import TombstoneKeeper
-from airtable_sync.refresh.validation import Validation
+from airtable_sync.refresh.validation import RefreshRejected, Validation
 from airtable_sync.refresh.whole_base import ReadOptions, WholeBase
 
 PROGRESS_EVERY = 1000  # published numbers
@@ -42,6 +43,7 @@ class RefreshOptions:
     force: bool = False  # publish without validation, and end a rollback's pause
     full: bool = False  # read everything, even if the change feed reports no changes
     dry_run: bool = False
+    reviewed: int | None = None  # publish what this rejected run would have published
     in_parallel: bool = False  # read all tables at once
     wait_for_others: bool = True  # for processes with another mapping, to end
     schema_is_current: bool = False  # the stored one, if it is not outdated: the feed keeps it so
@@ -112,7 +114,9 @@ class _Attempt:
 
     def compare(self) -> Report:
         started = time.monotonic()
-        publication, report = self._read()
+        publication, report, rejection = self._read()
+        if rejection:
+            raise self._with_report(rejection, publication, report, started)
         report.count(self.parts.target.compare(publication))
         report.status = "dry-run"
         return self._completed(report, started)
@@ -129,7 +133,9 @@ class _Attempt:
         if not (options.force or options.full) and (report := self._confirm(started)):
             parts.history.end(run, report)
             return report
-        publication, report = self._read()
+        publication, report, rejection = self._read()
+        if rejection:
+            self._require_review(self._with_report(rejection, publication, report, started))
         if parts.has_redis:
             parts.invalid_records.replace_all(report.invalid, publication.read_at)
         try:
@@ -145,6 +151,30 @@ class _Attempt:
         self._completed(report, started)
         parts.history.end(run, report)
         return report
+
+    def _with_report(
+        self, rejection: RefreshRejected, publication: Publication, report: Report, started: float
+    ) -> RefreshRejected:
+        """The rejection with what the set would change: an operator decides about that."""
+        found = replace(report, status="refused", differences=[], rule=rejection.rule)
+        with suppress(CacheUnavailable):  # why it was rejected matters more
+            found.count(self.parts.target.compare(publication))
+            found.differences.sort(key=lambda each: DIFFERENT.index(each.kind))
+            rejection.report = self._completed(found, started)
+        return rejection
+
+    def _require_review(self, rejection: RefreshRejected) -> None:
+        """Raises the rejection, unless an operator has seen the same one."""
+        reviewed = self.options.reviewed
+        if reviewed is None or rejection.report is None:
+            raise rejection
+        if was_reviewed(reviewed, rejection, rejection.report):
+            return
+        changed = RefreshRejected(
+            f"{rejection} Airtable has changed since run {reviewed} was reviewed: review this run."
+        )
+        changed.rule, changed.report = rejection.rule, rejection.report
+        raise changed from rejection
 
     def _confirm(self, started: float) -> Report | None:
         if self.parts.active_mapping.mapping.depends_on_the_clock():
@@ -171,18 +201,20 @@ class _Attempt:
         report.duration_seconds = time.monotonic() - started
         return report
 
-    def _read(self) -> tuple[Publication, Report]:
-        """Everything in Airtable, validated unless `force`."""
+    def _read(self) -> tuple[Publication, Report, RefreshRejected | None]:
+        """Everything in Airtable, and why it may not be published, if so (never with `force`)."""
         read_at = self.parts.target.now()
-        records, base = self._whole_base().read()
+        whole_base = self._whole_base()
+        records, base = whole_base.read()
         with closing(records):
             entries = EntrySet.of((), read_at, "refresh")
             mapping = self.parts.active_mapping.in_base(base)
             numbers = self._join(mapping.of_numbers(), records, base, entries)
             contacts = self._join(mapping.of_callers(), records, base, entries)
             counts = records.counts()
-        if not self.options.force:
-            self._validate(numbers, len(entries.of_numbers()), contacts)
+        rejection = whole_base.rejection
+        if not self.options.force and not rejection:
+            rejection = self._rejection(numbers, len(entries.of_numbers()), contacts)
         report = Report(
             "published",
             conflicts=[*numbers.conflicts, *map(masked, contacts.conflicts)],
@@ -191,7 +223,8 @@ class _Attempt:
             records=counts,
             contacts_skipped=contacts.skipped,
         )
-        return Publication(entries, self.parts.active_mapping.fingerprint), report
+        publication = Publication(entries, self.parts.active_mapping.fingerprint)
+        return publication, report, rejection
 
     def _whole_base(self) -> WholeBase:
         parts, options = self.parts, self.options
@@ -222,10 +255,16 @@ class _Attempt:
         )
         return join.findings
 
-    def _validate(self, numbers: Findings, served: int, contacts: Findings) -> None:
+    def _rejection(
+        self, numbers: Findings, served: int, contacts: Findings
+    ) -> RefreshRejected | None:
         validation = self.parts.validation
-        validation.check_numbers(len(numbers.conflicts), served, self._count_before())
-        validation.check_contacts(contacts.configs, self.parts.target.count_contacts())
+        try:
+            validation.check_numbers(len(numbers.conflicts), served, self._count_before())
+            validation.check_contacts(contacts.configs, self.parts.target.count_contacts())
+        except RefreshRejected as error:
+            return error
+        return None
 
     def _count_before(self) -> int:
         """The published numbers, at most those that are served at all."""

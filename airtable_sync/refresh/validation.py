@@ -1,6 +1,7 @@
 """Validation: the checks that a set must pass before it is published. A set that fails is rejected,
 and the last published set stays."""
 
+import math
 from collections.abc import Callable
 
 from airtable_sync.airtable.base_reader import Reading
@@ -10,12 +11,19 @@ from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.records import BaseTables
 from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import Mapping
+from airtable_sync.refresh.report import Figure, Report
 
 CONFLICTS_ALWAYS_ALLOWED = 2
 
 
 class RefreshRejected(Exception):
-    """The set failed validation, or publishing is paused. The message says why."""
+    """The set failed validation, or publishing is paused. The message says why, and `rule` has the
+    figures. `report` is what the set would change, if it was read."""
+
+    def __init__(self, message: str, *rule: tuple[str, object]) -> None:
+        super().__init__(message)
+        self.rule = tuple(Figure(name, str(value)) for name, value in rule)
+        self.report: Report | None = None
 
 
 class FieldsChangedWhileReading(Exception):
@@ -64,18 +72,31 @@ class Validation:
         """`conflicts` are numbers in several records; `before` is the count of the published set, 0
         if there is none. Raises RefreshRejected."""
         if not numbers:
-            raise RefreshRejected("no number in Airtable has a config.")
+            raise RefreshRejected(
+                "no number in Airtable has a config.",
+                ("Published numbers", f"{before:,}"),
+                ("Numbers in Airtable", 0),
+            )
         smallest = self._min_share * before
         if numbers < before - 1 and numbers < smallest:  # one number may always be removed
             raise RefreshRejected(
                 f"Airtable has {numbers} numbers, the last published set had {before}: "
-                f"less than {self._min_share:.0%} (REFRESH_MIN_SHARE)."
+                f"less than {self._min_share:.0%} (REFRESH_MIN_SHARE).",
+                ("Published numbers", f"{before:,}"),
+                ("Numbers in Airtable", f"{numbers:,}"),
+                (f"At least {self._min_share:.0%} (REFRESH_MIN_SHARE)", f"{math.ceil(smallest):,}"),
             )
         largest = self._max_conflict_share * numbers
         if conflicts > CONFLICTS_ALWAYS_ALLOWED and conflicts > largest:
             raise RefreshRejected(
                 f"{conflicts} of {numbers} numbers are in several records: "
-                f"more than {self._max_conflict_share:.0%} (REFRESH_MAX_CONFLICT_SHARE)."
+                f"more than {self._max_conflict_share:.0%} (REFRESH_MAX_CONFLICT_SHARE).",
+                ("Numbers in Airtable", f"{numbers:,}"),
+                ("Numbers in several records", f"{conflicts:,}"),
+                (
+                    f"At most {self._max_conflict_share:.0%} (REFRESH_MAX_CONFLICT_SHARE)",
+                    f"{max(CONFLICTS_ALWAYS_ALLOWED, math.floor(largest)):,}",
+                ),
             )
 
     def check_contacts(self, contacts: int, before: int) -> None:
@@ -83,7 +104,13 @@ class Validation:
         if contacts < before - 1 and contacts < self._min_share * before:
             raise RefreshRejected(
                 f"Airtable has {contacts} contacts, the last published set had {before}: "
-                f"less than {self._min_share:.0%} (REFRESH_MIN_SHARE)."
+                f"less than {self._min_share:.0%} (REFRESH_MIN_SHARE).",
+                ("Published contacts", f"{before:,}"),
+                ("Contacts in Airtable", f"{contacts:,}"),
+                (
+                    f"At least {self._min_share:.0%} (REFRESH_MIN_SHARE)",
+                    f"{math.ceil(self._min_share * before):,}",
+                ),
             )
 
     def _reject_known_fields(self, unseen: list[str]) -> None:

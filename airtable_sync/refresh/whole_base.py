@@ -42,13 +42,15 @@ class WholeBase:
     client: AirtableClient
     progress: Progress
     options: ReadOptions
+    # Of a set that was read completely: what it would change can be shown.
+    rejection: RefreshRejected | None = None
     _schema: BaseTables | None = None
     _schema_is_denied: bool = False
 
     def read(self) -> tuple[StoredRecords, KnownBase]:
-        """The caller closes the records. Reads a second time if a field was renamed during the
-        first. Raises AirtableError, MappingError and RefreshRejected; sqlite3.Error if the disk is
-        full."""
+        """The caller closes the records, and looks at `rejection`. Reads a second time if a field
+        was renamed during the first. Raises AirtableError, MappingError and RefreshRejected;
+        sqlite3.Error if the disk is full."""
         with suppress(FieldsChangedWhileReading):
             return self._read_once()
         try:
@@ -58,6 +60,7 @@ class WholeBase:
 
     def _read_once(self) -> tuple[StoredRecords, KnownBase]:
         """The schema, then all records. Raises FieldsChangedWhileReading."""
+        self.rejection = None
         tables = self._schema = self._read_schema_first()
         if tables and self.options.validate:
             reject_missing(self.active_mapping.mapping, tables)
@@ -67,13 +70,21 @@ class WholeBase:
         try:
             reading = self._read_records(mapping, records)
             if self.options.validate:
-                self.validation.check_fields(mapping, reading, tables, self._read_schema)
+                self._check_fields(mapping, reading, tables)
             base = self._known_base(reading)
             self._require_all(records, base)
         except BaseException:
             records.close()
             raise
         return records, base
+
+    def _check_fields(
+        self, mapping: Mapping, reading: Reading, tables: BaseTables | None
+    ) -> None:
+        try:
+            self.validation.check_fields(mapping, reading, tables, self._read_schema)
+        except RefreshRejected as error:
+            self.rejection = error
 
     def _require_all(self, records: StoredRecords, base: KnownBase) -> None:
         """The mapping may name tables by id, and their names may have changed since."""

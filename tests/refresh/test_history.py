@@ -57,10 +57,21 @@ def test_a_run_records_each_changed_field(airtable: Sandbox) -> None:
         record_id(airtable, "client", "name", "Hudson Legal Group")
     )
     refresh()
-    assert newest_run().details["differences"] == [
-        {"number": NUMBER, "kind": "changed", "fields": {"customer_name": ["John Doe", "John D."]}},
-        {"number": "+12125550187", "kind": "removed", "fields": {}},
-    ]
+    changed, removed = newest_run().details["differences"]
+    assert changed.pop("records")[0].startswith("twilio_number/rec")
+    assert removed.pop("records")
+    assert changed == {
+        "number": NUMBER,
+        "kind": "changed",
+        "fields": {"customer_name": ["John Doe", "John D."]},
+        "customer": "John D.",
+    }
+    assert removed == {
+        "number": "+12125550187",
+        "kind": "removed",
+        "fields": {},
+        "customer": "Hudson Legal Group",
+    }
 
 
 def test_a_run_records_the_records_of_conflicts_and_invalid_rows(airtable: Sandbox) -> None:

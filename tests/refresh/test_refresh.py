@@ -128,7 +128,7 @@ class TestRefresh:
         for each in list(numbers.records):
             numbers.delete(each)
         report = refresh()
-        assert counts(report) == (2, "refused", 0, 0, 0)
+        assert counts(report) == (2, "refused", 0, 0, 26)
         assert config()
         assert counts(refresh("--force")) == (0, "published", 0, 0, 26)
         assert config() is None

@@ -1,5 +1,6 @@
 """Validation: an implausible set is rejected, with a message that gives the reason."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ from django.core.cache import caches
 
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.cache.entry import Entry
+from airtable_sync.models import Run
+from airtable_sync.refresh.history import REJECTED_WITH_DIFFERENCES
+from airtable_sync.refresh.report import TEXT_KEPT
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id
 from tests.support.cast import JOHN, NUMBER
-from tests.support.commands import counts, refresh
+from tests.support.commands import counts, refresh, run
 from tests.support.services import services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_redis")]
@@ -34,6 +38,11 @@ def duplicate_numbers(airtable: Sandbox, count: int) -> None:
         numbers.create(dict(numbers.values(each)))
 
 
+def rename_hudson(airtable: Sandbox, name: str) -> None:
+    row = record_id(airtable, "dynamic_variables", "customer_name", "Hudson Legal Group")
+    airtable.base().table("dynamic_variables").update(row, {"customer_name": name})
+
+
 def config_of_john() -> dict[str, str] | None:
     entry = services().call_store.read(NUMBER)
     return entry.config if entry else None
@@ -43,7 +52,7 @@ def test_a_set_that_lost_half_its_numbers_is_rejected(airtable: Sandbox) -> None
     refresh()
     remove_numbers(airtable, 13)
     report = refresh()
-    assert counts(report) == REJECTED
+    assert counts(report) == (2, "refused", 0, 0, 13)
     assert "Airtable has 13 numbers, the last published set had 26" in report["error"]
     assert report["error"].endswith("Use --force to publish anyway.")
     assert len(services().call_store.indexed_numbers()) == 26
@@ -61,7 +70,7 @@ def test_a_setting_limits_how_many_numbers_may_be_lost(airtable: Sandbox, settin
     refresh()
     remove_numbers(airtable, 5)
     settings.REFRESH_MIN_SHARE = 0.95
-    assert counts(refresh()) == REJECTED
+    assert counts(refresh()) == (2, "refused", 0, 0, 5)
 
 
 def test_a_single_number_may_always_be_removed(airtable: Sandbox, settings: Any) -> None:
@@ -147,7 +156,7 @@ def test_without_the_schema_a_column_without_any_value_is_rejected(
     flat_airtable.base().rename_field("customers", "to_number", "renamed")
     flat_airtable.faults.add(Fault(path="/meta/", status=403, times=None))
     report = refresh()
-    assert counts(report) == REJECTED
+    assert counts(report) == (2, "refused", 0, 0, 26)
     assert "no record has customers.to_number any more" in report["error"]
     assert "schema.bases:read" in report["error"]
 
@@ -171,10 +180,60 @@ def test_force_publishes_a_set_that_validation_rejects(airtable: Sandbox) -> Non
 
 def test_a_dry_run_reports_that_the_set_would_be_rejected(airtable: Sandbox) -> None:
     refresh()
-    row = record_id(airtable, "client", "name", "John Doe")
-    assert row
     remove_numbers(airtable, 20)
-    assert counts(refresh("--dry-run")) == REJECTED
+    assert counts(refresh("--dry-run")) == (2, "refused", 0, 0, 20)
+    status, output = run("refresh_airtable_cache", "--dry-run")
+    assert status == 2
+    assert "+31102345678 removed: Havenlogistiek Rotterdam" in output
+    assert "the last published set had 26" in output
+
+
+def test_a_rejected_run_keeps_what_it_would_have_changed(airtable: Sandbox) -> None:
+    refresh()
+    remove_numbers(airtable, 20)
+    rename_hudson(airtable, "x" * 9000)
+    refresh()
+    run = Run.objects.latest("id")
+    assert (run.numbers, run.changed, run.removed) == (6, 1, 20)
+    first, *_, last = run.details["differences"]
+    assert (first["kind"], last["kind"]) == ("removed", "changed")
+    assert re.fullmatch(r"twilio_number/rec\w+", first["records"][0])
+    assert len(last["fields"]["customer_name"][1]) == TEXT_KEPT + 1
+    figures = [(each["name"], each["value"]) for each in run.details["rule"]]
+    assert figures == [
+        ("Published numbers", "26"),
+        ("Numbers in Airtable", "6"),
+        ("At least 60% (REFRESH_MIN_SHARE)", "16"),
+    ]
+
+
+def test_what_was_reviewed_is_published_and_nothing_else(airtable: Sandbox) -> None:
+    refresh()
+    remove_numbers(airtable, 20)
+    refresh()
+    reviewed = str(Run.objects.latest("id").pk)
+    rename_hudson(airtable, "Johnny")  # no figure of the rule
+    numbers = airtable.base().table("twilio_number")
+    last = list(numbers.records)[-1]
+    removed = numbers.values(last)
+    numbers.delete(last)
+    report = refresh("--full", "--reviewed", reviewed)
+    assert counts(report) == (2, "refused", 0, 1, 21)
+    assert f"Airtable has changed since run {reviewed} was reviewed" in report["error"]
+    numbers.create(dict(removed))
+    assert counts(refresh("--full", "--reviewed", reviewed)) == (0, "published", 0, 1, 20)
+
+
+def test_only_the_newest_rejected_runs_keep_their_differences(airtable: Sandbox) -> None:
+    refresh()
+    remove_numbers(airtable, 20)
+    refresh()
+    first = Run.objects.latest("id")
+    for _ in range(REJECTED_WITH_DIFFERENCES):
+        assert Run.objects.get(pk=first.pk).details["differences"]
+        refresh()
+    first.refresh_from_db()
+    assert (first.details["differences"], first.removed) == ([], 20)
 
 
 @pytest.mark.django_db

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 FAILED, REJECTED = 1, 2
 NEWEST = 0  # no run has this id
-_NOT_PRINTED = ("warnings", "differences", "records")
+_NOT_PRINTED = ("warnings", "differences", "records", "rule", "removed_digest")
 
 
 class Command(BaseCommand):
@@ -68,6 +68,13 @@ class Command(BaseCommand):
             action="store_true",
             help="publish without validation, and without waiting for processes with another "
             "mapping; ends a rollback's pause",
+        )
+        add(
+            "--reviewed",
+            type=int,
+            metavar="RUN",
+            help="publish although validation rejects it, if the same rule rejected this run with "
+            "the same figures and the same numbers would be removed",
         )
         add("--full", action="store_true", help="read everything, even if nothing changed")
         add("--json", action="store_true", help="print one JSON object")
@@ -112,6 +119,7 @@ class Command(BaseCommand):
                 force=options["force"],
                 full=options["full"],
                 dry_run=options["dry_run"],
+                reviewed=options["reviewed"],
                 trigger=trigger,
                 user=options["user"],
             )
@@ -127,8 +135,7 @@ class Command(BaseCommand):
         except RefreshInProgress as error:
             self.stdout.write(_to_json(Report("busy")) if self.as_json else str(error))
         except RefreshRejected as error:
-            reason = f"{error} Use --force to publish anyway."
-            self._fail(Report("refused"), reason, f"Refresh rejected: {reason}", REJECTED)
+            self._rejected(error)
         except DatabaseError as error:
             self._failed(f"The database: {error}", is_temporary=True)
         except NoRoom as error:
@@ -141,6 +148,14 @@ class Command(BaseCommand):
             self._failed("Interrupted. What was not published yet did not change.")
         else:
             self._print(report)
+
+    def _rejected(self, error: RefreshRejected) -> None:
+        reason = f"{error} Use --force to publish anyway."
+        report = error.report or Report("refused")
+        if not self.as_json:
+            for line in progress_display.difference_lines(report):
+                self.stdout.write(line)
+        self._fail(report, reason, f"Refresh rejected: {reason}", REJECTED)
 
     def _failed(self, error: str, *, is_temporary: bool = False) -> None:
         message = f"Refresh failed: {error}"
