@@ -90,9 +90,12 @@ class Snapshots:
 
 def entries_of(snapshot: Snapshot) -> Iterator[Entry]:
     """Sorted by number."""
-    for line in _lines(snapshot.content):
-        value = json.loads(line)
-        yield entry_from_json(value.pop("number"), value)
+    return map(decode_line, lines_of(snapshot))
+
+
+def decode_line(line: bytes) -> Entry:
+    value = json.loads(line)
+    return entry_from_json(value.pop("number"), value)
 
 
 def confirmed_entries_of(snapshot: Snapshot) -> Iterator[Entry]:
@@ -108,9 +111,10 @@ def _compress(entries: EntrySet) -> bytearray:
     return content + compressor.flush()
 
 
-def _lines(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
+def lines_of(snapshot: Snapshot) -> Iterator[bytes]:
+    """Each entry as JSON that begins with its number. Sorted by number."""
     decompressor, rest = zlib.decompressobj(), b""
-    view = memoryview(content)
+    view = memoryview(snapshot.content)
     for start in range(0, len(view), PIECE_BYTES):
         piece = decompressor.decompress(view[start : start + PIECE_BYTES])
         *lines, rest = (rest + piece).split(b"\n")

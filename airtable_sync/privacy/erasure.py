@@ -12,7 +12,7 @@ from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.cache.snapshots import Snapshots, entries_of
 from airtable_sync.models import Override, Run, Snapshot
-from airtable_sync.monitoring.calls.answer_log import ANSWERS_KEPT, AnswerLog
+from airtable_sync.monitoring.calls.answer_log import ANSWERS_KEPT, AnswerFilter, AnswerLog
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumbers
 from airtable_sync.privacy import redaction
 
@@ -55,7 +55,7 @@ def places(
         Place("contacts", partial(_count_contacts, contacts), partial(_erase_contacts, contacts)),
         Place(
             "answer log",
-            lambda number: len(answer_log.search(number, limit=ANSWERS_KEPT)),
+            lambda number: len(answer_log.search(AnswerFilter(number), ANSWERS_KEPT)),
             answer_log.erase,
         ),
         Place("unknown numbers", partial(_count_unknown, unknown), unknown.erase),

@@ -114,13 +114,22 @@ class RunHistory:
             logger.warning("The run can't be recorded: %s", error)
 
 
+def last_complete_run() -> Run | None:
+    """The newest run that has read all records, without its details. Raises DatabaseError."""
+    complete = Run.objects.exclude(status__in=[Run.Status.FAILED, Run.Status.RUNNING])
+    return complete.exclude(records={}).defer("details").first()
+
+
 def last_record_counts() -> dict[str, int]:
     """How many records each step of the last complete run had; empty if that is unknown."""
     try:
-        complete = Run.objects.exclude(status__in=[Run.Status.FAILED, Run.Status.RUNNING])
-        last = complete.exclude(records={}).defer("details").first()
+        return record_counts(last_complete_run())
     except DatabaseError:
         return {}
+
+
+def record_counts(last: Run | None) -> dict[str, int]:
+    """The same of this run."""
     if not last:
         return {}
     was_published = last.numbers and last.status != Run.Status.REFUSED
@@ -146,18 +155,23 @@ def _details(report: Report) -> dict[str, Any]:
         ],
         "warnings": report.warnings[:DETAILS_KEPT],
         "rule": [asdict(each) for each in report.rule],
-        "reviewed": [{"removed": f"{report.removed_digest:x}"}],
+        "reviewed": _reviewable(report),
     }
+
+
+def _reviewable(report: Report) -> list[dict[str, str]]:
+    """What a review of a rejected set is about. Empty if it was not read completely."""
+    if report.status != "refused" or report.removed_digest is None:
+        return []
+    return [{"removed": f"{report.removed_digest:x}"}]
 
 
 def was_reviewed(run_id: int, rejection: RefreshRejected, report: Report) -> bool:
     """Whether the same rule rejected that run with the same figures, and the same numbers would
     have been removed. Raises DatabaseError."""
     run = Run.objects.filter(pk=run_id, status=Run.Status.REFUSED).first()
-    reviewed = [{"removed": f"{report.removed_digest:x}"}]
-    return run is not None and (
-        (run.message, run.details.get("reviewed")) == (str(rejection), reviewed)
-    )
+    now = (str(rejection), _reviewable(report))
+    return run is not None and bool(now[1]) and (run.message, run.details.get("reviewed")) == now
 
 
 def _forget_old_differences() -> None:

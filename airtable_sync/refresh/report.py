@@ -73,7 +73,7 @@ class Report:
     contacts_skipped: int = 0  # without a number or a client
     records: dict[str, int] = field(default_factory=dict)  # table -> count of its records
     rule: tuple[Figure, ...] = ()  # that rejected the set
-    removed_digest: int = 0  # of the removed numbers, in any order
+    removed_digest: int | None = None  # of the removed numbers; None: not compared yet
     airtable_requests: int = 0
     duration_seconds: float = 0.0
 
@@ -82,6 +82,7 @@ class Report:
         entry stays counts as unchanged; one that this refresh does not have, and a newer reading
         has, is not counted. Contacts are only counted."""
         outcomes: Counter[str] = Counter()
+        removed_digest = self.removed_digest or 0
         for each in results:
             if is_contact(each.entry.number):
                 self.callers += each.entry.is_known
@@ -92,7 +93,8 @@ class Report:
             if each.outcome in DIFFERENT and outcomes[each.outcome] <= DIFFERENCES_KEPT:
                 self.differences.append(difference_of(each))
             if each.outcome == "removed":
-                self.removed_digest ^= _digest(each.entry.number)
+                removed_digest ^= _digest(each.entry.number)
+        self.removed_digest = removed_digest
         self.numbers += sum(outcomes.values()) - outcomes["removed"]
         self.added += outcomes["added"]
         self.changed += outcomes["changed"]
@@ -101,17 +103,24 @@ class Report:
 
 
 def difference_of(result: WriteResult) -> Difference:
-    number, outcome, new = result.entry.number, result.outcome, result.entry.decode()
-    shown = result.before if outcome == "removed" else new
+    entry = result.entry
+    return difference_between(entry.number, result.outcome, result.before, entry.decode())
+
+
+def difference_between(
+    number: str, outcome: str, before: Entry | None, new: Entry | None
+) -> Difference:
+    """`outcome` is one of DIFFERENT."""
+    shown = before if outcome == "removed" else new
     customer = customer_of((shown and shown.config) or {})
     records = shown.records if shown else ()
     if outcome != "changed":
         return Difference(number, outcome, {}, customer, records)
-    before, after = _values(result.before), _values(new)
+    old, after = _values(before), _values(new)
     changed = {
-        name: (before.get(name), after.get(name))
-        for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
+        name: (old.get(name), after.get(name))
+        for name in dict.fromkeys([*old, *after])
+        if old.get(name) != after.get(name)
     }
     return Difference(number, outcome, changed, customer, records)
 

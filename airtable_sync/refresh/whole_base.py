@@ -78,9 +78,7 @@ class WholeBase:
             raise
         return records, base
 
-    def _check_fields(
-        self, mapping: Mapping, reading: Reading, tables: BaseTables | None
-    ) -> None:
+    def _check_fields(self, mapping: Mapping, reading: Reading, tables: BaseTables | None) -> None:
         try:
             self.validation.check_fields(mapping, reading, tables, self._read_schema)
         except RefreshRejected as error:

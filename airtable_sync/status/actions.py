@@ -1,131 +1,126 @@
-"""The buttons: refresh, roll back, release, read again, drop. Each is a POST with its own
-permission, and is recorded in the admin's log. Roll back and drop ask for a confirmation."""
+"""Starting a refresh, publishing a rejected one anyway, rolling back, releasing a rollback. Each
+needs its own permission, and is recorded in the admin's log."""
 
-import time
-from typing import Any
+from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.cache.entry import Entry
+from airtable_sync.cache.snapshot_comparison import compare_with_replica
 from airtable_sync.models import Run, Snapshot
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh import background_process
+from airtable_sync.refresh.report import difference_between
+from airtable_sync.refresh.rollback import pausing_run
 from airtable_sync.services import services
-from airtable_sync.status.display.units import ago, short_duration
-from airtable_sync.status.number import (
-    number_details,
-    number_url,
-    redirect_to_number,
-    requested_number,
-)
-from airtable_sync.status.permissions import log_action, page_context, requires_permission
+from airtable_sync.status.confirmation import confirmation, posted
+from airtable_sync.status.differences import DIFFERENCES_SHOWN, shown_differences
+from airtable_sync.status.display.units import ago
+from airtable_sync.status.permissions import log_action, may_see_secrets, requires_permission
+from airtable_sync.status.runs import may_publish_anyway
+from airtable_sync.status.started_action import StartedAction
 from airtable_sync.status.status_services import status_services
 
 PAUSES = (
     "Publishing is paused then: refreshes and edits in Airtable change nothing until you press "
     "“Release” on the status page."
 )
+READS_AGAIN = (
+    "Airtable is read again. It is published if the same rule rejects it with the same figures, "
+    "and the same numbers would be removed. Otherwise it is rejected again, for another review."
+)
 TRIGGERS = {Run.Trigger.CRON: "the cron job", Run.Trigger.CHANGE_FEED: "the change feed"}
 
 
-@require_POST
+@posted(back="cache:status")
 @requires_permission("refresh")
 def refresh(request: HttpRequest) -> HttpResponse:
-    if not _warn_if_running(request):
-        _start(request, "--full")
-        log_action(request, "Started a refresh.", "Refresh", Run)
-        messages.success(request, "A refresh was started. It continues if you leave this page.")
-    return redirect("cache:status")
+    return _start(request, ["--full"], "Started a refresh.", "Refresh")
+
+
+@require_http_methods(["GET", "POST"])
+@requires_permission("refresh", "roll_back")
+def publish_anyway(request: HttpRequest, pk: int) -> HttpResponse:
+    """Who may publish a rejected set has to be able to undo it: so both permissions."""
+    run = get_object_or_404(Run, pk=pk)
+    if not may_publish_anyway(run):
+        messages.error(request, f"Run {pk} can't be published: a later run has ended since.")
+        return redirect("cache:run", pk)
+    if request.method == "POST":
+        message = f"Published anyway what run {pk} would have changed."
+        return _start(request, ["--full", "--reviewed", str(pk)], message, str(run), pk)
+    return confirmation(
+        request,
+        "Publish anyway?",
+        [f"Validation rejected it: {run.message}", READS_AGAIN],
+        figures=[(each["name"], each["value"]) for each in run.details.get("rule", ())],
+        counts=_counts(run.added, run.changed, run.removed),
+        button="Publish anyway",
+        back=reverse("cache:run", args=[pk]),
+    )
 
 
 @require_http_methods(["GET", "POST"])
 @requires_permission("roll_back")
 def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     snapshot = get_object_or_404(services().snapshots.all(), run=pk)
-    if request.method == "GET":
-        question = f"Roll back to the snapshot of run {pk}?"
-        effects = [_effect_of_rollback(snapshot), PAUSES]
-        back = reverse("cache:run", args=[pk])
-        return _confirmation(request, question, effects, button="Roll back", back=back)
-    if not _warn_if_running(request):
-        _start(request, "--rollback", str(pk))
+    if request.method == "POST":
         message = f"Started a rollback to the snapshot of run {pk}."
-        log_action(request, message, str(snapshot.run), Run, pk)
-        messages.success(request, f"The rollback to the snapshot of run {pk} was started.")
-    return redirect("cache:status")
+        return _start(request, ["--rollback", str(pk)], message, str(snapshot.run), pk)
+    return confirmation(
+        request,
+        f"Roll back to the snapshot of run {pk}?",
+        [_effect_of_rollback(snapshot), PAUSES],
+        **_differences(request, snapshot),
+        button="Roll back",
+        back=reverse("cache:run", args=[pk]),
+    )
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @requires_permission("roll_back")
 def release(request: HttpRequest) -> HttpResponse:
     """Publishing continues, and a refresh is started."""
+    if request.method == "GET":
+        return _confirm_release(request)
     try:
         was_paused = services().rollback.release()
     except CacheUnavailable as error:
         messages.error(request, f"The rollback could not be released: {error}")
         return redirect("cache:status")
-    if was_paused:
-        log_action(request, "Released the rollback.", "Rollback", Run)
-        _start(request, "--full")
-        messages.success(request, "Released. A refresh was started.")
-    return redirect("cache:status")
+    if not was_paused:
+        return redirect("cache:status")
+    return _start(request, ["--full"], "Released the rollback.", "Rollback")
 
 
-@require_POST
-@requires_permission("reread")
-def reread(request: HttpRequest) -> HttpResponse:
-    number = requested_number(request)
-    if not number:
-        return redirect("cache:number")
-    started, reader = time.monotonic(), status_services().number_reader
-    before, _ = reader.cached_entry(number)
-    try:
-        entry = reader.read_again(number)
-    except (AirtableError, CacheUnavailable) as error:
-        messages.error(request, f"It could not be read again: {error}")
-    else:
-        duration = short_duration(time.monotonic() - started)
-        result = _comparison(before, entry)
-        messages.success(request, f"Read from Airtable in {duration}: {result}.")
-        log_action(request, "Read again from Airtable.", number, Run)
-    return redirect_to_number(number)
+def _confirm_release(request: HttpRequest) -> HttpResponse:
+    run = pausing_run()
+    since = f" of {run.started_at:%Y-%m-%d %H:%M} UTC" if run else ""
+    effects = [
+        f"This ends the rollback{since}. Airtable is read, and agents get what it has now.",
+        "If Airtable still has the mistake that you rolled back, agents get it again.",
+    ]
+    back = reverse("cache:status")
+    return confirmation(request, "Release the rollback?", effects, button="Release", back=back)
 
 
-@require_http_methods(["GET", "POST"])
-@requires_permission("drop")
-def drop(request: HttpRequest) -> HttpResponse:
-    number = requested_number(request)
-    if not number:
-        return redirect("cache:number")
-    if not number_details(request, number).can_drop:
-        reason = "it has an override, or is not in Redis"
-        messages.error(request, f"{number} can't be dropped: {reason}.")
-        return redirect_to_number(number)
-    if request.method == "GET":
-        question = f"Drop {number} from the cache?"
-        effects = ["Its next call waits for Airtable, or gets the defaults."]
-        back, hidden = number_url(number), {"q": number}
-        return _confirmation(request, question, effects, button="Drop it", back=back, hidden=hidden)
-    try:
-        services().overrides.drop(number)
-    except CacheUnavailable as error:
-        messages.error(request, f"It could not be dropped: {error}")
-    else:
-        log_action(request, "Dropped from the cache.", number, Run)
-        messages.success(request, f"{number} was dropped. Its next call needs a lookup.")
-    return redirect_to_number(number)
-
-
-def _start(request: HttpRequest, *arguments: str) -> None:
+def _start(
+    request: HttpRequest, arguments: list[str], message: str, about: str, key: int | None = None
+) -> HttpResponse:
+    """The status page shows the progress and the result."""
+    if _warn_if_running(request):
+        return redirect("cache:status")
+    started = StartedAction.now()
     user = request.user.get_username()
     background_process.start_refresh(*arguments, user=user, folder=settings.BASE_DIR)
+    log_action(request, message, about, Run, key)
+    return redirect(f"{reverse('cache:status')}?{urlencode({'started': str(started)})}")
 
 
 def _warn_if_running(request: HttpRequest) -> bool:
@@ -148,19 +143,21 @@ def _effect_of_rollback(snapshot: Snapshot) -> str:
     )
 
 
-def _confirmation(
-    request: HttpRequest, question: str, effects: list[str], **context: Any
-) -> HttpResponse:
-    """`context` has `button`, `back` (an address) and perhaps `hidden` (form fields)."""
-    context = {**page_context(request, question), "paragraphs": effects, **context}
-    return render(request, "admin/cache/confirm.html", context)
+def _differences(request: HttpRequest, snapshot: Snapshot) -> dict[str, object]:
+    """What the rollback would change of what is served now."""
+    found = compare_with_replica(snapshot, services().replica, DIFFERENCES_SHOWN)
+    if found is None:
+        return {"differences_unknown": True}
+    differences = [
+        difference_between(each.number, each.kind, each.before, each.after).to_json()
+        for each in found.changes
+    ]
+    links, may_see = status_services().number_reader.record_links(), may_see_secrets(request)
+    return {
+        "counts": _counts(**found.counts),
+        **shown_differences(differences, sum(found.counts.values()), links, may_see=may_see),
+    }
 
 
-def _comparison(before: Entry | None, entry: Entry) -> str:
-    if not entry.is_known:
-        return "the number is unknown there"
-    if before is None or not before.is_known:
-        return f"{len(entry.config or {})} variables"
-    if before.origin == "override":
-        return "the override stays in force"
-    return "nothing changed" if before.digest() == entry.digest() else "it has changed"
+def _counts(added: int, changed: int, removed: int) -> Mapping[str, int]:
+    return {"removed": removed, "changed": changed, "added": added}

@@ -13,6 +13,7 @@ from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.models import Override
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import Services
+from airtable_sync.status.answer_now import AnswerNow, AnswersNow
 from airtable_sync.status.display.masking import mask
 from airtable_sync.status.display.record_links import RecordLink, RecordLinks
 from airtable_sync.status.platform_previews import PlatformPreview, PlatformPreviews
@@ -32,9 +33,7 @@ class NumberDetails:
     defaults."""
 
     number: str
-    entry: Entry | None
-    copy: str  # where the entry was read: Redis or this process
-    is_served: bool  # not excluded by TO_NUMBERS
+    now: AnswerNow
     can_drop: bool
     override: Override | None
     variables: dict[str, str]
@@ -48,12 +47,27 @@ class NumberDetails:
     caller: "CallerDetails | None" = None
 
     @property
+    def entry(self) -> Entry | None:
+        return self.now.entry
+
+    @property
+    def is_served(self) -> bool:
+        """Not excluded by TO_NUMBERS."""
+        return self.now.state != "not served"
+
+    @property
     def is_known(self) -> bool:
-        return self.entry is not None and self.entry.is_known
+        return self.now.state == "known"
+
+    @property
+    def needs_lookup(self) -> bool:
+        return self.now.state == "lookup"
 
     @property
     def origin(self) -> str:
         """As the page shows it."""
+        if self.override:
+            return f"set by hand by {self.override.created_by}"
         return _ORIGINS.get(self.entry.origin, self.entry.origin) if self.entry else ""
 
 
@@ -75,15 +89,16 @@ class NumberReader:
         self._services = services
         self._base_schema = base_schema
         self._previews = previews
+        self._answers = AnswersNow(services)
 
     def cached_entry(self, number: str) -> tuple[Entry | None, str]:
         """The entry, and from which copy."""
-        if self._services.configuration.has_redis:
-            try:
-                return _unless_dropped(self._services.status_store.read(number)), "Redis"
-            except CacheUnavailable:
-                pass
-        return _unless_dropped(self._services.replica.get(number)), "this process's memory"
+        return self._answers.cached_entry(number)
+
+    def preview(self, number: str, entry: Entry, *, may_see: bool) -> list[PlatformPreview]:
+        """What each platform would get with this entry. `may_see` as for `details`."""
+        shown = mask(entry.config or {}, may_see=may_see)
+        return self._previews.preview(_answer(number, AnswerNow("known", entry, ""), shown))
 
     def caller_details(
         self, entry: Entry | None, caller: str, *, may_see: bool
@@ -105,8 +120,9 @@ class NumberReader:
     def details(self, number: str, *, may_see: bool, caller: str = "") -> NumberDetails:
         """`may_see`: whether the user may see secrets. `caller` is in E.164, "" for none."""
         services, replica = self._services, self._services.replica
-        entry, copy = self.cached_entry(number)
-        config = entry.config if entry else None
+        now_given = self._answers.get(number)
+        entry = now_given.entry
+        config = entry.config if entry and now_given.state == "known" else None
         variables = dict(services.unknown_number.variables if config is None else config)
         shown = mask(variables, may_see=may_see)
         override = _active_override(number)
@@ -116,9 +132,7 @@ class NumberReader:
         has_redis = services.configuration.has_redis
         return NumberDetails(
             number=number,
-            entry=entry,
-            copy=copy,
-            is_served=services.active_mapping.is_served(number),
+            now=now_given,
             can_drop=has_redis and entry is not None and override is None,
             override=override,
             variables=variables,
@@ -128,7 +142,7 @@ class NumberReader:
             fresh_seconds=fresh,
             lifetime_seconds=lifetime,
             records=self.record_links().links(entry.records if entry else ()),
-            previews=self._previews.preview(_answer(number, entry, shown)),
+            previews=self._previews.preview(_answer(number, now_given, shown)),
             caller=self.caller_details(entry, caller, may_see=may_see) if caller else None,
         )
 
@@ -146,10 +160,6 @@ class NumberReader:
         return entry
 
 
-def _unless_dropped(entry: Entry | None) -> Entry | None:
-    return None if entry and entry.is_dropped else entry
-
-
 def _remaining_seconds(
     lifetimes: Lifetimes, entry: Entry | None, now: int, age: float
 ) -> tuple[float, float]:
@@ -165,11 +175,11 @@ def _remaining_seconds(
     )
 
 
-def _answer(number: str, entry: Entry | None, variables: dict[str, str]) -> Answer:
+def _answer(number: str, now: AnswerNow, variables: dict[str, str]) -> Answer:
     """What a call would get now, with these variables."""
-    if entry is None or not entry.is_known:
-        return Answer(number, False, variables, {}, "default", entry=entry)
-    return Answer(number, True, variables, entry.settings, "memory", entry=entry)
+    if now.state != "known" or now.entry is None:
+        return Answer(number, False, variables, {}, "default", entry=now.entry)
+    return Answer(number, True, variables, now.entry.settings, "memory", entry=now.entry)
 
 
 def _active_override(number: str) -> Override | None:

@@ -32,6 +32,7 @@ class OverrideForm(forms.Form):
     def __init__(self, variables: Mapping[str, str], *, may_see: bool, data: Any = None) -> None:
         """Secrets that the user may not see have no field, and keep their values."""
         super().__init__(data)
+        self._sent = data or {}
         self._kept = {n: v for n, v in variables.items() if v and not may_see and is_secret(n)}
         for name, value in variables.items():
             if name not in self._kept:
@@ -57,6 +58,10 @@ class OverrideForm(forms.Form):
             if name.startswith("variable:")
         }
         return {**self._kept, **own, **self.cleaned_data["more"]}
+
+    def sent_values(self) -> dict[str, str]:
+        """What the user sent, to send it once more."""
+        return {name: self._sent[name] for name in self.fields if name in self._sent}
 
     def ends_at(self) -> datetime:
         """Of a valid form."""

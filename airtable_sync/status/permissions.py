@@ -10,9 +10,9 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 ACTIONS = ("refresh", "roll_back", "reread", "drop", "override", "see_secrets")
 VIEW_PAGES = "airtable_sync.view_run"
 
@@ -23,7 +23,7 @@ def requires_permission(*actions: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def checked(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
+        def checked(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponseBase:
             if not request.user.has_perms(permissions):
                 raise PermissionDenied
             return view(request, *arguments, **named)

@@ -1,6 +1,4 @@
-"""The page of one run: its result, differences, conflicts and invalid records."""
-
-from typing import Any
+"""The page of one run: its result, what it changed or would change, conflicts, invalid records."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -8,11 +6,9 @@ from django.views.decorators.http import require_GET
 
 from airtable_sync.models import Run
 from airtable_sync.services import services
-from airtable_sync.status.display.masking import mask_pair
+from airtable_sync.status.differences import shown_differences
 from airtable_sync.status.permissions import may_see_secrets, page_context, requires_permission
 from airtable_sync.status.status_services import status_services
-
-DIFFERENCES_SHOWN = 200
 
 
 @require_GET
@@ -20,16 +16,20 @@ DIFFERENCES_SHOWN = 200
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Run, pk=pk)
     links = status_services().number_reader.record_links()
-    snapshots = services().snapshots
-    details = found.details
-    differences = details.get("differences", ())[:DIFFERENCES_SHOWN]
+    snapshots, details = services().snapshots, found.details
+    total = found.added + found.changed + found.removed
+    differences = details.get("differences", ())
+    may_see = may_see_secrets(request)
     context = {
         **page_context(request, f"Run {found.pk}"),
         "run": found,
+        "is_rejected": found.status == Run.Status.REFUSED,
+        "has_set": has_set(found),
+        "can_publish_anyway": may_publish_anyway(found),
         "snapshot": snapshots.all().filter(run=found).first(),
         "newest_snapshot": snapshots.newest(),
-        "differences": _masked(differences, may_see=may_see_secrets(request)),
-        "not_shown": max(0, found.added + found.changed + found.removed - DIFFERENCES_SHOWN),
+        "figures": [(each["name"], each["value"]) for each in details.get("rule", ())],
+        **shown_differences(differences, total, links, may_see=may_see),
         "conflicts": [
             (each["number"], links.links(each["records"])) for each in details.get("conflicts", ())
         ],
@@ -41,15 +41,13 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "admin/cache/run.html", context)
 
 
-def _masked(differences: list[dict[str, Any]], *, may_see: bool) -> list[dict[str, Any]]:
-    """`fields` has the values before and after, by name."""
-    return [
-        {
-            **each,
-            "fields": {
-                name: mask_pair(name, values, may_see=may_see)
-                for name, values in each["fields"].items()
-            },
-        }
-        for each in differences
-    ]
+def has_set(run: Run) -> bool:
+    """Whether a rejected run had read everything, so that what it would change is known."""
+    return run.status == Run.Status.REFUSED and bool(run.details.get("reviewed"))
+
+
+def may_publish_anyway(run: Run) -> bool:
+    """Whether it is the newest run, and what it would change can be reviewed."""
+    ended = Run.objects.exclude(status=Run.Status.RUNNING).order_by("-started_at", "-id")
+    newest = ended.values_list("pk", flat=True).first()
+    return newest == run.pk and has_set(run)

@@ -1,5 +1,6 @@
 """The objects of the status page, built once per process from `Services`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ class StatusServices:
     collector: StatusCollector
     closest_numbers: ClosestKnownNumbers
     number_reader: NumberReader
+    platforms: Callable[[], tuple[str, ...]]  # the names of those that have a secret
 
 
 def status_services() -> StatusServices:
@@ -32,4 +34,5 @@ def build_status_services(services: Services, previews: PlatformPreviews) -> Sta
         collector=StatusCollector(services, previews.platforms),
         closest_numbers=ClosestKnownNumbers(services.replica),
         number_reader=NumberReader(services, base_schema, previews),
+        platforms=previews.platforms,
     )

@@ -7,7 +7,16 @@ from django.contrib import admin
 from django.urls import URLPattern, path, register_converter
 from django.urls.converters import IntConverter
 
-from airtable_sync.status import actions, answers, number, overrides, overview, runs
+from airtable_sync.status import (
+    actions,
+    answers,
+    connection,
+    number,
+    number_actions,
+    overrides,
+    overview,
+    runs,
+)
 
 app_name = "cache"
 
@@ -27,12 +36,15 @@ urlpatterns = [
     _page("", overview.overview, "status"),
     _page("runs/<run_id:pk>/", runs.run, "run"),
     _page("runs/<run_id:pk>/roll-back/", actions.roll_back, "roll_back"),
+    _page("runs/<run_id:pk>/publish-anyway/", actions.publish_anyway, "publish_anyway"),
+    _page("connection/", connection.connection, "connection"),
     _page("refresh/", actions.refresh, "refresh"),
     _page("release/", actions.release, "release"),
     _page("number/", number.number, "number"),
-    _page("number/reread/", actions.reread, "reread"),
-    _page("number/drop/", actions.drop, "drop"),
+    _page("number/reread/", number_actions.reread, "reread"),
+    _page("number/drop/", number_actions.drop, "drop"),
     _page("number/override/", overrides.override, "override"),
     _page("number/end-override/", overrides.end_override, "end_override"),
     _page("answers/", answers.answers, "answers"),
+    _page("answers.csv", answers.answers_csv, "answers_csv"),
 ]

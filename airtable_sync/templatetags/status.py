@@ -54,6 +54,16 @@ def run_differences(run: Run) -> str:
 
 
 @register.filter
+def run_sentence(run: Run) -> str:
+    """What a run that has ended did."""
+    if run.message:
+        return f"{run.message[:1].upper()}{run.message[1:]}"
+    numbers = units.count(run.numbers, "number")
+    changed = run.added or run.changed or run.removed
+    return f"{numbers}: {run_differences(run) if changed else 'nothing changed'}."
+
+
+@register.filter
 def run_duration(run: Run) -> str:
     if not run.ended_at:
         return units.NONE

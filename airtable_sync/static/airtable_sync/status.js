@@ -23,7 +23,7 @@
   function replace(part, found) {
     const html = found.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
     if (part.dataset.shown === html && part.className === found.className) return;
-    if (part.contains(pressed)) return; // the next update replaces it
+    if (part.contains(pressed) || isSelectedIn(part)) return; // a later update replaces it
     const focusedId = part.contains(document.activeElement) ? document.activeElement.id : "";
     for (const details of found.querySelectorAll("details[id]")) {
       if (isOpen.has(details.id)) details.open = isOpen.get(details.id);
@@ -37,6 +37,21 @@
       if (scrolled[index]) [each.scrollLeft, each.scrollTop] = scrolled[index];
     });
     restoreFocus(focusedId);
+  }
+
+  function isSelectedIn(part) { // replacing it would end the user's selection
+    const selection = document.getSelection();
+    return !selection.isCollapsed && part.contains(selection.anchorNode);
+  }
+
+  // What one reads stays in its place, whatever the parts above it become (with overflow-anchor: none:
+  // the browser's own way loses its anchor when the part is replaced).
+  function keepPlace(change) {
+    const parts = [...live.querySelectorAll("[data-part]")];
+    const first = window.scrollY > 0 && parts.find((each) => each.getBoundingClientRect().bottom > 0);
+    const top = first ? first.getBoundingClientRect().top : 0;
+    change();
+    if (first) window.scrollBy({ top: first.getBoundingClientRect().top - top, behavior: "instant" });
   }
 
   function restoreFocus(focusedId) {
@@ -59,10 +74,12 @@
       }
       if (!response.ok) throw new Error(String(response.status));
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      for (const found of page.querySelectorAll("[data-part]")) {
-        const part = document.getElementById(found.id);
-        if (part) replace(part, found);
-      }
+      keepPlace(() => {
+        for (const found of page.querySelectorAll("[data-part]")) {
+          const part = document.getElementById(found.id);
+          if (part) replace(part, found);
+        }
+      });
       updated.textContent = `As of ${new Date().toISOString().slice(11, 19)} UTC`;
       updated.classList.remove("error-text");
     } catch {

@@ -9,6 +9,10 @@ class RecordLink:
     record: str  # "table/rec…"
     url: str  # "" if the table's id is unknown
 
+    @property
+    def table(self) -> str:
+        return self.record.rpartition("/")[0] or self.record
+
 
 @dataclass(frozen=True)
 class RecordLinks:

@@ -31,7 +31,7 @@ def redis(facts: Facts) -> Iterator[Finding]:
     elif facts.redis is None:
         yield _redis_down(facts)
     elif facts.is_open("redis"):
-        sentence = "Redis failed repeatedly: some processes do not ask it for now."
+        sentence = "Redis has errors; some processes have paused using it."
         yield Finding("attention", sentence, "Check the Redis service's load and network.")
 
 
@@ -70,7 +70,7 @@ def replicas(facts: Facts) -> Iterator[Finding]:
         which = ", ".join(f"{each.host} ({each.pid})" for each in out_of_sync[:3])
         total = count(len(processes), "process", "processes")
         verb = "is" if len(out_of_sync) == 1 else "are"
-        sentence = f"{len(out_of_sync)} of {total} {verb} out of sync with Redis: {which}."
+        sentence = f"{len(out_of_sync)} of {total} {verb} not up to date with Redis: {which}."
         step = "They serve what they have, and try again by themselves. If it lasts, restart them."
         yield Finding("attention", sentence, step)
 
@@ -102,6 +102,14 @@ def overrides(facts: Facts) -> Iterator[Finding]:
         verb = "is" if len(active) == 1 else "are"
         end = f"the first, of {first.number}, ends {ago(first.ends_at, facts.at)}"
         yield Finding("note", f"{total} {verb} active; {end}.")
+
+
+def records_to_fix(facts: Facts) -> Iterator[Finding]:
+    found = facts.database.records_to_fix if facts.database else None
+    if found and found.count:
+        verb = "needs" if found.count == 1 else "need"
+        sentence = f"{count(found.count, 'record')} in Airtable {verb} to be corrected."
+        yield Finding("note", sentence, "See “Records to fix” below.")
 
 
 def unknown_numbers(facts: Facts) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from airtable_sync.monitoring.export.time_series import Span, read_time_series
 from airtable_sync.monitoring.export.totals import read_totals
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.background_process import is_locked_in_database
-from airtable_sync.refresh.history import last_record_counts
+from airtable_sync.refresh.history import last_complete_run, record_counts
 from airtable_sync.refresh.rollback import pausing_run
 from airtable_sync.services import Services
 from airtable_sync.status.health.facts import (
@@ -28,6 +28,7 @@ from airtable_sync.status.health.facts import (
     RedisStatus,
     Setup,
 )
+from airtable_sync.status.health.records_to_fix import records_to_fix
 
 T = TypeVar("T")
 
@@ -121,6 +122,8 @@ class StatusCollector:
     def _read_database(self) -> DatabaseStatus:
         """Raises DatabaseError."""
         base_id = self._services.configuration.airtable_base_id
+        complete = last_complete_run()
+        successful = (Run.Status.PUBLISHED, Run.Status.UNCHANGED, Run.Status.ROLLED_BACK)
         return DatabaseStatus(
             runs=list(Run.objects.defer("details")[:RUNS_SHOWN]),
             snapshots=list(self._services.snapshots.all()),
@@ -128,7 +131,9 @@ class StatusCollector:
             overrides=active_overrides(),
             feed=ChangeFeed.objects.filter(base=base_id).first(),
             is_refresh_locked=is_locked_in_database(),
-            expected_records=last_record_counts(),
+            expected_records=record_counts(complete),
+            last_success=Run.objects.defer("details").filter(status__in=successful).first(),
+            records_to_fix=records_to_fix(complete) if complete else None,
         )
 
 

@@ -14,6 +14,7 @@ from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.histogram import PROPAGATION, Histogram
 from airtable_sync.redis_client.server_info import ServerInfo
 from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS
+from airtable_sync.status.health.records_to_fix import RecordsToFix
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class DatabaseStatus:
     feed: ChangeFeed | None
     is_refresh_locked: bool  # where there is no Redis
     expected_records: dict[str, int]  # count of each step of the last complete run
+    last_success: Run | None = None  # the newest run that published, or found nothing to change
+    records_to_fix: RecordsToFix | None = None
 
     @property
     def newest_snapshot(self) -> Snapshot | None:
@@ -199,12 +202,17 @@ class Facts:
     @property
     def circuit_breaker_texts(self) -> dict[str, str]:
         """Name -> its states in all processes, as text."""
-        return {
-            name: f"{', '.join(sorted(states)).replace('_', ' ')}: "
-            + ("only probed for now" if self.is_open(name) else "asked as usual")
-            for name, states in self.circuit_breakers.items()
-        }
+        return {name: _breaker_text(states) for name, states in self.circuit_breakers.items()}
 
     def is_open(self, name: str) -> bool:
         """Whether this circuit breaker is open or half-open in at least one process."""
         return bool(self.circuit_breakers.get(name, set()) - {"closed"})
+
+
+def _breaker_text(states: set[str]) -> str:
+    """What the processes do; see `redis_client/circuit_breaker.py`."""
+    if states == {"closed"}:
+        return "closed: all processes normal"
+    if "closed" in states:
+        return "some processes paused, others normal"
+    return "open: all processes paused, and try again every few seconds"

@@ -1,5 +1,6 @@
 """Findings about refreshes: the cache's age, the last run, the cron job, a rollback."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from airtable_sync.status.health.facts_for_rules import facts_for_rules
 from airtable_sync.status.health.finding import Finding
 
 MESSAGE_SHOWN = 300  # characters
+_ROLLED_BACK_TO = re.compile(r"snapshot of run (\d+)")  # as `refresh/rollback.py` writes it
 
 
 def cache_age(facts: Facts) -> Iterator[Finding]:
@@ -65,11 +67,27 @@ def cron(facts: Facts) -> Iterator[Finding]:
 
 def rollback(facts: Facts) -> Iterator[Finding]:
     if not facts.is_paused:
+        yield from _released(facts)
         return
     run = facts.database.pausing_run if facts.database else None
-    duration = f" for {long_duration(facts.at - run.started_at)}" if run else ""
-    sentence = f"A rollback has paused publishing{duration}: edits in Airtable are not live."
+    since = f" {ago(run.started_at, facts.at)}" if run else ""
+    sentence = f"{_rolled_back(run)}{since}; edits in Airtable are not published."
     yield Finding("attention", sentence, "Press “Release” when Airtable is correct again.")
+
+
+def _released(facts: Facts) -> Iterator[Finding]:
+    """Agents get what the rollback published until a refresh has succeeded."""
+    last = facts.database.last_success if facts.database else None
+    if last and last.status == Run.Status.ROLLED_BACK:
+        sentence = "The rollback is released; agents still get what it published."
+        step = "Press “Refresh now”." if not facts.running_refresh else "Wait for the refresh."
+        yield Finding("attention", sentence, step)
+
+
+def _rolled_back(run: Run | None) -> str:
+    """The run's message names the run that it went back to."""
+    match = _ROLLED_BACK_TO.search(run.message) if run else None
+    return f"Rolled back to run {match[1]}" if match else "Rolled back"
 
 
 # A part of a run's message, and what to do then. The first match counts. The messages are in
@@ -86,7 +104,7 @@ _STEPS = (
     ),
     ("no record has", "Check in Airtable whether the field was deleted or is only empty."),
     ("while the base was read", "Press “Refresh now” when the fields have their names again."),
-    ("REFRESH_", "Open the run. If the change is intended, refresh with --force."),
+    ("REFRESH_", "Press “Review”. If the change is intended, publish it anyway."),
     ("no number in Airtable", "Check the numbers' table in Airtable: was it emptied or renamed?"),
     (
         "used up",

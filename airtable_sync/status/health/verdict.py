@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     cache.eviction,
     cache.unknown_numbers,
     cache.overrides,
+    cache.records_to_fix,
     airtable.token,
     airtable.access,
     airtable.outage,
@@ -48,17 +49,22 @@ class Verdict:
     sentence: str
     step: str
     others: tuple[Finding, ...] = ()
+    records_to_fix: int = 0
 
     @property
     def title(self) -> str:
-        return TITLES[self.level]
+        if not self.records_to_fix:
+            return TITLES[self.level]
+        return f"{TITLES[self.level]}, {count(self.records_to_fix, 'record')} to fix"
 
 
 def verdict(facts: Facts) -> Verdict:
     found = [finding for check in CHECKS for finding in check(facts)]
     found.sort(key=lambda each: RANK[each.level])  # stable: equals keep the order of the checks
     if not found or found[0].level == "note":
-        return Verdict("well", _healthy_sentence(facts), "", tuple(found))
+        to_fix = facts.database.records_to_fix if facts.database else None
+        number_to_fix = to_fix.count if to_fix else 0
+        return Verdict("well", _healthy_sentence(facts), "", tuple(found), number_to_fix)
     most_serious, *others = found
     level: Literal["attention", "bad"] = "bad" if most_serious.level == "bad" else "attention"
     return Verdict(level, most_serious.sentence, most_serious.step, tuple(others))
