@@ -7,7 +7,7 @@ WORKERS ?= 6
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 
-.PHONY: help install run test test-quick test-long test-postgres test-redis reference lint format types bench soak lock clean
+.PHONY: help install run test test-quick test-long test-postgres test-redis screenshots reference lint format types bench soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ bench: $(VENV)/installed ## measure the speed (the figures in the README)
 
 soak: $(VENV)/installed ## run all of Siftly for MINUTES (30) with load, edits and faults, and check every answer
 	@exec $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
+
+screenshots: $(VENV)/installed ## take the pictures of the status page in docs/images (needs Chromium; pngquant makes them small)
+	@exec $(BIN)/python -m pytest -p no:randomly tests/status/screenshots.py
 
 reference: $(VENV)/installed ## write what is made from the code: the mapping's JSON Schema and its table in docs
 	@$(BIN)/python -m airtable_sync.mapping.reference

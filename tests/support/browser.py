@@ -30,7 +30,6 @@ NAMES = (
     "google-chrome",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-SCREENSHOTS = os.environ.get("SIFTLY_SCREENSHOTS", "")
 PASSWORD = "open-sesame"
 
 _USERS = f"""
@@ -88,11 +87,14 @@ class Site:
 
     def start_server(self) -> None:
         """Start gunicorn, again if it is running."""
-        self._running.close()
+        self.stop_server()
         self.server = self._running.enter_context(serving(self.folder, self.variables, processes=1))
 
-    def stop(self) -> None:
+    def stop_server(self) -> None:
         self._running.close()
+
+    def stop(self) -> None:
+        self.stop_server()
         self.valkey.terminate()
 
     def refresh(self, *arguments: str) -> dict[str, Any]:
@@ -157,11 +159,6 @@ class Visitor:
 
     def verdict(self) -> str:
         return self.page.locator("#part-verdict").inner_text()
-
-    def take_screenshot(self, name: str) -> None:
-        """Of every state, with SIFTLY_SCREENSHOTS=<folder>."""
-        if SCREENSHOTS:
-            self.page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"), full_page=True)
 
     def assert_no_faults(self) -> None:
         """axe finds nothing serious, no text is cut off, and the browser has no errors."""
