@@ -34,14 +34,18 @@ def _buttons(facts: Facts, may: Mapping[str, bool]) -> Iterator[Button]:
     last = facts.last_run
     if last and last.status == Run.Status.REFUSED:
         yield Button("review", "Review", reverse("cache:run", args=[last.pk]))
-    elif may["refresh"] and is_failing(facts):
+    elif may["refresh"] and _is_failing(facts):
         yield Button("check-connection", "Check the connection", reverse("cache:connection"))
-    if may["refresh"] and facts.setup.has_token:
+    if may["refresh"] and _can_refresh(facts):
         yield Button("refresh-now", "Refresh now", reverse("cache:refresh"), is_post=True)
 
 
-def is_failing(facts: Facts) -> bool:
-    """Whether something that Siftly needs does not answer."""
-    has_failed = facts.last_run is not None and facts.last_run.status == Run.Status.FAILED
+def _can_refresh(facts: Facts) -> bool:
+    """False while a refresh would certainly fail."""
     is_denied = bool(facts_for_rules(facts).access_denied) or not facts.setup.has_token
-    return has_failed or is_denied or facts.is_redis_down or facts.is_open("airtable")
+    return not (is_denied or facts.is_redis_down or facts.is_open("airtable"))
+
+
+def _is_failing(facts: Facts) -> bool:
+    has_failed = facts.last_run is not None and facts.last_run.status == Run.Status.FAILED
+    return has_failed or not _can_refresh(facts)

@@ -10,6 +10,8 @@ from django.utils.safestring import SafeString
 from airtable_sync.models import Run
 from airtable_sync.status.display import units
 
+REASON_SHOWN = 160  # characters, in a row of the list
+
 register = template.Library()
 register.filter("long_duration", units.long_duration)
 register.filter("short_duration", units.short_duration)
@@ -47,10 +49,21 @@ def number(value: float | None) -> str:
 
 @register.filter
 def run_differences(run: Run) -> str:
-    if run.status in (Run.Status.RUNNING, Run.Status.FAILED, Run.Status.REFUSED):
-        return ""
+    """Also those of a rejected run, which were not published."""
     counts = {"added": run.added, "changed": run.changed, "removed": run.removed}
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count) or "none"
+    text = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    if run.status == Run.Status.REFUSED:
+        return f"{text}, not published" if text else ""
+    return "" if run.status in (Run.Status.RUNNING, Run.Status.FAILED) else text or "none"
+
+
+@register.filter
+def run_reason(run: Run) -> str:
+    """Why it was rejected or failed, shortened."""
+    if run.status not in (Run.Status.REFUSED, Run.Status.FAILED) or not run.message:
+        return ""
+    reason = f"{run.message[:1].upper()}{run.message[1:]}"
+    return reason if len(reason) <= REASON_SHOWN else f"{reason[: REASON_SHOWN - 1]}…"
 
 
 @register.filter

@@ -43,7 +43,7 @@ def _measure(report: Report, port: int, rounds: int) -> None:
         first = _milliseconds(session, f"{page}?span={span}")
         times = [_milliseconds(session, f"{page}?span={span}") for _ in range(4 * rounds)]
         what = f"status page, {NUMBERS} numbers, {RUNS} runs, chart of the {span}"
-        report.add(Goal(what, "server time", at_most=300, unit="ms"), times)
+        report.add(Goal(what, "server time", at_most=150, unit="ms"), times)
         CONSOLE.print(f"The first page with the chart of the {span}: {first:.0f} ms")
     _measure_calls(session, page, port, rounds)
 

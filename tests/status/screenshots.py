@@ -19,10 +19,11 @@ from tests.support.cast import NUMBER
 from tests.support.waiting import wait_until
 
 FOLDER = Path(os.environ.get("SIFTLY_SCREENSHOTS", "docs/images"))
-WIDTHS, THEMES = (1440, 390), ("light", "dark")
+HEIGHTS = {1440: 900, 390: 1500}  # by width
+THEMES = ("light", "dark")
 TYPO = "+32460234219"  # two digits of NUMBER swapped
 ONE = "number/?q=0460234291"
-COLOURS = "64"  # of a picture: enough for text and a few flat colours
+COLOURS = "96"  # of a picture: enough for text and a few flat colours
 
 
 @dataclass
@@ -31,10 +32,17 @@ class Camera:
     browser: Browser
     folder: Path
 
-    def take(self, name: str, path: str = "", then: Callable[[Page], object] | None = None) -> None:
-        """`then` prepares the page."""
+    def take(
+        self,
+        name: str,
+        path: str = "",
+        then: Callable[[Page], object] | None = None,
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        """`then` prepares the page. `is_whole`: not only its beginning."""
         for theme in THEMES:
-            for width in WIDTHS:
+            for width, most in HEIGHTS.items():
                 options = {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
                 with visiting(self.browser, self.at, **options) as visitor:
                     visitor.page.goto(f"{self.at.url}{path}")
@@ -42,7 +50,10 @@ class Camera:
                         then(visitor.page)
                     visitor.assert_no_faults()
                     file = self.folder / f"{name}-{width}-{theme}.png"
-                    visitor.page.screenshot(path=str(file), full_page=True)
+                    height = visitor.page.evaluate("document.documentElement.scrollHeight")
+                    shown = min(height, height if is_whole else most)
+                    clip = {"x": 0, "y": 0, "width": width, "height": shown}
+                    visitor.page.screenshot(path=str(file), full_page=True, clip=clip)
                     compress(file)
 
 
@@ -74,7 +85,7 @@ def healthy(camera: Camera) -> None:
             return "No calls" not in visitor.page.locator("#part-calls").inner_text()
 
     wait_until(are_counted, seconds=60)
-    camera.take("healthy")
+    camera.take("healthy", is_whole=True)
     camera.take("answers", "answers/", lambda page: page.locator("summary").first.click())
 
 
@@ -120,7 +131,7 @@ def refreshing(camera: Camera) -> None:
     try:
         with visiting(camera.browser, camera.at) as visitor:
             visitor.page.click("#refresh-now")
-            visitor.page.locator(".progress [aria-current]", has_text="client").wait_for()
+            visitor.page.locator(".progress").wait_for()
         camera.take("refreshing")
         may_answer.set()
         with visiting(camera.browser, camera.at) as visitor:

@@ -15,6 +15,7 @@ from airtable_sync.monitoring.export.time_series import TimeSeries
 from airtable_sync.monitoring.export.totals import Totals
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.redis_client.server_info import ServerInfo
+from airtable_sync.status.buttons import buttons
 from airtable_sync.status.health.facts import (
     DatabaseStatus,
     Facts,
@@ -22,6 +23,7 @@ from airtable_sync.status.health.facts import (
     RedisStatus,
     Setup,
 )
+from airtable_sync.status.health.records_to_fix import RecordsToFix
 from airtable_sync.status.health.verdict import Verdict, verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -90,6 +92,7 @@ def database(**different: Any) -> DatabaseStatus:
     return replace(status, **different)
 
 
+ROLLBACK = run("rolled-back", "Rolled back to the snapshot of run 1.")
 HEALTHY = Facts(
     at=NOW,
     setup=Setup(plan="team", fingerprint=OWN_MAPPING),
@@ -282,9 +285,9 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "eviction",
     ),
     "a rollback": (
-        {"redis": redis(paused=True), "database": database(pausing_run=run("rolled-back"))},
+        {"redis": redis(paused=True), "database": database(pausing_run=ROLLBACK)},
         "attention",
-        "Rolled back 12 minutes ago; edits in Airtable are not published.",
+        "Rolled back to run 1; edits in Airtable are not published.",
         "Release",
     ),
     "a replica out of sync": (
@@ -376,9 +379,41 @@ def test_a_refresh_that_is_rejected_while_publishing_is_paused_is_one_finding() 
     rejected = run("refused", "publishing is paused by a rollback since 2026-11-23 09:00 UTC")
     found = verdict_with(
         redis=redis(paused=True),
-        database=database(runs=[rejected], pausing_run=run("rolled-back")),
+        database=database(runs=[rejected], pausing_run=ROLLBACK),
     )
-    assert found.sentence.startswith(
-        "Rolled back 12 minutes ago; edits in Airtable are not published"
-    )
+    assert found.sentence.startswith("Rolled back to run 1; edits in Airtable are not published")
     assert found.others == ()
+
+
+def test_after_a_release_all_is_well_only_when_a_refresh_has_succeeded() -> None:
+    found = verdict_with(database=database(last_success=ROLLBACK))
+    assert found.title == "Needs attention"
+    assert found.sentence == "The rollback is released; agents still get what it published."
+    assert verdict_with(database=database(last_success=run())).level == "well"
+
+
+def test_records_to_fix_are_in_the_headline_and_the_state_stays_green() -> None:
+    found = verdict_with(database=database(records_to_fix=RecordsToFix(run(), 1, [])))
+    assert (found.level, found.title) == ("well", "All is well, 1 record to fix")
+    assert "1 record in Airtable needs to be corrected." in [each.sentence for each in found.others]
+
+
+ALL = {"refresh": True, "roll_back": True}
+# State -> the buttons, the primary one first.
+BUTTONS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "well": ({}, ["refresh-now"]),
+    "paused": ({"redis": redis(paused=True)}, ["release"]),
+    "rejected": ({"database": database(runs=[run("refused")])}, ["review", "refresh-now"]),
+    "failed": ({"database": database(runs=[run("failed")])}, ["check-connection", "refresh-now"]),
+    "Redis down": ({"redis": None}, ["check-connection"]),
+    "no token": ({"setup": Setup(has_token=False)}, ["check-connection"]),
+}
+
+
+@pytest.mark.parametrize("state", BUTTONS)
+def test_the_first_button_helps_and_none_can_not_work(state: str) -> None:
+    different, expected = BUTTONS[state]
+    facts = replace(HEALTHY, **different)
+    assert [each.id for each in buttons(facts, ALL)] == expected
+    viewer = [each.id for each in buttons(facts, {"refresh": False, "roll_back": False})]
+    assert viewer == [each for each in expected if each == "review"]

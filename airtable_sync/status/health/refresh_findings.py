@@ -70,8 +70,7 @@ def rollback(facts: Facts) -> Iterator[Finding]:
         yield from _released(facts)
         return
     run = facts.database.pausing_run if facts.database else None
-    since = f" {ago(run.started_at, facts.at)}" if run else ""
-    sentence = f"{_rolled_back(run)}{since}; edits in Airtable are not published."
+    sentence = f"{_rolled_back(run)}; edits in Airtable are not published."
     yield Finding("attention", sentence, "Press “Release” when Airtable is correct again.")
 
 
