@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -43,7 +44,10 @@ class Camera:
         """`then` prepares the page. `is_whole`: not only its beginning."""
         for theme in THEMES:
             for width, most in HEIGHTS.items():
-                options = {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
+                options: dict[str, Any] = {
+                    "viewport": {"width": width, "height": 900},
+                    "color_scheme": theme,
+                }
                 with visiting(self.browser, self.at, **options) as visitor:
                     visitor.page.goto(f"{self.at.url}{path}")
                     if then:
@@ -52,7 +56,7 @@ class Camera:
                     file = self.folder / f"{name}-{width}-{theme}.png"
                     height = visitor.page.evaluate("document.documentElement.scrollHeight")
                     shown = min(height, height if is_whole else most)
-                    clip = {"x": 0, "y": 0, "width": width, "height": shown}
+                    clip: Any = {"x": 0, "y": 0, "width": width, "height": shown}
                     visitor.page.screenshot(path=str(file), full_page=True, clip=clip)
                     compress(file)
 

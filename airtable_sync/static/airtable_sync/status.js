@@ -47,11 +47,15 @@
   // What one reads stays in its place, whatever the parts above it become (with overflow-anchor: none:
   // the browser's own way loses its anchor when the part is replaced).
   function keepPlace(change) {
-    const parts = [...live.querySelectorAll("[data-part]")];
-    const first = window.scrollY > 0 && parts.find((each) => each.getBoundingClientRect().bottom > 0);
-    const top = first ? first.getBoundingClientRect().top : 0;
+    const parts = [...live.querySelectorAll("[data-part]")].filter((each) => each.offsetHeight > 0);
+    const topOf = (each) => each.getBoundingClientRect().top;
+    const isTitleVisible = (each) => topOf(each) >= 0 && topOf(each) < window.innerHeight;
+    const read = window.scrollY > 0 && (
+      parts.find(isTitleVisible) || parts.find((each) => each.getBoundingClientRect().bottom > 0)
+    );
+    const top = read ? topOf(read) : 0;
     change();
-    if (first) window.scrollBy({ top: first.getBoundingClientRect().top - top, behavior: "instant" });
+    if (read) window.scrollBy({ top: topOf(read) - top, behavior: "instant" });
   }
 
   function restoreFocus(focusedId) {
