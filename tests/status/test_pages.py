@@ -530,3 +530,23 @@ def test_the_rollback_of_a_number_with_an_override_changes_nothing(
         ("changed", "1"),
         ("added", "1"),
     ]
+
+
+def test_the_page_shows_what_a_call_would_get_now(
+    valkey: ValkeyServer, airtable: Sandbox, admin: Client, settings: Any
+) -> None:
+    now = services().call_store.now()
+    hour = 3600 * 1000
+    for entry, expected in (
+        (Entry(NUMBER, JOHN, now, "lookup"), "A call would get this now"),
+        (Entry(NUMBER, JOHN, now + 1 - 4 * hour, "lookup"), "stale: the next call renews it"),
+        (Entry(NUMBER, JOHN, now + 2 - 30 * hour, "lookup"), "would need a lookup in Airtable now"),
+        (Entry(NUMBER, None, now, "lookup"), "Airtable does not have it"),
+        (Entry(NUMBER, None, now - hour, "lookup"), "would need a lookup in Airtable now"),
+    ):
+        with valkey.client() as client:
+            client.flushall()
+        services().call_store.write([entry], announce_unchanged=True)
+        assert expected in text_of(admin, ONE)
+    settings.TO_NUMBERS = ["+32460000000"]
+    assert "It is not in TO_NUMBERS" in text_of(admin, ONE)
