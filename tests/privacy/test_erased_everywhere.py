@@ -163,7 +163,7 @@ def with_history(
 
 def use_the_buttons(admin: Client) -> None:
     for action in ("drop/", "reread/", "override/", "end-override/"):
-        form = {"q": NUMBER, "reason": "call 0460/23.42.91 back", "hours": "1"}
+        form = {"q": NUMBER, "reason": "call 0460/23.42.91 back", "hours": "1", "save": "1"}
         assert admin.post(f"{PAGE}number/{action}", form).status_code == 302
     assert LogEntry.objects.count() == 4
 
