@@ -5,6 +5,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 WORKERS ?= 6
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 .DEFAULT_GOAL := help
 
 .PHONY: help install run test test-quick test-long test-postgres test-redis screenshots reference lint format types bench soak lock clean
@@ -56,9 +57,9 @@ screenshots: $(VENV)/installed ## take the pictures of the status page in docs/i
 reference: $(VENV)/installed ## write what is made from the code: the mapping's JSON Schema and its table in docs
 	@$(BIN)/python -m airtable_sync.mapping.reference
 
-lock: $(VENV)/installed ## update requirements*.txt from requirements*.in
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -c requirements-dev.txt requirements.in -o requirements.txt
+lock: $(VENV)/installed ## update requirements*.txt from pyproject.toml; UPGRADE=1: to the newest versions
+	$(LOCK) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements-dev.txt
+	$(LOCK) -c requirements-dev.txt pyproject.toml -o requirements.txt
 
 clean: ## remove the files of the other targets
 	rm -rf .venv .venv-* .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
