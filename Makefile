@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 .DEFAULT_GOAL := help
 
-.PHONY: help install run test test-quick test-long test-postgres test-redis screenshots reference lint format types bench soak lock clean
+.PHONY: help install doctor run test test-quick test-long test-postgres test-redis lint format bench soak screenshots reference docs docs-links lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,15 +54,26 @@ soak: $(VENV)/installed ## run all of Siftly for MINUTES (30) with load, edits a
 screenshots: $(VENV)/installed ## take the pictures of the status page in docs/images (needs Chromium; pngquant makes them small)
 	@exec $(BIN)/python -m pytest -p no:randomly tests/status/screenshots.py
 
-reference: $(VENV)/installed ## write what is made from the code: the mapping's JSON Schema and its table in docs
+reference: $(VENV)/installed ## write what is made from the code: pages of the reference, .env.example, the mapping's JSON Schema
 	@$(BIN)/python -m airtable_sync.mapping.reference
+	@$(BIN)/python docs/make_reference.py
+
+docs: $(VENV)/installed ## build the documentation site into docs/_build/html; every warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+docs-links: $(VENV)/installed ## check the links to other sites in the documentation (needs the internet)
+	$(BIN)/python -m sphinx --quiet --builder linkcheck docs docs/_build/linkcheck
+
+doctor: ## say what this machine lacks for `make run`, `make test` and `make docs`
+	@$(PYTHON) .ci/doctor.py $(VENV)
 
 lock: $(VENV)/installed ## update requirements*.txt from pyproject.toml; UPGRADE=1: to the newest versions
 	$(LOCK) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements-dev.txt
 	$(LOCK) -c requirements-dev.txt pyproject.toml -o requirements.txt
 
 clean: ## remove the files of the other targets
-	rm -rf .venv .venv-* .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .run docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Siftly needs Python 3.11 or newer; this is $$($(PYTHON) --version). Use another: make PYTHON=python3.12 …" >&2; exit 1; }

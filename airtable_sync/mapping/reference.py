@@ -1,5 +1,5 @@
 """What is made from the classes of the mapping file: the JSON Schema for editors, and the table in
-docs/mapping.md. `make reference` writes both."""
+docs/reference/mapping.md. `make reference` writes both."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from airtable_sync.mapping.file_model import (
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = Path(__file__).with_name("mapping.schema.json")
-DOCUMENT = ROOT / "docs/mapping.md"
+DOCUMENT = ROOT / "docs/reference/mapping.md"
 BEGIN, END = "<!-- made by `make reference` -->\n", "<!-- end -->\n"
 
 

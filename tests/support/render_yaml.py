@@ -20,16 +20,8 @@ SERVICES = {service["name"]: service for service in BLUEPRINT["services"]}
 DATABASES = {database["name"]: database for database in BLUEPRINT["databases"]}
 GROUPS = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
 WEB, CRON = SERVICES["siftly"], SERVICES["siftly-refresh"]
-# Render prompts for these, and they are not secret.
-NOT_SECRET = {
-    "AIRTABLE_BASE_ID",
-    "AIRTABLE_PLAN",
-    "AIRTABLE_POLL_SECONDS",
-    "LOOKUP_DEADLINE_SECONDS",
-    "TO_NUMBERS",
-    "TWILIO_CONNECT_URL",
-    "VAPI_ASSISTANT_ID",
-}
+# Render prompts for this, and it is not secret.
+NOT_SECRET = {"AIRTABLE_BASE_ID"}
 
 
 def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -44,13 +36,14 @@ def variables(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
 class Render:
     port: int
     connections: Mapping[str, str]  # name of each database and cache -> its address
-    prompted: Mapping[str, str]  # the values that a person enters
+    entered: Mapping[str, str]  # what a person enters for the web service, when asked or later
     airtable_url: str  # the sandbox; the only difference from Render
     generated: dict[str, str] = field(default_factory=dict)
 
     def environment(self, service: dict[str, Any]) -> dict[str, str]:
         values = {key: self._value(each) for key, each in variables(service).items()}
-        return {**self._set_by_render(service), **values}
+        own = self.entered if service is WEB else {}
+        return {**self._set_by_render(service), **values, **own}
 
     def run(self, service: dict[str, Any], command: str) -> "subprocess.CompletedProcess[str]":
         words = ["bash", "-c", service[command]]
@@ -74,7 +67,7 @@ class Render:
             new = base64.b64encode(secrets.token_bytes(32)).decode()
             return self.generated.setdefault(key, new)
         if "sync" in variable:
-            return self.prompted.get(key, "")
+            return self.entered.get(key, "")
         source = variable.get("fromService") or variable["fromDatabase"]
         if other := source.get("envVarKey"):
             return self._value(variables(SERVICES[source["name"]])[other])
