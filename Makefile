@@ -45,7 +45,7 @@ format: $(VENV)/installed ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## measure the speed (the figures in the README)
+bench: $(VENV)/installed ## measure the speed (the figures in docs/understanding/scale.md)
 	@exec $(BIN)/python -m benchmarks
 
 soak: $(VENV)/installed ## run all of Siftly for MINUTES (30) with load, edits and faults, and check every answer

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Each name is described in the README's table of variables."""
+    """docs/reference/settings.md describes each name."""
 
     has_redis: bool
     airtable_api_key: str = field(repr=False)

@@ -19,8 +19,9 @@ html_title = f"Siftly {release}"
 html_favicon = "../airtable_sync/static/airtable_sync/icon.svg"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-# A pattern of the contents may have no page.
 smartquotes = False  # it would change `--option`
-suppress_warnings = ["toc.empty_glob"]
 # `make docs-links` asks other sites. These are examples, or need a login.
-linkcheck_ignore = [r"https?://(localhost|127\.0\.0\.1|[\w.-]*example\.com)", r"https://airtable\.com/.*"]
+linkcheck_ignore = [
+    r"https?://(localhost|127\.0\.0\.1|[\w.-]*example\.com)",
+    r"https://airtable\.com/.*",
+]

@@ -43,11 +43,15 @@ def _settings_page() -> str:
     parts = [
         "# Settings",
         MADE,
-        "Each setting is an environment variable, or a line in the file `.env`. An empty value counts as not set.\n"
-        "`manage.py check` reports everything that is missing or wrong, all at once "
-        "([the messages](checks.md)). The server does\nthe same when it starts.",
-        "`none: 404` means: without it, this address answers 404. Several secrets of a platform, separated by "
-        "commas, are all\naccepted.",
+        (
+            "Each setting is an environment variable, or a line in the file `.env`. An empty value counts as not set.\n"
+            "`manage.py check` reports everything that is missing or wrong, all at once "
+            "([the messages](checks.md)). The server does\nthe same when it starts."
+        ),
+        (
+            "`none: 404` means: without it, this address answers 404. Several secrets of a platform, separated by "
+            "commas, are all\naccepted."
+        ),
     ]
     for title, settings in GROUPS.items():
         rows = [f"| `{each.name}` | {each.meaning} | {each.default} |" for each in settings]
@@ -78,10 +82,12 @@ def _commands_page() -> str:
     parts = [
         "# Commands",
         MADE,
-        "Run them as `.venv/bin/python manage.py COMMAND`; on Render in the web service's *Shell*, as "
-        "`python manage.py COMMAND`.\nDjango's own commands, such as `migrate` and `createsuperuser`, and "
-        "Django's general options are described in\n[its documentation]"
-        "(https://docs.djangoproject.com/en/5.2/ref/django-admin/).",
+        (
+            "Run them as `.venv/bin/python manage.py COMMAND`; on Render in the web service's *Shell*, as "
+            "`python manage.py COMMAND`.\nDjango's own commands, such as `migrate` and `createsuperuser`, and "
+            "Django's general options are described in\n[its documentation]"
+            "(https://docs.djangoproject.com/en/5.2/ref/django-admin/)."
+        ),
     ]
     own = ("airtable_sync", "webhooks", "siftly")
     for name, app in sorted(get_commands().items()):

@@ -1,5 +1,6 @@
 """Routes requests. Calls, probes and metrics are answered here; Django's handler, whose middleware
-and threads are made for browsers, gets everything else (docs/decisions.md has the figures)."""
+and threads are made for browsers, gets everything else (docs/understanding/decisions.md has the
+figures)."""
 
 import re
 

@@ -1,5 +1,5 @@
 """Limits how many passwords are checked at a time. A check takes a core for a third of a second, on
-purpose; forty at a time would leave calls too little of it (docs/decisions.md)."""
+purpose; forty at a time would leave calls too little of it (docs/understanding/decisions.md)."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""All settings of Siftly. The README's table describes each environment variable."""
+"""All settings of Siftly. `setting_descriptions.py` describes each environment variable."""
 
 import os
 import secrets

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 rejections = logging.getLogger(f"{__name__}.rejections")
 
 MAX_CACHED_BYTES = 8 * 1024  # of an entry whose responses are cached
-RESPONSES_CACHED = 4096  # about 2 KB each (docs/decisions.md)
+RESPONSES_CACHED = 4096  # about 2 KB each (docs/understanding/decisions.md)
 
 
 ContactKey = tuple[str, bytes] | None  # the key and the bytes of the caller's contact

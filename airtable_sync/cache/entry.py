@@ -115,8 +115,8 @@ def decode_entry(number: str, raw: bytes) -> Entry:
     return entry_from_json(number, json.loads(raw))
 
 
-# For frequently called numbers: about 2 KB each, 8 MB at most (docs/decisions.md). Entries are
-# immutable, and equal bytes decode to equal entries.
+# For frequently called numbers: about 2 KB each, 8 MB at most (docs/understanding/decisions.md).
+# Entries are immutable, and equal bytes decode to equal entries.
 decode_entry_cached = lru_cache(maxsize=4096)(decode_entry)
 
 

@@ -1,5 +1,5 @@
 """The mapping file's words: one class for each kind of section. The messages about mistakes, the
-JSON Schema for editors and the table in docs/mapping.md are made from these classes."""
+JSON Schema for editors and the table in docs/reference/mapping.md are made from these classes."""
 
 import difflib
 from collections.abc import Iterator

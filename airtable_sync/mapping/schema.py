@@ -1,5 +1,5 @@
 """The mapping: which tables and fields make a config. `load_mapping` (`load.py`) reads it from a
-TOML file; `resolve.py` compares it with the base. `docs/mapping.md` describes it."""
+TOML file; `resolve.py` compares it with the base. `docs/guides/mapping.md` describes it."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping

@@ -22,7 +22,8 @@ from airtable_sync.proposal.variables import left_out
 
 WIDTH = 96
 _TITLE = (
-    "Proposed by `manage.py inspect_airtable`. docs/mapping.md explains every word of this file."
+    "Proposed by `manage.py inspect_airtable`. docs/guides/mapping.md explains every word of this "
+    "file."
 )
 
 

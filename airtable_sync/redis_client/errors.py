@@ -12,7 +12,8 @@ _PLACE_BEHIND = re.compile(r",?\s*script: (?:\w+, )?on @user_script.*", re.DOTAL
 _PLACE_BEFORE = re.compile(r"^.*@user_script:\s*\d+:\s*-?", re.DOTALL)
 MAX_LENGTH = 200  # of an unknown error's text
 ANOTHER_REDIS = (
-    "Siftly needs a plain Redis, which is enough for millions of calls a day (docs/operations.md)."
+    "Siftly needs a plain Redis, which is enough for millions of calls a day "
+    "(docs/problems/redis-cluster.md)."
 )
 _TLS = "If this Redis has no TLS, REDIS_URL must start with redis:// instead of rediss://."
 

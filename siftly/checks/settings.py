@@ -21,7 +21,9 @@ SECRETS = {platform.name: platform.secrets_setting for platform in PLATFORM_CLAS
 def malformed(**_: Any) -> list[CheckMessage]:
     return [
         checks.Error(
-            f"{name}: {sentence}", hint="docs/reference/settings.md lists the settings.", id="siftly.E001"
+            f"{name}: {sentence}",
+            hint="docs/reference/settings.md lists the settings.",
+            id="siftly.E001",
         )
         for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()
     ]

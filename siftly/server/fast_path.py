@@ -1,8 +1,9 @@
 """The fast path: answers a cache hit as soon as its request has arrived, without ASGI.
 
 ASGI needs a task, three messages and a timer for each request, which takes more time than the rest
-of a cache hit (docs/decisions.md has the figures). Only a plain request takes this path: one whose
-bytes have a single reading, for every HTTP server. All others are left to h11, untouched."""
+of a cache hit (docs/understanding/decisions.md has the figures). Only a plain request takes this
+path: one whose bytes have a single reading, for every HTTP server. All others are left to h11,
+untouched."""
 
 import re
 from collections.abc import Callable, Mapping

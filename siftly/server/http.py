@@ -1,7 +1,7 @@
 """Small request and response types for webhooks, probes and metrics.
 
 They replace Django's HttpRequest and HttpResponse, whose creation took half the time of a cache hit
-(docs/decisions.md)."""
+(docs/understanding/decisions.md)."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence

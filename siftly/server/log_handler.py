@@ -17,7 +17,7 @@ class BackgroundHandler(logging.Handler):
 
     For speed, the thread waits a moment after it wakes up and then writes all waiting lines
     together. Waking up and writing once for each line took more time than the rest of a cache hit
-    (docs/decisions.md)."""
+    (docs/understanding/decisions.md)."""
 
     MAX_WAITING = 10_000
     BATCH_SECONDS = 0.01

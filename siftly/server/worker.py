@@ -55,7 +55,8 @@ class GracefulServer(Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type information
-    """uvloop was the fastest event loop, and h11 is the strictest parser (docs/decisions.md)."""
+    """uvloop was the fastest event loop, and h11 is the strictest parser:
+    docs/understanding/decisions.md."""
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",

@@ -42,7 +42,7 @@ def interval_at(
 def test_the_feed_takes_half_of_the_remaining_quota(
     plan: str, changes: str, seconds: float
 ) -> None:
-    """The numbers of docs/changes.md."""
+    """The numbers of docs/guides/change-feed.md."""
     assert interval_at(BEGIN, plan=plan, changes=changes) == pytest.approx(seconds)
 
 

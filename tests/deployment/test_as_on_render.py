@@ -98,7 +98,9 @@ def test_a_deployment_becomes_healthy_answers_every_platform_refreshes_and_ends_
         assert filled.returncode == 0, filled.stderr
         refreshed = render.run(CRON, "startCommand")
         assert refreshed.returncode == 0, refreshed.stderr
-        assert "siftly.W" not in refreshed.stderr  # the cron job needs none of the platforms' secrets
+        assert (
+            "siftly.W" not in refreshed.stderr
+        )  # the cron job needs none of the platforms' secrets
         for name in platforms():
             answer = call(server, render, name)
             assert (answer.status_code, name) == (200, name)
@@ -131,7 +133,7 @@ def test_a_deployment_becomes_healthy_answers_every_platform_refreshes_and_ends_
 
 def test_check_deploy_has_no_warning(render: Render) -> None:
     key = {"OPENAI_API_KEY": f"sk-{secrets.token_hex(12)}"}
-    render = replace(render, prompted={**render.prompted, **key})
+    render = replace(render, entered={**render.entered, **key})
     check = {**WEB, "startCommand": "python manage.py check --deploy --fail-level WARNING"}
     done = render.run(check, "startCommand")
     assert (done.returncode, done.stderr) == (0, "")

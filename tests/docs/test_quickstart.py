@@ -1,4 +1,4 @@
-"""Tests docs/quickstart.md: its five commands lead from a base to an answered call."""
+"""Tests docs/start/own-base.md: its five commands lead from a base to an answered call."""
 
 import json
 import re
@@ -14,13 +14,14 @@ from sandbox.airtable.data.tables import Table
 from sandbox.airtable.sample.bases import flat_base, linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
+from tests.docs.pages import blocks
 from tests.docs.test_documents import running, shell
 from tests.support.cast import NUMBER
 from tests.support.servers.ports import free_port
 from tests.support.servers.server import ROOT
 
-QUICKSTART = (ROOT / "docs/quickstart.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"```sh\n(.*?)\n```", QUICKSTART, re.S)
+QUICKSTART = (ROOT / "docs/start/own-base.md").read_text(encoding="utf-8")
+COMMANDS = [each.strip() for each in blocks(QUICKSTART, "sh")]
 DUTCH_NUMBER = "+3292234567"
 
 

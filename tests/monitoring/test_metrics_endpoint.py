@@ -223,7 +223,7 @@ class TestWithRedis:
         scraped()
         with counted_commands(valkey) as counted:
             scraped()
-        text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+        text = (ROOT / "docs/guides/redis.md").read_text(encoding="utf-8")
         documented = re.search(r"\| `/metrics` \| (\d+) a scrape", text)
         assert documented
         assert sum(counted.values()) == int(documented[1])
@@ -249,7 +249,7 @@ class TestWithRedis:
         record_run("published", 3.5)
         with memory_limit(valkey):
             existing = {family.name for family in text_string_to_metric_families(text())}
-        document = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+        document = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
         rows = "\n".join(re.findall(r"^\| (`siftly.*?) \|", document, re.M))
         documented = {name.removesuffix("_total") for name in re.findall(r"`(siftly_\w+)`", rows)}
         assert documented == existing

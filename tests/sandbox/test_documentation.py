@@ -1,5 +1,6 @@
-"""docs/sandbox.md documents all options and routes, and its examples run."""
+"""docs/contribute/sandbox.md documents all options and routes, and its examples run."""
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,8 +12,9 @@ from sandbox.airtable.control.routes import ROUTES
 from sandbox.airtable.control.webhooks import ACTIONS
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.webhooks.settings import WebhookSettings
+from tests.docs.pages import blocks
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "contribute" / "sandbox.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -37,4 +39,15 @@ def test_every_webhook_setting_and_action_is_documented() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_run(example: str) -> None:
-    exec(compile(example, "docs/sandbox.md", "exec"), {})
+    exec(compile(example, "docs/contribute/sandbox.md", "exec"), {})
+
+
+def test_the_commands_of_the_page_are_those_of_the_tests() -> None:
+    start, fault = blocks(PAGE, "console")
+    words = start.splitlines()[0].split()
+    assert words[:4] == ["$", "python", "-m", "sandbox.airtable"]
+    assert arguments().parse_args(words[4:]).port == 9000
+    sent = re.search(r"--json '(.*)' http://127.0.0.1:9000(\S+)", fault)
+    assert sent
+    assert ("POST", sent[2]) in {(method, path) for method, path, _ in ROUTES}
+    Fault(**json.loads(sent[1]))

@@ -141,7 +141,9 @@ def test_the_command_in_the_hint_for_a_guessable_secret_makes_a_valid_one(settin
 def test_each_id_is_once_in_the_source_and_once_in_the_table() -> None:
     sources = [each.read_text() for each in sorted((ROOT / "siftly/checks").glob("*.py"))]
     ids = ID.findall("".join(sources))
-    table = re.findall(rf"^\| `({ID.pattern})`", (ROOT / "docs/checks.md").read_text(), re.M)
+    table = re.findall(
+        rf"^\| `({ID.pattern})`", (ROOT / "docs/reference/checks.md").read_text(), re.M
+    )
     assert sorted(ids) == table == sorted(set(table))
 
 

@@ -28,7 +28,7 @@ from tests.support.services import platforms, services
 from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import Platform
 
-# A replayed request gets the same answer again: docs/threats.md.
+# A replayed request gets the same answer again: docs/understanding/threats.md.
 WITHOUT_TIMESTAMP = {"elevenlabs", "twilio", "synthflow", "generic"}
 
 

@@ -24,7 +24,7 @@ class Synthflow(Platform):
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """Synthflow signs only the call's id, which its inbound event may lack. So the secret
-        itself is accepted too. docs/threats.md describes the consequences."""
+        itself is accepted too. docs/understanding/threats.md describes the consequences."""
         token = parse_qs(request.query).get("token", [""])[0]
         return (
             is_one_of(bearer_token(request), self.secrets)

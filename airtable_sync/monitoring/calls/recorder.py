@@ -1,5 +1,5 @@
 """Records an answered call: the counters and a queue for the answer log. It takes a call about two
-microseconds (docs/decisions.md). Use it in the event loop's thread only."""
+microseconds (docs/understanding/decisions.md). Use it in the event loop's thread only."""
 
 from collections import deque
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ def access(facts: Facts) -> Iterator[Finding]:
     if message := facts_for_rules(facts).access_denied:
         sentence = f"Airtable rejects the token (AIRTABLE_API_KEY): {message.rstrip('. ')}."
         step = (
-            "Create a new token with the scopes in the README, set it, then run "
+            "Create a new token (docs/start/own-base.md has its scopes), set it, then run "
             "`manage.py check_cache`."
         )
         yield Finding("attention", sentence, step, "access")

@@ -1,7 +1,7 @@
 """Airtable's errors, in its three body shapes.
 
 https://airtable.com/developers/web/api/errors. Where Airtable does not publish the wording,
-docs/sandbox.md says so.
+docs/contribute/sandbox.md says so.
 """
 
 from collections.abc import Iterable
