@@ -33,12 +33,16 @@ test-postgres: $(VENV)/installed ## run the tests of the database once more, on 
 test-redis: $(VENV)/installed ## run the tests of Redis on each Redis and Valkey of this machine (REDIS_SERVERS: more paths)
 	@exec $(BIN)/python -m tests.support.servers.redis_versions -n 4
 
-lint: $(VENV)/installed ## check style, types, Django's own checks and known vulnerabilities
+lint: $(VENV)/installed ## check style, types, layers, migrations, YAML files and known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	SECRET_KEY=lint ENV_FILE=/dev/null $(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/python .ci/audit.py
 
 format: $(VENV)/installed ## format the code
