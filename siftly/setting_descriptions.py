@@ -168,8 +168,7 @@ GROUPS: dict[str, list[Setting]] = {
         Setting(
             "RETELL_API_KEY",
             "key_…",
-            "key that Retell signs with. Here and below, several comma-separated "
-            "values are all accepted",
+            "key that Retell signs with",
             "none: 404",
         ),
         Setting(
