@@ -36,7 +36,7 @@ LEFT_OUT = {
     "RENDER_EXTERNAL_URL": "set by Render",
 }
 # A refresh uses these, so the cron job needs them too.
-OF_REFRESH = {"TO_NUMBERS", "AIRTABLE_PLAN", "SENTRY_DSN"}
+OF_REFRESH = {"AIRTABLE_MAPPING", "TO_NUMBERS", "AIRTABLE_PLAN", "SENTRY_DSN"}
 SECRET = re.compile("KEY|SECRET|TOKEN|URL|PASSWORD|DSN")
 
 
