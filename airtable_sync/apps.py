@@ -5,6 +5,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from airtable_sync.configuration import Configuration
+from airtable_sync.mapping.platform_rules import NoPlatformRules, PlatformRulesSource
 from airtable_sync.status.platform_previews import NoPlatformPreviews, PlatformPreviews
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ class AirtableSyncConfig(AppConfig):
     name = "airtable_sync"
     verbose_name = "Runs, snapshots and overrides"
     platform_previews: PlatformPreviews = NoPlatformPreviews()
+    platform_rules: PlatformRulesSource = NoPlatformRules()
 
     @cached_property
     def services(self) -> "Services":

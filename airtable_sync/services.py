@@ -2,7 +2,7 @@
 everything else gets what it needs as arguments."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -56,6 +56,7 @@ from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.parts import CONTACTS
+from airtable_sync.mapping.platform_rules import PlatformRules
 from airtable_sync.monitoring.calls.answer_log import AnswerLogWriter
 from airtable_sync.monitoring.calls.recorder import CallRecorder
 from airtable_sync.monitoring.export.flush import MetricsFlusher
@@ -134,6 +135,12 @@ def services() -> Services:
     """The services of this process. Django's views and commands get them here."""
     config = apps.get_app_config("airtable_sync")
     return cast("Services", cast("Any", config).services)
+
+
+def platform_rules() -> Sequence[PlatformRules]:
+    """What the platforms take of a config: `webhooks` knows it."""
+    config = cast("Any", apps.get_app_config("airtable_sync"))
+    return cast("Sequence[PlatformRules]", config.platform_rules.rules())
 
 
 def build_services(

@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -12,9 +11,10 @@ from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
-from airtable_sync.cache.contacts import contact_keys, first_known, is_contact
+from airtable_sync.cache.contacts import contact_keys, first_known
 from airtable_sync.cache.entry import Entry
 from airtable_sync.lookup.airtable_lookup import AirtableLookup
+from airtable_sync.management.known_entries import known_entries
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import Services, services
@@ -53,21 +53,11 @@ class Command(BaseCommand):
     def _print_all(self, used: Services) -> None:
         """Each config as soon as it is read: there may be many."""
         before = "{"
-        for entry in _all_entries(used):
+        for entry in known_entries(used):
             config = json.dumps(entry.config, indent=2, ensure_ascii=False).replace("\n", "\n  ")
             self.stdout.write(f'{before}\n  "{entry.number}": {config}', ending="")
             before = ","
         self.stdout.write("\n}" if before == "," else "{}")
-
-
-def _all_entries(used: Services) -> Iterator[Entry]:
-    if used.configuration.has_redis:
-        store = used.command_store
-        entries = store.read_many(sorted(store.indexed_numbers()))
-    else:
-        newest = used.snapshots.newest_entries()
-        entries = (entry for entry in newest if not is_contact(entry.number))
-    return (entry for entry in entries if entry.is_known)
 
 
 def _explain(used: Services, text: str, caller: str) -> dict[str, Any]:
