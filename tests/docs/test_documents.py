@@ -28,7 +28,7 @@ COMMANDS = [
     for line in block.split("\n")
     if line
 ]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_readme_table_lists_exactly_the_variables_that_the_settings_read() -> None:
