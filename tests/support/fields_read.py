@@ -71,15 +71,15 @@ def _fields_read(name: str) -> list[Path]:
     platform, read = platforms()[name], set[Path]()
     if platform.content_type != "application/json":
         return sorted({(each,) for each, _ in parse_qsl(platform.sample_body(NUMBER).decode())})
-    events = [json.loads(platform.sample_body(NUMBER)), {}]
+    events: list[dict[str, Any]] = [json.loads(platform.sample_body(NUMBER)), {}]
     for event in events:
         _parse(platform, event, read)
     while events:
         event = events.pop()
         for path in sorted(read):
-            for value in (None, {}):
+            for is_object in (False, True):
                 changed, before = copy.deepcopy(event), len(read)
-                put(changed, path, value)
+                put(changed, path, {} if is_object else None)
                 _parse(platform, changed, read)
                 if len(read) > before:
                     events.append(changed)

@@ -9,13 +9,14 @@ from airtable_sync.mapping.settings import AGENT_ID, JSON_SETTINGS, SETTINGS
 from tests.support.cast import NUMBER
 from tests.support.platforms import known
 from tests.support.services import platforms
-from webhooks.platforms.base import Call
 
 TICKED = {"reject": "true", "twilio_connect_url": "wss://own.example/ws"}
 
 
 def response(platform: str, **own: str) -> bytes:
-    return platforms()[platform].response(Call(NUMBER, "call_inbound"), known({}, **own)).body
+    found = platforms()[platform]
+    call = found.parse_call(found.sample_body(NUMBER))._replace(call_id="call_1")
+    return found.response(call, known({}, **own)).body
 
 
 @pytest.mark.parametrize("name", platforms())

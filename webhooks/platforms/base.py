@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms.variable_names import NameRule
+from webhooks.platforms.variable_names import NameRule, placeholder_rule
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ class Platform(ABC):
     # How long a follow-up request may take, after the answer is known. 0: there are none.
     follow_up_seconds: ClassVar[float] = 0.0
     reserved: ClassVar[re.Pattern[str] | None] = None  # names of variables that are left out
-    name_rule: ClassVar[NameRule]  # names of variables that the platform's agents can use
+    # Names of variables that the platform's agents can use.
+    name_rule: ClassVar[NameRule] = placeholder_rule()
     used_settings: ClassVar[frozenset[str]] = frozenset()  # of a number, that answers use
     # How many variables, and how many characters of a value, the platform reads; None: no limit.
     max_variables: ClassVar[int | None] = None

@@ -33,7 +33,6 @@ PATH_RULE = NameRule(
 def placeholder_rule(*taken: str, prefix: str = "") -> NameRule:
     """For a platform that replaces `{{name}}` and documents no rule for names but these, which are
     its own, or those with this prefix."""
-    own = [*taken, *([f"{prefix}…"] if prefix else [])]
-    return NameRule(
-        f"{_IN_BRACES_TEXT}; its own are {', '.join(own)}", _IN_BRACES, frozenset(taken)
-    )
+    own = ", ".join([*taken, *([f"{prefix}…"] if prefix else [])])
+    text = f"{_IN_BRACES_TEXT}; its own are {own}" if own else _IN_BRACES_TEXT
+    return NameRule(text, _IN_BRACES, frozenset(taken))
