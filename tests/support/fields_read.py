@@ -39,17 +39,27 @@ class _Recorded(dict[str, Any]):
 
 
 def _recorded(value: Any, path: Path, read: set[Path]) -> Any:
+    if isinstance(value, list):
+        return [_recorded(each, (*path, str(i)), read) for i, each in enumerate(value)]
     return _Recorded(value, path, read) if isinstance(value, dict) else value
 
 
-def put(event: dict[str, Any], path: Path, value: Any) -> None:
-    """Set a member at any depth. What is no object on the way becomes one."""
-    *above, name = path
-    for each in above:
-        if not isinstance(event.get(each), dict):
-            event[each] = {}
-        event = event[each]
-    event[name] = value
+def put(holder: Any, path: Path, value: Any) -> None:
+    """Set a member at any depth. A part of the path may be the index of a list. What is neither an
+    object nor such a list on the way becomes an object."""
+    name, *below = path
+    key: Any = int(name) if isinstance(holder, list) else name
+    if not below:
+        holder[key] = value
+        return
+    inner = holder[key] if isinstance(holder, list) else holder.get(key)
+    if not (isinstance(inner, dict) or _has_index(inner, below[0])):
+        inner = holder[key] = {}
+    put(inner, tuple(below), value)
+
+
+def _has_index(value: Any, text: str) -> bool:
+    return isinstance(value, list) and text.isdigit() and int(text) < len(value)
 
 
 def encoded(platform: Platform, event: dict[str, Any]) -> bytes:

@@ -27,8 +27,9 @@ def test_a_setting_changes_the_answer_of_exactly_the_platforms_that_name_it(
     changing = set()
     for setting in SETTINGS:
         text = json.dumps({"a": 1}) if setting in JSON_SETTINGS else TICKED.get(setting, "text")
-        if response(name, **{setting: text}) != response(name):
-            changing.add(setting)
+        for others in ({}, {"agent_id": "agent_1"}):
+            if response(name, **{**others, setting: text}) != response(name, **others):
+                changing.add(setting)
     assert changing == platforms()[name].used_settings
     assert AGENT_ID in changing or name not in {"retell", "vapi", "synthflow"}
 
