@@ -213,6 +213,10 @@ VAPI_WEBHOOK_SECRET = comma_separated("VAPI_WEBHOOK_SECRET")
 VAPI_ASSISTANT_ID = env.str("VAPI_ASSISTANT_ID", None)
 TWILIO_AUTH_TOKEN = comma_separated("TWILIO_AUTH_TOKEN")
 TWILIO_CONNECT_URL = env.address("TWILIO_CONNECT_URL", None, schemes=("wss",))
+PLIVO_AUTH_TOKEN = comma_separated("PLIVO_AUTH_TOKEN")
+PLIVO_CONNECT_URL = env.address("PLIVO_CONNECT_URL", None, schemes=("wss",))
+SIGNALWIRE_SIGNING_KEY = comma_separated("SIGNALWIRE_SIGNING_KEY")
+SIGNALWIRE_SWML_URL = env.address("SIGNALWIRE_SWML_URL", None, schemes=("https",))
 TELNYX_PUBLIC_KEY = comma_separated("TELNYX_PUBLIC_KEY")
 TELNYX_SIGNING_KEY = comma_separated(
     "TELNYX_SIGNING_KEY"

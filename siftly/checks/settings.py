@@ -13,7 +13,12 @@ from airtable_sync.mapping.schema import MappingError
 from webhooks.platforms import PLATFORM_CLASSES
 
 # Settings that only make sense with that platform.
-PLATFORM_SETTINGS = {"VAPI_ASSISTANT_ID": "vapi", "TWILIO_CONNECT_URL": "twilio"}
+PLATFORM_SETTINGS = {
+    "VAPI_ASSISTANT_ID": "vapi",
+    "TWILIO_CONNECT_URL": "twilio",
+    "PLIVO_CONNECT_URL": "plivo",
+    "SIGNALWIRE_SWML_URL": "signalwire",
+}
 SECRETS = {platform.name: platform.secrets_setting for platform in PLATFORM_CLASSES}
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -132,7 +133,7 @@ def place_calls(env: Path, port: int, names: list[str]) -> None:
         placed = manage(
             "place_call", "+32460234291", "--url", url, "--platform", name, **exported(env)
         )
-        assert "John Doe" in placed.stdout, placed.stderr
+        assert "John Doe" in unquote(placed.stdout), placed.stderr
         assert "200 in " in placed.stdout
 
 

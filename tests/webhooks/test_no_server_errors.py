@@ -30,6 +30,8 @@ EXPECTED = {
         "message.customer.number",
     },
     "twilio": {"To", "From", "CallSid", "CallStatus"},
+    "plivo": {"To", "From", "CallUUID", "CallStatus"},
+    "signalwire": {"message", "call", "call.to", "call.from", "call.call_id"},
     "telnyx": {"data.event_type", "data.payload.call_control_id", "data.payload"},
     "synthflow": {"call", "event", "call_inbound.call_id", "call_inbound.from_number", "call_id"},
     "standard": {"to_number", "from_number"},

@@ -23,11 +23,12 @@ def response(platform: str, **own: str) -> bytes:
 def test_a_setting_changes_the_answer_of_exactly_the_platforms_that_name_it(
     name: str, settings: Any
 ) -> None:
-    settings.TWILIO_CONNECT_URL, settings.VAPI_ASSISTANT_ID = "wss://agent.example/ws", "a1"
+    settings.TWILIO_CONNECT_URL = settings.PLIVO_CONNECT_URL = "wss://agent.example/ws"
+    settings.VAPI_ASSISTANT_ID = "a1"
     changing = set()
     for setting in SETTINGS:
         text = json.dumps({"a": 1}) if setting in JSON_SETTINGS else TICKED.get(setting, "text")
-        for others in ({}, {"agent_id": "agent_1"}):
+        for others in ({}, {"agent_id": "agent_1"}, {"prompt": "Be brief."}):
             if response(name, **{**others, setting: text}) != response(name, **others):
                 changing.add(setting)
     assert changing == platforms()[name].used_settings
@@ -41,6 +42,8 @@ def test_a_setting_changes_the_answer_of_exactly_the_platforms_that_name_it(
         ("elevenlabs", ["customer_name", "secret__token"], ["system__time", "{a"]),
         ("vapi", ["nl-be_agent_name", "1st", "réunion"], ["a b", "a.b", "12", "-a", "a-", "now"]),
         ("vapi", ["x"], ["customer", "true", "and", "a:b", "a/b", "(a)", ""]),
+        ("signalwire", ["customer_name", "é1"], ["1st", "a-b", "a b", ""]),
+        ("plivo", ["Customer Name", "a.b"], [""]),
         ("twilio", ["Customer Name", "a.b"], ["", "a\nb"]),
         ("telnyx", ["customer_name"], ["telnyx_agent_target", "a\t"]),
         ("synthflow", ["customer_name"], ["user_phone_number", "{a}"]),

@@ -6,9 +6,9 @@ import base64
 import hmac
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 from airtable_sync.lookup.answer import Answer
@@ -22,13 +22,13 @@ from webhooks.platforms.number_settings import (
     transfer_target,
 )
 from webhooks.platforms.parsing import form_pairs, optional_text
+from webhooks.platforms.signed_address import possible_addresses
 from webhooks.platforms.variable_names import NameRule
+from webhooks.platforms.xml_response import xml_response, xml_text
 
 logger = logging.getLogger(__name__)
 
 _ENDED = ("completed", "busy", "failed", "no-answer", "canceled")
-# https://www.w3.org/TR/xml/#charsets
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Twilio(Platform):
@@ -61,7 +61,7 @@ class Twilio(Platform):
         algorithm = "sha256" if "HMAC_SHA256" in how.upper() else "sha1"
         return any(
             is_one_of(signature, [_signature(each, fields, key, algorithm) for key in self.secrets])
-            for each in _possible_addresses(self._public_address(request))
+            for each in possible_addresses(request, self._public_url)
         )
 
     def parse_call(self, body: bytes) -> Call:
@@ -80,7 +80,7 @@ class Twilio(Platform):
         elif target := transfer_target(answer):
             dial = ET.SubElement(response, "Dial")
             noun = ET.SubElement(dial, "Sip" if is_sip_address(target) else "Number")
-            noun.text = _NOT_XML.sub("", target)
+            noun.text = xml_text(target)
         elif address := self._connect_address(answer):
             kind = "Stream" if address.endswith("#stream") else "ConversationRelay"
             connect = ET.SubElement(response, "Connect")
@@ -89,15 +89,15 @@ class Twilio(Platform):
                 attributes |= chosen(
                     answer, welcomeGreeting="first_message", language="language", voice="voice"
                 )
-            known = {name: _NOT_XML.sub("", text) for name, text in attributes.items()}
+            known = {name: xml_text(text) for name, text in attributes.items()}
             agent = ET.SubElement(connect, kind, known)
             for name, value in answer.variables.items():
-                known = {"name": _NOT_XML.sub("", name), "value": _NOT_XML.sub("", value)}
+                known = {"name": xml_text(name), "value": xml_text(value)}
                 ET.SubElement(agent, "Parameter", known)
-        return _twiml(response)
+        return xml_response(response)
 
     def acknowledgement(self) -> Response:
-        return _twiml(ET.Element("Response"))
+        return xml_response(ET.Element("Response"))
 
     def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         call = {
@@ -118,13 +118,6 @@ class Twilio(Platform):
     def sandbox_variables(cls) -> dict[str, str]:
         return {**super().sandbox_variables(), "TWILIO_CONNECT_URL": "wss://agent.example/ws"}
 
-    def _public_address(self, request: Request) -> str:
-        """The address that Twilio called, not the one that a proxy in front of us forwarded to."""
-        # Render's own host name is only one of those that the service may have.
-        base = self._public_url or f"{request.scheme}://{request.headers.get('Host', '')}"
-        query = request.query
-        return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
-
     def _connect_address(self, answer: Answer) -> str:
         """The agent's address; "" if none is set: then the call is not taken."""
         own = answer.settings.get("twilio_connect_url", "")
@@ -140,25 +133,3 @@ class Twilio(Platform):
 def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, algorithm: str) -> str:
     signed = address + "".join(name + value for name, value in sorted(set(fields)))
     return base64.b64encode(hmac.digest(secret.encode(), signed.encode(), algorithm)).decode()
-
-
-def _possible_addresses(address: str) -> Iterator[str]:
-    """Twilio signs an address with or without its port. The final slash is optional at Siftly, and
-    a proxy may have added or removed it."""
-    try:
-        parts = urlsplit(address)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        yield address
-        return
-    host = parts.netloc.removesuffix(f":{parts.port}")
-    bare = parts.path.rstrip("/")
-    other = bare if parts.path.endswith("/") else f"{bare}/"
-    for path in (parts.path, other):
-        for netloc in (host, f"{host}:{port}"):
-            yield urlunsplit(parts._replace(netloc=netloc, path=path))
-
-
-def _twiml(response: ET.Element) -> Response:
-    xml = ET.tostring(response, encoding="utf-8", xml_declaration=True)
-    return Response(xml, content_type=b"text/xml; charset=utf-8")
