@@ -36,6 +36,7 @@ EXPECTED = {
     "synthflow": {"call", "event", "call_inbound.call_id", "call_inbound.from_number", "call_id"},
     "standard": {"to_number", "from_number"},
     "fishaudio": {"event", "call.dialed_number", "call.caller_number", "call.twilio_call_sid"},
+    "openai": {"type", "data.type", "data.call_id", "data.sip_headers.0.name"},
     "generic": {"to", "To", "dialed_number", "from", "caller_id"},
 }
 
