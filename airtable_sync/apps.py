@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.models.signals import post_migrate
 
 from airtable_sync.configuration import Configuration
 from airtable_sync.mapping.platform_rules import NoPlatformRules, PlatformRulesSource
@@ -18,6 +19,13 @@ class AirtableSyncConfig(AppConfig):
     verbose_name = "Runs, snapshots and overrides"
     platform_previews: PlatformPreviews = NoPlatformPreviews()
     platform_rules: PlatformRulesSource = NoPlatformRules()
+
+    def ready(self) -> None:
+        from airtable_sync.status.groups import (  # noqa: PLC0415 - needs the models
+            prepare_permissions,
+        )
+
+        post_migrate.connect(prepare_permissions, sender=self)
 
     @cached_property
     def services(self) -> "Services":

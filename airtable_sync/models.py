@@ -20,8 +20,11 @@ class Run(models.Model):
     class Trigger(models.TextChoices):
         CRON = "cron"
         ADMIN = "admin"
-        COMMAND = "command"
+        COMMAND = "command"  # a person at a terminal
+        SCRIPT = "script"  # without a terminal, and not known to be cron
+        MAKE_RUN = "make-run"
         CHANGE_FEED = "change-feed"
+        RECOVERY = "recovery"  # Redis was restored from a backup
 
     started_at = models.DateTimeField(db_index=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -43,6 +46,7 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-id"]
+        default_permissions = ("view",)
         permissions = [
             ("can_refresh", "Can start a refresh"),
             ("can_roll_back", "Can roll back to an earlier snapshot, and release it"),
@@ -53,6 +57,22 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.pk} of {self.started_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def started_by(self) -> str:
+        """Who or what started it, for pages and messages: "eva at a terminal"."""
+        return _STARTED_BY.get(self.trigger, "{}").format(self.user or "an operator")
+
+
+_STARTED_BY: dict[str, str] = {
+    Run.Trigger.CRON: "the cron job",
+    Run.Trigger.ADMIN: "{}",
+    Run.Trigger.COMMAND: "{} at a terminal",
+    Run.Trigger.SCRIPT: "a command without a terminal",
+    Run.Trigger.MAKE_RUN: "make run",
+    Run.Trigger.CHANGE_FEED: "the change feed",
+    Run.Trigger.RECOVERY: "Siftly after a restore of Redis",
+}
 
 
 class Snapshot(models.Model):
@@ -74,6 +94,7 @@ class Snapshot(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        default_permissions = ("view",)
 
     def __str__(self) -> str:
         return f"{self.numbers} numbers of run {self.run_id}"
@@ -93,6 +114,7 @@ class Override(models.Model):
 
     class Meta:
         ordering = ["ends_at", "number"]
+        default_permissions = ("view",)
         permissions = [("can_override", "Can override a number's variables, and end an override")]
 
     def __str__(self) -> str:
@@ -106,6 +128,9 @@ class Lease(models.Model):
     token = models.CharField(max_length=50)
     expires_at = models.DateTimeField()
 
+    class Meta:
+        default_permissions = ()
+
     def __str__(self) -> str:
         return f"{self.name} until {self.expires_at:%H:%M:%S}"
 
@@ -117,6 +142,9 @@ class Incident(models.Model):
     message = models.TextField()
     started_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(help_text="By any process.")
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.kind} since {self.started_at:%Y-%m-%d %H:%M}"
@@ -141,6 +169,9 @@ class ChangeFeed(models.Model):
     stopped = models.BooleanField(default=False, help_text="An operator removed the subscription.")
     last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.webhook_id or 'no webhook subscription'} of {self.base}"

@@ -131,7 +131,7 @@ class Lifecycle:
         store, token = self._services.background_store, secrets.token_hex(8)
         with contextlib.suppress(CacheUnavailable):
             if self._has_token() and store.acquire_lease(RESTORED_LOCK, token, RESTORED_SECONDS):
-                start_refresh("--full", folder=BASE_DIR, user="Siftly", trigger=Run.Trigger.COMMAND)
+                start_refresh("--full", folder=BASE_DIR, trigger=Run.Trigger.RECOVERY)
 
     async def _load_formulas(self) -> None:
         """After the replica is loaded, which the import would delay. Cache hits have priority, and

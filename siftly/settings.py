@@ -112,6 +112,18 @@ SILENCED_SYSTEM_CHECKS = [
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.error_reports.SecretFilter"
 
+CSRF_FAILURE_VIEW = "siftly.error_pages.csrf_failure"
+
+# --- E-mail, for password resets ----------------------------------------------------------------
+
+EMAIL_URL: dict[str, Any] | None = env.email("EMAIL_URL", None)
+EMAIL_TIMEOUT = 10
+_email = EMAIL_URL or {}
+EMAIL_HOST, EMAIL_PORT = _email.get("host", "localhost"), _email.get("port", 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email.get("user", ""), _email.get("password", "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = _email.get("ssl", False), _email.get("starttls", False)
+DEFAULT_FROM_EMAIL = _email.get("sender", "webmaster@localhost")
+
 LOGIN_REDIRECT_URL = "cache:status"  # if the page that was asked for is not one of ours
 
 # --- Logins: after ten wrong passwords a user name is locked for a quarter of an hour -------------
@@ -126,6 +138,7 @@ AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
 AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_FAILURE_LIMIT = 10
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # raw tables
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True

@@ -1,5 +1,6 @@
 """The objects of a web process that are above `airtable_sync`, built once from the settings."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from airtable_sync.monitoring.alerts.incidents import Incidents
 from airtable_sync.monitoring.alerts.observer import HealthObserver, ObserverParts
 from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck
 from airtable_sync.monitoring.alerts.sending import AlertSender, service_name
+from airtable_sync.monitoring.alerts.text import service_origin
 from airtable_sync.services import Services, services
 from siftly.health import HealthProbes
 from siftly.lifecycle import Lifecycle
@@ -76,4 +78,10 @@ def _periodic_check(used: Services, settings: Any) -> PeriodicCheck | None:
     name = service_name(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
     sender = AlertSender(settings.ALERT_URLS, name)
     facts = health_observer(used).facts
-    return PeriodicCheck(facts, Incidents(used.background_store), sender)
+    return PeriodicCheck(facts, Incidents(used.background_store), sender, origin(settings))
+
+
+def origin(settings: Any) -> str:
+    """Where people reach this service, for alerts."""
+    port = os.environ.get("PORT", "8000")
+    return service_origin(settings.PUBLIC_URL, settings.ALLOWED_HOSTS, port)

@@ -11,12 +11,14 @@ from airtable_sync.status import (
     actions,
     answers,
     connection,
+    help_pages,
     number,
     number_actions,
     overrides,
     overview,
     runs,
 )
+from airtable_sync.status.expired_session import leads_back, not_done
 
 app_name = "cache"
 
@@ -29,11 +31,12 @@ register_converter(RunId, "run_id")
 
 
 def _page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
-    return path(route, admin.site.admin_view(view), name=name)
+    return path(route, leads_back(admin.site.admin_view(view)), name=name)
 
 
 urlpatterns = [
     _page("", overview.overview, "status"),
+    _page("not-done/", not_done, "not_done"),
     _page("runs/<run_id:pk>/", runs.run, "run"),
     _page("runs/<run_id:pk>/roll-back/", actions.roll_back, "roll_back"),
     _page("runs/<run_id:pk>/publish-anyway/", actions.publish_anyway, "publish_anyway"),
@@ -45,6 +48,7 @@ urlpatterns = [
     _page("number/drop/", number_actions.drop, "drop"),
     _page("number/override/", overrides.override, "override"),
     _page("number/end-override/", overrides.end_override, "end_override"),
+    path("help/<path:name>/", admin.site.admin_view(help_pages.help_page), name="help"),
     _page("answers/", answers.answers, "answers"),
     _page("answers.csv", answers.answers_csv, "answers_csv"),
 ]

@@ -110,7 +110,7 @@ def test_values_in_the_file_equal_the_defaults_of_the_settings() -> None:
             assert (key, each["value"]) == (key, shown)
 
 
-ALERTS = {"SENTRY_DSN", "ALERT_URLS"}
+ALERTS = {"SENTRY_DSN", "ALERT_URLS", "EMAIL_URL"}
 
 
 def test_render_prompts_for_each_secret_once_and_the_file_contains_none() -> None:

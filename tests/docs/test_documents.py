@@ -101,6 +101,7 @@ def test_make_run_and_the_commands_of_the_readme_work_twice(tmp_path: Path) -> N
     for names in (list(platforms()), []):
         port = free_port()
         with running(port, tmp_path, {"AIRTABLE_CHANGES": "push"}) as welcome:
+            assert exported(tmp_path / "env")["AIRTABLE_CHANGES"] == "push"
             placed = re.search(r"Place a call\s+(.*)", welcome)
             assert placed
             assert "John Doe" in shell(placed[1])

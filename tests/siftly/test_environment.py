@@ -48,6 +48,7 @@ BAD = {
     "PORT": "abc",
     "WEB_CONCURRENCY": "0",
     "ALERT_URLS": "jsons://hunter2.example.com, hunter2",
+    "EMAIL_URL": "smtps://ada:hunter2@mail.example",
 }
 
 
