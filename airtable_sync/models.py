@@ -1,4 +1,5 @@
-"""The database: run history, snapshots, overrides, incidents, and the state of the change feed."""
+"""The database: run history, snapshots, saved mappings, overrides, incidents, and the state of the
+change feed."""
 
 from typing import Any
 
@@ -91,6 +92,9 @@ class Snapshot(models.Model):
     )
     digest = models.CharField(max_length=64)
     content = models.BinaryField()
+    generation = models.CharField(
+        max_length=20, default="", db_default="", help_text="Of the mapping; empty for a file's."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -98,6 +102,58 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.numbers} numbers of run {self.run_id}"
+
+
+class MappingVersion(models.Model):
+    """A mapping that was saved and published. The one with the highest number is in force."""
+
+    number = models.PositiveIntegerField(unique=True)
+    generation = models.CharField(max_length=20, unique=True, help_text="Names its cached set.")
+    text = models.TextField(help_text="TOML")
+    note = models.CharField(max_length=300, blank=True)
+    saved_by = models.CharField(max_length=150, blank=True)
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        permissions = [("can_change_mapping", "Can change the mapping")]
+
+    def __str__(self) -> str:
+        return f"Version {self.number} of {self.saved_at:%Y-%m-%d %H:%M} UTC"
+
+
+class MappingDraft(models.Model):
+    """A mapping that is being prepared: its text, and what it would publish."""
+
+    class Status(models.TextChoices):
+        READING = "reading"
+        READY = "ready"
+        FAILED = "failed"
+        PUBLISHING = "publishing"
+
+    generation = models.CharField(max_length=20, unique=True, help_text="Names its cached set.")
+    based_on = models.PositiveIntegerField(
+        default=0, help_text="The version that was in force when it was begun; 0 for none."
+    )
+    text = models.TextField(help_text="TOML")
+    note = models.CharField(max_length=300, blank=True)
+    user = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField()
+    active_at = models.DateTimeField(help_text="When its process was last seen.")
+    status = models.CharField(max_length=20, choices=Status, default=Status.READING)
+    message = models.TextField(blank=True, help_text="Why it failed.")
+    rejection = models.TextField(blank=True, help_text="Why validation rejects its set.")
+    progress = models.JSONField(default=dict, help_text="The records read of each table.")
+    result = models.JSONField(default=dict, help_text="Counts, and examples of differences.")
+    read_at = models.BigIntegerField(default=0, help_text="When its data was requested (ms).")
+    content = models.BinaryField(default=b"", help_text="The set, as in a snapshot.")
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Draft {self.pk} of {self.user}"
 
 
 class Override(models.Model):

@@ -198,7 +198,8 @@ CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=SECONDS)
 AIRTABLE_API_KEY = env.token("AIRTABLE_API_KEY", None)
 AIRTABLE_BASE_ID = env.base_id("AIRTABLE_BASE_ID", None)
 AIRTABLE_API_URL = env.api_address("AIRTABLE_API_URL", "https://api.airtable.com", version="v0")
-AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", "siftly"))
+# Empty: the version that was saved in the admin, else the shipped mapping "siftly".
+AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", ""))
 TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(
     "AIRTABLE_PLAN", None, validate=validate.OneOf(["free", "team", "business"])

@@ -12,7 +12,7 @@ from airtable_sync.monitoring.alerts.observer import HealthObserver, ObserverPar
 from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck
 from airtable_sync.monitoring.alerts.sending import AlertSender, service_name
 from airtable_sync.monitoring.alerts.text import service_origin
-from airtable_sync.services import Services, services
+from airtable_sync.services import Services
 from siftly.health import HealthProbes
 from siftly.lifecycle import Lifecycle
 from siftly.metrics import MetricsEndpoint
@@ -23,6 +23,7 @@ from webhooks.platforms import build_platforms
 
 @dataclass(frozen=True)
 class WebServices:
+    services: Services
     call_handler: CallHandler
     notification_receiver: NotificationReceiver
     lifecycle: Lifecycle
@@ -35,16 +36,20 @@ def web_services() -> WebServices:
     return cast("WebServices", cast("Any", apps.get_app_config("siftly")).web_services)
 
 
-def build_web_services(settings: Any) -> WebServices:
-    used = services()
+def build_web_services(
+    settings: Any, used: Services, before: CallHandler | None = None
+) -> WebServices:
+    """`before` answered calls until now, with another mapping: what it knows of events that a
+    platform may send again stays."""
     lifecycle = Lifecycle(used, _periodic_check(used, settings))
     return WebServices(
+        services=used,
         call_handler=CallHandler(
-            build_platforms(settings),
+            before.platforms if before else build_platforms(settings),
             used.answerer,
             used.active_mapping,
             used.recorder,
-            FollowUps(used.shared_store, used.counters),
+            before.follow_ups if before else FollowUps(used.shared_store, used.counters),
             settings.LOOKUP_DEADLINE_SECONDS,
         ),
         notification_receiver=NotificationReceiver(
