@@ -7,6 +7,7 @@ from django.db.models.signals import post_migrate
 
 from airtable_sync.configuration import Configuration
 from airtable_sync.mapping.platform_rules import NoPlatformRules, PlatformRulesSource
+from airtable_sync.status.first_run.call_sender import CallSender, NoCallSender
 from airtable_sync.status.platform_previews import NoPlatformPreviews, PlatformPreviews
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class AirtableSyncConfig(AppConfig):
     verbose_name = "Runs, snapshots and overrides"
     platform_previews: PlatformPreviews = NoPlatformPreviews()
     platform_rules: PlatformRulesSource = NoPlatformRules()
+    call_sender: CallSender = NoCallSender()
 
     def ready(self) -> None:
         from airtable_sync.status.groups import (  # noqa: PLC0415 - needs the models

@@ -177,6 +177,20 @@ class Override(models.Model):
         return f"{self.number} until {self.ends_at:%Y-%m-%d %H:%M} UTC"
 
 
+class Dismissal(models.Model):
+    """A part of the status page that an operator does not want to see any more."""
+
+    part = models.CharField(max_length=50, primary_key=True)
+    user = models.CharField(max_length=150)
+    dismissed_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.part}, by {self.user}"
+
+
 class Lease(models.Model):
     """A lock that expires by itself, where there is no Redis."""
 

@@ -57,6 +57,8 @@ class Generations:
         """Remove the other mappings' sets that no live process uses. The caller has the refresh
         lock, so none is being published. A failure is logged: the next refresh tries again."""
         try:
+            if self._stores and self._stores[0].namespace.generation:
+                self.begin()  # Redis may have been emptied since
             for generation in self.others():
                 if not live_processes(self.stores_of(generation)[0]):
                     self._remove(generation)

@@ -75,11 +75,11 @@ class DraftPublisher:
     def publish(self, draft: MappingDraft, *, force: bool) -> MappingVersion:
         """Publish what was previewed, as a new version. Raises NotPublished, which is saved too;
         DatabaseError."""
-        require_ready(draft, force=force)
-        draft_store.change(draft, status=Status.PUBLISHING, message="")
         try:
+            require_ready(draft, force=force)
+            draft_store.change(draft, status=Status.PUBLISHING, message="")
             version = self._publish(draft, force=force)
-        except (ChangedMeanwhile, RefreshRejected, RefreshInProgress) as error:
+        except (ChangedMeanwhile, NotPublished, RefreshRejected, RefreshInProgress) as error:
             self._not_published(draft, str(error))
         except (CacheUnavailable, NoRoom) as error:
             self._not_published(draft, f"Publishing failed, nothing changed: {error}")
@@ -129,14 +129,13 @@ class DraftPublisher:
 
     def _not_published(self, draft: MappingDraft, message: str) -> None:
         """It can be tried again."""
-        draft_store.change(draft, status=Status.READY, message=message)
+        status = Status.READY if draft.read_at else Status.FAILED
+        draft_store.change(draft, status=status, message=message)
         raise NotPublished(message)
 
 
 def require_ready(draft: MappingDraft, *, force: bool) -> None:
     """Raises NotPublished."""
-    if draft_store.is_working(draft) and draft.status == Status.PUBLISHING:
-        raise NotPublished("It is being published.")
     if draft.status not in (Status.READY, Status.PUBLISHING):
         raise NotPublished("There is no preview yet: press “Preview” first.")
     if draft_store.is_expired(draft):

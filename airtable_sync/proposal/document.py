@@ -21,9 +21,7 @@ from airtable_sync.proposal.toml_text import (
 from airtable_sync.proposal.variables import left_out
 
 WIDTH = 96
-_TITLE = (
-    "Proposed by `manage.py inspect_airtable`. docs/mapping.md explains every word of this file."
-)
+_TITLE = "Proposed from the base by Siftly. docs/mapping.md explains every word of this file."
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class Plan:
     time_zone: str
     in_snake_case: bool
     undecided: list[str]
+    locale: str = ""  # that a person chose
 
     @property
     def region(self) -> str:
@@ -59,10 +58,11 @@ def _head(undecided: list[str]) -> list[str]:
 
 
 def _format(plan: Plan) -> list[str]:
-    locale = quoted(_locale(plan.region))
+    locale = quoted(plan.locale or _locale(plan.region))
+    start = "" if plan.locale else "# "
     lines = [
         "[format]",
-        f"# locale = {locale}  # write numbers, money and dates as people there do",
+        f"{start}locale = {locale}  # write numbers, money and dates as people there do",
     ]
     if plan.time_zone:
         lines.append(f"time_zone = {quoted(plan.time_zone)}")

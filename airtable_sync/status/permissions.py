@@ -14,7 +14,15 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase
 
 View = Callable[..., HttpResponseBase]
-ACTIONS = ("refresh", "roll_back", "reread", "drop", "override", "see_secrets")
+ACTIONS = (
+    "refresh",
+    "roll_back",
+    "reread",
+    "drop",
+    "override",
+    "see_secrets",
+    "change_mapping",
+)
 VIEW_PAGES = "airtable_sync.view_run"
 
 

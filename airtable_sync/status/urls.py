@@ -19,6 +19,8 @@ from airtable_sync.status import (
     runs,
 )
 from airtable_sync.status.expired_session import leads_back, not_done
+from airtable_sync.status.first_run import actions as first_run
+from airtable_sync.status.mapping import draft_actions, editing, page, proposing
 
 app_name = "cache"
 
@@ -51,4 +53,17 @@ urlpatterns = [
     path("help/<path:name>/", admin.site.admin_view(help_pages.help_page), name="help"),
     _page("answers/", answers.answers, "answers"),
     _page("answers.csv", answers.answers_csv, "answers_csv"),
+    _page("dismiss-checklist/", first_run.dismiss_checklist, "dismiss_checklist"),
+    _page("test-call/", first_run.test_call, "test_call"),
+    _page("mapping/", page.mapping, "mapping"),
+    _page("mapping/problems/", page.problems, "mapping_problems"),
+    _page("mapping/versions/<run_id:number>/", page.version, "mapping_version"),
+    _page("mapping/propose/", proposing.propose_mapping, "mapping_propose"),
+    _page("mapping/edit/", editing.edit, "mapping_edit"),
+    _page("mapping/check/", editing.check, "mapping_check"),
+    _page("mapping/draft/", editing.draft, "mapping_draft"),
+    _page("mapping/preview/", draft_actions.preview, "mapping_preview"),
+    _page("mapping/publish/", draft_actions.publish, "mapping_publish"),
+    _page("mapping/discard/", draft_actions.discard, "mapping_discard"),
+    _page("mapping/continue/", draft_actions.continue_with_own_text, "mapping_continue"),
 ]

@@ -159,6 +159,24 @@ def test_no_call_sees_two_mappings_or_none_whenever_saving_is_killed(
             with serving(tmp_path / "none", elsewhere, processes=1) as late:
                 assert versions_now(late) == {9}
         _sets_of_earlier_versions_are_removed(valkey, variables)
+        # A file wins. Its set is read at once.
+        with serving(tmp_path, {**variables, "AIRTABLE_MAPPING": "siftly"}, 1) as server:
+            wait_until(lambda: server.ready()["replica"]["entries"] == 26)
+            assert versions_now(server) == {0}
+
+
+@pytest.mark.slow
+def test_a_version_is_taken_without_redis_too(tmp_path: Path) -> None:
+    with Sandbox([linked_base()], requests_per_second=None) as airtable:
+        variables = {**variables_of(airtable), **new_database(tmp_path)}
+        file = tmp_path / "v1.toml"
+        file.write_text(text_of(1), encoding="utf-8")
+        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        with serving(tmp_path, variables, processes=1) as server, Load(server) as load:
+            done = manage("mapping", "save", str(file), **variables)
+            assert done.returncode == 0, done.stderr
+            wait_until(lambda: versions_now(server) == {1}, 15)
+        assert load.errors == []
 
 
 def _sets_of_earlier_versions_are_removed(valkey: ValkeyServer, variables: dict[str, str]) -> None:

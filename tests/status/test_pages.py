@@ -29,6 +29,7 @@ from airtable_sync.lookup.answer import Answer, Source
 from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.refresh import background_process
 from airtable_sync.status.display.masking import MASK
+from airtable_sync.status.first_run.actions import dismiss
 from airtable_sync.status.health.collect import StatusCollector
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id
@@ -307,6 +308,7 @@ def test_the_cost_of_a_page_does_not_depend_on_the_amount_of_data(
     span: str,
 ) -> None:
     commands = []
+    dismiss(user="ada")  # the first steps
     for numbers, runs in ((10, 2), (500, 200)):
         _fill(numbers, runs)
         services().replica.sync()

@@ -18,7 +18,7 @@ from airtable_sync.mapping.load import parse_mapping, read_text
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.mapping.source import description
 from airtable_sync.mapping.versions import ChangedMeanwhile
-from airtable_sync.models import MappingDraft, MappingVersion
+from airtable_sync.models import MappingDraft, MappingVersion, Run
 from airtable_sync.refresh.background_process import start_refresh
 from airtable_sync.services import Services, services
 
@@ -103,7 +103,7 @@ class Command(BaseCommand):
             )
         result = draft.result
         version = publisher.publish(draft, force=force)
-        start_refresh("--full", folder=settings.BASE_DIR, trigger="command")
+        _refresh(trigger=Run.Trigger.COMMAND)
         self.stdout.write(
             f"{version} is in force: {result['numbers']} numbers, {result['added']} added, "
             f"{result['changed']} changed, {result['removed']} removed. "
@@ -118,8 +118,15 @@ class Command(BaseCommand):
         os.nice(BEHIND_CALLS)
         draft = _draft(options)
         _publisher(services()).publish(draft, force=options["force"])
-        # What was edited since the preview.
-        start_refresh("--full", folder=settings.BASE_DIR, user=draft.user)
+        _refresh(user=draft.user)
+
+
+def _refresh(**options: str) -> None:
+    """In the background: for what was edited since the preview."""
+    try:
+        start_refresh("--full", folder=settings.BASE_DIR, **options)
+    except OSError as error:
+        logger.warning("The refresh after it can't be started: %s", error)
 
 
 def _publisher(used: Services) -> DraftPublisher:
