@@ -314,7 +314,7 @@ def test_the_cost_of_a_page_does_not_depend_on_the_amount_of_data(
         services().replica.sync()
         admin.get(PAGE)
         before = _commands(valkey)
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             text_of(admin, f"{PAGE}?span={span}")
         commands.append(_commands(valkey) - before)
     assert commands[0] == commands[1]
