@@ -28,6 +28,7 @@ class Configuration:
     refresh_max_conflict_share: float
     default_variables: Mapping[str, str]
     version: str
+    has_alerts: bool
 
     @property
     def follows_changes(self) -> bool:
@@ -56,4 +57,5 @@ class Configuration:
             refresh_max_conflict_share=settings.REFRESH_MAX_CONFLICT_SHARE,
             default_variables=settings.DEFAULT_VARIABLES,
             version=settings.VERSION,
+            has_alerts=bool(settings.ALERT_URLS),
         )

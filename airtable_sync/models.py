@@ -1,4 +1,5 @@
-"""The database: run history, snapshots, overrides, incidents, and the state of the change feed."""
+"""The database: run history, snapshots, saved mappings, overrides, incidents, and the state of the
+change feed."""
 
 from typing import Any
 
@@ -20,8 +21,11 @@ class Run(models.Model):
     class Trigger(models.TextChoices):
         CRON = "cron"
         ADMIN = "admin"
-        COMMAND = "command"
+        COMMAND = "command"  # a person at a terminal
+        SCRIPT = "script"  # without a terminal, and not known to be cron
+        MAKE_RUN = "make-run"
         CHANGE_FEED = "change-feed"
+        RECOVERY = "recovery"  # Redis was restored from a backup
 
     started_at = models.DateTimeField(db_index=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -43,6 +47,7 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-id"]
+        default_permissions = ("view",)
         permissions = [
             ("can_refresh", "Can start a refresh"),
             ("can_roll_back", "Can roll back to an earlier snapshot, and release it"),
@@ -53,6 +58,22 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.pk} of {self.started_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def started_by(self) -> str:
+        """Who or what started it, for pages and messages: "eva at a terminal"."""
+        return _STARTED_BY.get(self.trigger, "{}").format(self.user or "an operator")
+
+
+_STARTED_BY: dict[str, str] = {
+    Run.Trigger.CRON: "the cron job",
+    Run.Trigger.ADMIN: "{}",
+    Run.Trigger.COMMAND: "{} at a terminal",
+    Run.Trigger.SCRIPT: "a command without a terminal",
+    Run.Trigger.MAKE_RUN: "make run",
+    Run.Trigger.CHANGE_FEED: "the change feed",
+    Run.Trigger.RECOVERY: "Siftly after a restore of Redis",
+}
 
 
 class Snapshot(models.Model):
@@ -71,12 +92,68 @@ class Snapshot(models.Model):
     )
     digest = models.CharField(max_length=64)
     content = models.BinaryField()
+    generation = models.CharField(
+        max_length=20, default="", db_default="", help_text="Of the mapping; empty for a file's."
+    )
 
     class Meta:
         ordering = ["-id"]
+        default_permissions = ("view",)
 
     def __str__(self) -> str:
         return f"{self.numbers} numbers of run {self.run_id}"
+
+
+class MappingVersion(models.Model):
+    """A mapping that was saved and published. The one with the highest number is in force."""
+
+    number = models.PositiveIntegerField(unique=True)
+    generation = models.CharField(max_length=20, unique=True, help_text="Names its cached set.")
+    text = models.TextField(help_text="TOML")
+    note = models.CharField(max_length=300, blank=True)
+    saved_by = models.CharField(max_length=150, blank=True)
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        permissions = [("can_change_mapping", "Can change the mapping")]
+
+    def __str__(self) -> str:
+        return f"Version {self.number} of {self.saved_at:%Y-%m-%d %H:%M} UTC"
+
+
+class MappingDraft(models.Model):
+    """A mapping that is being prepared: its text, and what it would publish."""
+
+    class Status(models.TextChoices):
+        READING = "reading"
+        READY = "ready"
+        FAILED = "failed"
+        PUBLISHING = "publishing"
+
+    generation = models.CharField(max_length=20, unique=True, help_text="Names its cached set.")
+    based_on = models.PositiveIntegerField(
+        default=0, help_text="The version that was in force when it was begun; 0 for none."
+    )
+    text = models.TextField(help_text="TOML")
+    note = models.CharField(max_length=300, blank=True)
+    user = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField()
+    active_at = models.DateTimeField(help_text="When its process was last seen.")
+    status = models.CharField(max_length=20, choices=Status, default=Status.READING)
+    message = models.TextField(blank=True, help_text="Why it failed.")
+    rejection = models.TextField(blank=True, help_text="Why validation rejects its set.")
+    progress = models.JSONField(default=dict, help_text="The records read of each table.")
+    result = models.JSONField(default=dict, help_text="Counts, and examples of differences.")
+    read_at = models.BigIntegerField(default=0, help_text="When its data was requested (ms).")
+    content = models.BinaryField(default=b"", help_text="The set, as in a snapshot.")
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Draft {self.pk} of {self.user}"
 
 
 class Override(models.Model):
@@ -93,10 +170,25 @@ class Override(models.Model):
 
     class Meta:
         ordering = ["ends_at", "number"]
+        default_permissions = ("view",)
         permissions = [("can_override", "Can override a number's variables, and end an override")]
 
     def __str__(self) -> str:
         return f"{self.number} until {self.ends_at:%Y-%m-%d %H:%M} UTC"
+
+
+class Dismissal(models.Model):
+    """A part of the status page that an operator does not want to see any more."""
+
+    part = models.CharField(max_length=50, primary_key=True)
+    user = models.CharField(max_length=150)
+    dismissed_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.part}, by {self.user}"
 
 
 class Lease(models.Model):
@@ -105,6 +197,9 @@ class Lease(models.Model):
     name = models.CharField(max_length=50, primary_key=True)
     token = models.CharField(max_length=50)
     expires_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.name} until {self.expires_at:%H:%M:%S}"
@@ -117,6 +212,9 @@ class Incident(models.Model):
     message = models.TextField()
     started_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(help_text="By any process.")
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.kind} since {self.started_at:%Y-%m-%d %H:%M}"
@@ -141,6 +239,9 @@ class ChangeFeed(models.Model):
     stopped = models.BooleanField(default=False, help_text="An operator removed the subscription.")
     last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.webhook_id or 'no webhook subscription'} of {self.base}"

@@ -2,7 +2,7 @@
 everything else gets what it needs as arguments."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,7 @@ from airtable_sync.airtable.limits.request_limits import (
     RequestLimits,
 )
 from airtable_sync.cache.database_target import DatabaseTarget
+from airtable_sync.cache.generations import Generations
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS, Lifetimes
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.processes import Heartbeat
@@ -56,6 +57,9 @@ from airtable_sync.mapping.active_mapping import ActiveMapping
 from airtable_sync.mapping.base_schema import BaseSchema
 from airtable_sync.mapping.invalid_records import InvalidRecords
 from airtable_sync.mapping.parts import CONTACTS
+from airtable_sync.mapping.platform_rules import PlatformRules
+from airtable_sync.mapping.source import MappingSource
+from airtable_sync.mapping.versions import MappingVersions
 from airtable_sync.monitoring.calls.answer_log import AnswerLogWriter
 from airtable_sync.monitoring.calls.recorder import CallRecorder
 from airtable_sync.monitoring.export.flush import MetricsFlusher
@@ -82,6 +86,7 @@ class Services:
 
     configuration: Configuration
     active_mapping: ActiveMapping
+    mapping_versions: MappingVersions
     redis_circuit_breaker: CircuitBreaker
     airtable_circuit_breaker: CircuitBreaker
     call_store: RedisStore
@@ -112,6 +117,7 @@ class Services:
     history: RunHistory
     rollback: Rollback
     other_deployments: OtherDeployments
+    generations: Generations
     refresh: Refresh
     feed_state: SharedFeedState
     polling: Polling
@@ -136,8 +142,15 @@ def services() -> Services:
     return cast("Services", cast("Any", config).services)
 
 
+def platform_rules() -> Sequence[PlatformRules]:
+    """What the platforms take of a config: `webhooks` knows it."""
+    config = cast("Any", apps.get_app_config("airtable_sync"))
+    return cast("Sequence[PlatformRules]", config.platform_rules.rules())
+
+
 def build_services(
     configuration: Configuration,
+    source: MappingSource | None = None,
     *,
     starts_per_window: int = STARTS_PER_WINDOW,
     window_seconds: float = WINDOW_SECONDS,
@@ -145,22 +158,25 @@ def build_services(
     tombstone_seconds: float = TOMBSTONE_SECONDS,
     large_refresh: Callable[[], None] | None = None,
 ) -> Services:
-    """`large_refresh` runs the change feed's refresh of a large base; None: in this process. The
-    others are for tests."""
+    """`source` is None for the mapping that is in force. `large_refresh` runs the change feed's
+    refresh of a large base; None: in this process. The others are for tests."""
     c = configuration
-    active_mapping = ActiveMapping(c.mapping_path, c.to_numbers)
     redis_breaker, airtable_breaker = redis_circuit_breaker(), airtable_circuit_breaker()
     lifetimes = Lifetimes(
         c.cache_ttl_seconds, c.cache_stale_seconds, c.cache_negative_seconds, tombstone_seconds
     )
-    stores = _stores(c, redis_breaker, lifetimes)
-    contact_stores = _stores(c, redis_breaker, lifetimes, part="contacts")
+    shared_store = _stores(c, redis_breaker, lifetimes).command if c.has_redis else None
+    mapping_versions = MappingVersions(c.mapping_path, shared_store)
+    source = source or mapping_versions.at_start()
+    active_mapping = ActiveMapping(source, c.to_numbers)
+    stores = _stores(c, redis_breaker, lifetimes, source.generation)
+    contact_stores = _stores(c, redis_breaker, lifetimes, source.generation, part="contacts")
     process_id = secrets.token_hex(6)
 
     # The cache
     replica = Replica(stores.background, c.replica_max_bytes)
     contacts = Replica(contact_stores.background, min(CONTACTS_MAX_BYTES, c.replica_max_bytes))
-    snapshots = Snapshots(c.airtable_base_id)
+    snapshots = Snapshots(c.airtable_base_id, source.generation)
     overrides = Overrides(stores.command, replica, has_redis=c.has_redis)
     target: PublishTarget = (
         TwoTargets(RedisTarget(stores.command), RedisTarget(contact_stores.command))
@@ -229,6 +245,7 @@ def build_services(
     rollback = Rollback(target, snapshots, history, has_redis=c.has_redis)
     other_deployments = OtherDeployments(stores.command if c.has_redis else None, active_mapping)
     feed_state = SharedFeedState(stores.command, active_mapping)
+    generations = Generations([stores.command, contact_stores.command] if c.has_redis else [])
     unchanged = UnchangedCheck(
         stores.command,
         contact_stores.command,
@@ -253,6 +270,7 @@ def build_services(
             rollback=rollback,
             other_deployments=other_deployments,
             confirm_unchanged=unchanged.confirm,
+            remove_unused_sets=generations.remove_unused,
             has_redis=c.has_redis,
         )
     )
@@ -314,6 +332,7 @@ def build_services(
     return Services(
         configuration=c,
         active_mapping=active_mapping,
+        mapping_versions=mapping_versions,
         redis_circuit_breaker=redis_breaker,
         airtable_circuit_breaker=airtable_breaker,
         call_store=stores.call,
@@ -350,6 +369,7 @@ def build_services(
         history=history,
         rollback=rollback,
         other_deployments=other_deployments,
+        generations=generations,
         refresh=refresh,
         feed_state=feed_state,
         polling=polling,
@@ -372,12 +392,15 @@ def _stores(
     configuration: Configuration,
     call_breaker: CircuitBreaker,
     lifetimes: Lifetimes,
+    generation: str = "",
     part: str = "",
 ) -> _Stores:
     def store(alias: str, circuit_breaker: CircuitBreaker | None = None) -> RedisStore:
         return RedisStore(
             alias,
-            Namespace(configuration.airtable_base_id, configuration.cache_namespace, part),
+            Namespace(
+                configuration.airtable_base_id, configuration.cache_namespace, part, generation
+            ),
             lifetimes,
             is_configured=configuration.has_redis,
             circuit_breaker=circuit_breaker,

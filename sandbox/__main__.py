@@ -5,7 +5,6 @@ import argparse
 import contextlib
 import os
 import secrets
-import shlex
 import signal
 import socket
 import subprocess
@@ -16,9 +15,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from sandbox.closing_lines import Prepared, SampleNumbers, closing_lines, published_number
+from sandbox.env_file import write_env_file
 from sandbox.processes import stop
 from sandbox.samples import DEFAULT_SAMPLE, SAMPLES, Sample
 from sandbox.stand_ins import own_airtable, start_stand_ins
+from siftly.closed_output import quiet_if_closed
 from siftly.environment import BASE_DIR
 
 RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".run"))
@@ -85,12 +87,13 @@ def _run(stack: contextlib.ExitStack, sample: Sample) -> int:
     if os.environ.get("AIRTABLE_CHANGES") == "push" and not os.environ.get("PUBLIC_URL"):
         variables["PUBLIC_URL"] = f"http://127.0.0.1:{port}"  # for the sandbox's notifications
     os.environ.update(variables)
-    password = _prepare(create_login="DATABASE_URL" in variables)
-    _write_env_file({**variables, "PORT": str(port)})
+    prepared = _prepare(create_login="DATABASE_URL" in variables)
+    write_env_file(RUN_DIR / "env", {**os.environ, "PORT": str(port)})
     stack.callback((RUN_DIR / "env").unlink, missing_ok=True)
     server = stack.enter_context(_serving(port))
     _wait_until_ready(server, port)
-    print(_welcome(port, password, sample), flush=True)
+    base = SampleNumbers.of(sample) if "AIRTABLE_BASE_ID" in variables else None
+    print(closing_lines(RUN_DIR, port, prepared, base), flush=True)
     return server.wait()
 
 
@@ -109,8 +112,8 @@ def _port() -> int:
     return int(text)
 
 
-def _prepare(*, create_login: bool) -> str | None:
-    """Migrate the database, create a login, and refresh the cache. Returns the login's password."""
+def _prepare(*, create_login: bool) -> Prepared:
+    """Migrate the database, create a login, and refresh the cache."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siftly.settings")
     import django
     from django.core.management import CommandError, call_command
@@ -122,11 +125,12 @@ def _prepare(*, create_login: bool) -> str | None:
     except CommandError as error:
         raise CannotRun(str(error)) from error
     password = _create_login() if create_login else None
+    problem = ""
     try:
-        call_command("refresh_airtable_cache")
+        call_command("refresh_airtable_cache", trigger="make-run")
     except CommandError as error:
-        print(f"{error} Siftly answers calls nevertheless.", file=sys.stderr)
-    return password
+        problem = str(error)
+    return Prepared(password, problem, published_number())
 
 
 def _create_login() -> str:
@@ -139,12 +143,6 @@ def _create_login() -> str:
     admin.set_password(password)
     admin.save()
     return password
-
-
-def _write_env_file(variables: dict[str, str]) -> None:
-    """A file for other terminals, which gives commands the same environment."""
-    file = RUN_DIR / "env"
-    file.write_text("".join(f"export {name}='{value}'\n" for name, value in variables.items()))
 
 
 @contextlib.contextmanager
@@ -173,29 +171,6 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.05)
 
 
-def _welcome(port: int, password: str | None, sample: Sample) -> str:
-    url = f"http://127.0.0.1:{port}"
-    python, env = _for_shell(Path(sys.executable)), _for_shell(RUN_DIR / "env")
-    login = f"admin, password {password}" if password else "your own (manage.py createsuperuser)"
-    call = f"(. {env}; {python} manage.py place_call {sample.called_number} --url {url}"
-    by_contact = f"\n  ... by a contact {call} --caller {sample.known_caller})"
-    return f"""
-Siftly is running.
-
-  Place a call   {call}){by_contact if sample.known_caller else ""}
-  Admin          {url}/admin/  login: {login}
-  Status page    {url}/admin/cache/
-  Airtable       {os.environ.get("AIRTABLE_API_URL", "https://api.airtable.com")}
-  Other commands in another terminal; run this there first:  . {env}
-  Stop           Ctrl-C
-"""
-
-
-def _for_shell(path: Path) -> str:
-    """A path as a shell in Siftly's folder needs it."""
-    path = path.absolute()
-    return shlex.quote(str(path.relative_to(BASE_DIR) if path.is_relative_to(BASE_DIR) else path))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    with quiet_if_closed():
+        sys.exit(main())

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.http.request import split_domain_port, validate_host
 
+from siftly.mapping_switch import MappingSwitch
 from siftly.server.fast_path import FastAnswer
 from siftly.server.http import Receive, Request, Response, Scope, Send, error_response
 from siftly.server.request_rules import respond_within_rules, with_body
@@ -20,10 +21,11 @@ _CHANGE_NOTIFICATION = re.compile(r"/airtable/changes/?")
 class Application:
     def __init__(self) -> None:
         self._django = ASGIHandler()
+        self._mapping_switch = MappingSwitch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await web_services().lifecycle.lifespan(receive, send)
+            await self._mapping_switch.lifespan(receive, send)
         elif scope["type"] == "http":
             await respond_within_rules(scope, receive, send, self._respond)
 

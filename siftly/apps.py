@@ -21,6 +21,11 @@ class SiftlyConfig(AppConfig):
     @cached_property
     def web_services(self) -> "WebServices":
         """Built when they are first used: in each worker, after gunicorn has forked."""
-        from siftly.web_services import build_web_services  # noqa: PLC0415 - needs the models
+        from airtable_sync.services import services  # noqa: PLC0415 - needs the models
+        from siftly.web_services import build_web_services  # noqa: PLC0415 - the same
 
-        return build_web_services(settings)
+        return build_web_services(settings, services())
+
+    def replace_web_services(self, web_services: "WebServices") -> None:
+        """From now on this process answers with these: another mapping is in force."""
+        self.__dict__["web_services"] = web_services

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
 from environs import Env, EnvError, EnvValidationError
@@ -20,6 +20,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SHIPPED_MAPPINGS = ("siftly", "flat")
 _REDIS_PATH = re.compile("/?|/[0-9]{1,5}/?")  # redis-py uses database 0 for any other path
 _BASE_ID = re.compile("[A-Za-z0-9_-]+")
+_SENDER = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")  # where a mail server may have no TLS
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 # Between two Apprise addresses. A comma elsewhere is part of an address: ?to=a@b.cd,c@d.ef
 _ADDRESS_SEPARATOR = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.I)
@@ -117,6 +119,29 @@ def _parse_alert_urls(text: str) -> list[str]:
     return [url for url in _ADDRESS_SEPARATOR.split(text.strip(" ,;\t\r\n")) if url]
 
 
+@env.parser_for("email")
+def parse_email(url: str | None) -> dict[str, Any] | None:
+    """The parts of the address of an SMTP server."""
+    address: str | None = _parse_address(url, ("smtps", "smtp"))
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    options = dict(parse_qsl(parts.query))
+    sender = options.pop("from", "")
+    if not _SENDER.fullmatch(sender) or options:
+        raise EnvError("Must end with the sender's address alone: ?from=siftly@example.com.")
+    has_tls = parts.scheme == "smtps"
+    return {
+        "host": parts.hostname,
+        "port": parts.port or (465 if has_tls else 587),
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "ssl": has_tls,
+        "starttls": not has_tls and parts.hostname not in _THIS_MACHINE,
+        "sender": sender,
+    }
+
+
 @env.parser_for("token")
 def _parse_token(text: str | None) -> str | None:
     if text is not None and (text[0] in _QUOTES or text[-1] in _QUOTES):
@@ -161,6 +186,11 @@ def own_hosts(public_url: str | None, *others: str) -> list[str]:
     """Host names for ALLOWED_HOSTS: this machine, the public URL's host, and the others."""
     public = urlsplit(public_url or "").hostname
     return ["localhost", "127.0.0.1", "[::1]", *([public] if public else []), *others]
+
+
+def names() -> set[str]:
+    """The variables that were read, whether they are set or not."""
+    return set(env.dump())
 
 
 def problems() -> dict[str, str]:

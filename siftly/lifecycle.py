@@ -20,7 +20,6 @@ from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.background_process import start_refresh
 from airtable_sync.services import Services
 from siftly.environment import BASE_DIR
-from siftly.server.http import Receive, Send
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +39,20 @@ class Lifecycle:
         self._services = services
         self._periodic_check = periodic_check
         self._first_load_ended = asyncio.Event()
+        # Called from any thread when another version of the mapping may be in force.
+        self.on_mapping_saved: Callable[[], None] = lambda: None
 
     def is_ready(self) -> bool:
         return self._first_load_ended.is_set()
 
-    async def lifespan(self, receive: Receive, send: Send) -> None:
-        """https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
-        await receive()
-        async with self.running():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+    async def wait_until_loaded(self) -> bool:
+        """Whether a complete set was loaded. Waits for the first load."""
+        await self._first_load_ended.wait()
+        replicas = [self._services.replica]
+        if self._services.configuration.has_redis and self._services.active_mapping.has_callers:
+            replicas.append(self._services.contacts)
+        is_loaded = all(each.in_sync for each in replicas)
+        return is_loaded and self._services.replica.confirmed_at > 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,6 +66,7 @@ class Lifecycle:
             follower.change_notified,
             follower.leader_stepped_down,
             follower.subscribed,
+            self.on_mapping_saved,
         )
         contacts = ReplicaSubscription(services.contacts)
         if services.configuration.has_redis:
@@ -113,6 +116,7 @@ class Lifecycle:
             if subscription.connected:
                 newer = services.snapshot_fallback.take_newer_snapshot
                 await _from_database(newer, COMPARE_SECONDS)
+                await _from_database(self._refresh_new_set, COMPARE_SECONDS)
             else:
                 await _from_database(services.snapshot_fallback.start_replica)
             self._first_load_ended.set()
@@ -125,13 +129,21 @@ class Lifecycle:
             self._first_load_ended.set()
             await asyncio.sleep(FOLLOW_SECONDS)
 
+    def _refresh_new_set(self) -> None:
+        """At the start of a process: AIRTABLE_MAPPING was set or removed, so Redis has no set of
+        this mapping, but the last one was published with another mapping."""
+        newest = self._services.snapshots.all().first()
+        generation = self._services.active_mapping.source.generation
+        if newest and newest.generation != generation and not self._services.replica.confirmed_at:
+            self._refresh_restored_redis()
+
     def _refresh_restored_redis(self) -> None:
         """Only a refresh knows what changed since the backup. One process starts it. If it fails,
         the next comparison after the pause starts another."""
         store, token = self._services.background_store, secrets.token_hex(8)
         with contextlib.suppress(CacheUnavailable):
             if self._has_token() and store.acquire_lease(RESTORED_LOCK, token, RESTORED_SECONDS):
-                start_refresh("--full", folder=BASE_DIR, user="Siftly", trigger=Run.Trigger.COMMAND)
+                start_refresh("--full", folder=BASE_DIR, trigger=Run.Trigger.RECOVERY)
 
     async def _load_formulas(self) -> None:
         """After the replica is loaded, which the import would delay. Cache hits have priority, and

@@ -10,6 +10,7 @@ from siftly.error_pages import busy_page
 
 WAIT_SECONDS = 10.0
 MAX_WAITING = 20
+LIMITED = ("/login/", "/password_reset/")  # an e-mail takes seconds
 _BUSY = "Too many people log in at this moment. Try again in some seconds."
 
 
@@ -22,7 +23,7 @@ class LoginLimit:
         self._places = threading.BoundedSemaphore(MAX_WAITING)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.method != "POST" or not request.path.endswith("/login/"):
+        if request.method != "POST" or not request.path.endswith(LIMITED):
             return self._get_response(request)
         if not self._places.acquire(blocking=False):
             return busy_page(_BUSY)

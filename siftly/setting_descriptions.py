@@ -66,9 +66,9 @@ GROUPS: dict[str, list[Setting]] = {
         Setting(
             "AIRTABLE_MAPPING",
             "airtable_sync/mapping/shipped/flat.toml",
-            "TOML file that says which tables and fields make a config; `siftly` "
-            "or `flat` names a shipped one",
-            "the linked layout",
+            "TOML file that says which tables and fields make a config, or `siftly` or `flat` for "
+            "a shipped one. Where it is set, it wins over a mapping saved in the admin",
+            "the saved mapping, else `siftly`",
         ),
         Setting(
             "TO_NUMBERS",
@@ -202,6 +202,30 @@ GROUPS: dict[str, list[Setting]] = {
             "none",
         ),
         Setting(
+            "PLIVO_AUTH_TOKEN",
+            "…",
+            "token that Plivo signs with",
+            "none: 404",
+        ),
+        Setting(
+            "PLIVO_CONNECT_URL",
+            "wss://agent.example.com/ws",
+            "the agent's address, `wss://`",
+            "none",
+        ),
+        Setting(
+            "SIGNALWIRE_SIGNING_KEY",
+            "…",
+            "key that SignalWire signs with",
+            "none: 404",
+        ),
+        Setting(
+            "SIGNALWIRE_SWML_URL",
+            "https://agent.example.com/swml",
+            "address of the SWML document that answers if the number's `prompt` is empty",
+            "none",
+        ),
+        Setting(
             "TELNYX_PUBLIC_KEY",
             "…",
             "key that verifies Telnyx' signatures",
@@ -274,6 +298,13 @@ GROUPS: dict[str, list[Setting]] = {
             "mailtos://user:…@smtp.example.com?from=siftly@example.com&to=ops@example.com,slack://…",
             "comma-separated [Apprise addresses](../guides/alerts.md) that alerts "
             "are sent to: e-mail, Slack, Teams, Telegram, SMS, webhooks",
+            "none",
+        ),
+        Setting(
+            "EMAIL_URL",
+            "smtps://USER:PASSWORD@smtp.example.com?from=siftly@example.com",
+            "mail server for password resets, or `smtp://` for STARTTLS; without it the login page "
+            "offers no reset",
             "none",
         ),
         Setting(

@@ -112,6 +112,18 @@ SILENCED_SYSTEM_CHECKS = [
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "siftly.error_reports.SecretFilter"
 
+CSRF_FAILURE_VIEW = "siftly.error_pages.csrf_failure"
+
+# --- E-mail, for password resets ----------------------------------------------------------------
+
+EMAIL_URL: dict[str, Any] | None = env.email("EMAIL_URL", None)
+EMAIL_TIMEOUT = 10
+_email = EMAIL_URL or {}
+EMAIL_HOST, EMAIL_PORT = _email.get("host", "localhost"), _email.get("port", 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email.get("user", ""), _email.get("password", "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = _email.get("ssl", False), _email.get("starttls", False)
+DEFAULT_FROM_EMAIL = _email.get("sender", "webmaster@localhost")
+
 LOGIN_REDIRECT_URL = "cache:status"  # if the page that was asked for is not one of ours
 
 # --- Logins: after ten wrong passwords a user name is locked for a quarter of an hour -------------
@@ -126,6 +138,7 @@ AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
 AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_FAILURE_LIMIT = 10
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # raw tables
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
@@ -185,7 +198,8 @@ CACHE_NEGATIVE_SECONDS = env.int("CACHE_NEGATIVE_SECONDS", 60, validate=SECONDS)
 AIRTABLE_API_KEY = env.token("AIRTABLE_API_KEY", None)
 AIRTABLE_BASE_ID = env.base_id("AIRTABLE_BASE_ID", None)
 AIRTABLE_API_URL = env.api_address("AIRTABLE_API_URL", "https://api.airtable.com", version="v0")
-AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", "siftly"))
+# Empty: the version that was saved in the admin, else the shipped mapping "siftly".
+AIRTABLE_MAPPING = mapping_path(env.str("AIRTABLE_MAPPING", ""))
 TO_NUMBERS = comma_separated("TO_NUMBERS")
 AIRTABLE_PLAN = env.str(
     "AIRTABLE_PLAN", None, validate=validate.OneOf(["free", "team", "business"])
@@ -213,6 +227,10 @@ VAPI_WEBHOOK_SECRET = comma_separated("VAPI_WEBHOOK_SECRET")
 VAPI_ASSISTANT_ID = env.str("VAPI_ASSISTANT_ID", None)
 TWILIO_AUTH_TOKEN = comma_separated("TWILIO_AUTH_TOKEN")
 TWILIO_CONNECT_URL = env.address("TWILIO_CONNECT_URL", None, schemes=("wss",))
+PLIVO_AUTH_TOKEN = comma_separated("PLIVO_AUTH_TOKEN")
+PLIVO_CONNECT_URL = env.address("PLIVO_CONNECT_URL", None, schemes=("wss",))
+SIGNALWIRE_SIGNING_KEY = comma_separated("SIGNALWIRE_SIGNING_KEY")
+SIGNALWIRE_SWML_URL = env.address("SIGNALWIRE_SWML_URL", None, schemes=("https",))
 TELNYX_PUBLIC_KEY = comma_separated("TELNYX_PUBLIC_KEY")
 TELNYX_SIGNING_KEY = comma_separated(
     "TELNYX_SIGNING_KEY"

@@ -1,5 +1,6 @@
 """The objects of a web process that are above `airtable_sync`, built once from the settings."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,7 +11,8 @@ from airtable_sync.monitoring.alerts.incidents import Incidents
 from airtable_sync.monitoring.alerts.observer import HealthObserver, ObserverParts
 from airtable_sync.monitoring.alerts.periodic_check import PeriodicCheck
 from airtable_sync.monitoring.alerts.sending import AlertSender, service_name
-from airtable_sync.services import Services, services
+from airtable_sync.monitoring.alerts.text import service_origin
+from airtable_sync.services import Services
 from siftly.health import HealthProbes
 from siftly.lifecycle import Lifecycle
 from siftly.metrics import MetricsEndpoint
@@ -21,6 +23,7 @@ from webhooks.platforms import build_platforms
 
 @dataclass(frozen=True)
 class WebServices:
+    services: Services
     call_handler: CallHandler
     notification_receiver: NotificationReceiver
     lifecycle: Lifecycle
@@ -33,16 +36,20 @@ def web_services() -> WebServices:
     return cast("WebServices", cast("Any", apps.get_app_config("siftly")).web_services)
 
 
-def build_web_services(settings: Any) -> WebServices:
-    used = services()
+def build_web_services(
+    settings: Any, used: Services, before: CallHandler | None = None
+) -> WebServices:
+    """`before` answered calls until now, with another mapping: what it knows of events that a
+    platform may send again stays."""
     lifecycle = Lifecycle(used, _periodic_check(used, settings))
     return WebServices(
+        services=used,
         call_handler=CallHandler(
-            build_platforms(settings),
+            before.platforms if before else build_platforms(settings),
             used.answerer,
             used.active_mapping,
             used.recorder,
-            FollowUps(used.shared_store, used.counters),
+            before.follow_ups if before else FollowUps(used.shared_store, used.counters),
             settings.LOOKUP_DEADLINE_SECONDS,
         ),
         notification_receiver=NotificationReceiver(
@@ -76,4 +83,10 @@ def _periodic_check(used: Services, settings: Any) -> PeriodicCheck | None:
     name = service_name(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
     sender = AlertSender(settings.ALERT_URLS, name)
     facts = health_observer(used).facts
-    return PeriodicCheck(facts, Incidents(used.background_store), sender)
+    return PeriodicCheck(facts, Incidents(used.background_store), sender, origin(settings))
+
+
+def origin(settings: Any) -> str:
+    """Where people reach this service, for alerts."""
+    port = os.environ.get("PORT", "8000")
+    return service_origin(settings.PUBLIC_URL, settings.ALLOWED_HOSTS, port)

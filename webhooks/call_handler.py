@@ -49,18 +49,23 @@ class CallHandler:
         follow_ups: FollowUps,
         deadline_seconds: float | None,
     ) -> None:
-        self._platforms = platforms
+        self.platforms = platforms
         self._answerer = answerer
         self._callers = answerer.callers
         self._active_mapping = active_mapping
         self._recorder = recorder
-        self._follow_ups = follow_ups
+        self.follow_ups = follow_ups
         self._deadline_seconds = deadline_seconds
         # Operators search for this text, so it stays. This hit is from memory: `tier` is the truth.
         self._log_hit = PreparedLogLine(logger, "Redis cache hit for %s", tier="memory").log
         # Path -> the fast path's function, for the server's protocol.
         self.fast_answers = self._fast_answers_by_path()
         self._hit_response = lru_cache(RESPONSES_CACHED)(self._make_hit_response)
+
+    def take_over(self, before: "CallHandler") -> None:
+        """Answer instead of another one, on open connections too: they hold its dictionary."""
+        before.fast_answers.update(self.fast_answers)
+        self.fast_answers = before.fast_answers
 
     async def handle(self, request: Request, body: bytes, platform: str) -> Response:
         """POST /webhooks/<platform>/. Every authentic call gets a 200, whatever is down."""
@@ -70,7 +75,7 @@ class CallHandler:
         except CallRejected as rejected:
             return _rejection(rejected)
         except NotACall:
-            response = self._platforms[platform].acknowledgement()
+            response = self.platforms[platform].acknowledgement()
             return _with_timing(response, "default", {}, time.perf_counter() - started)
         number = self._active_mapping.number(call.to_number)
         deadline = self._deadline_seconds or adapter.deadline_seconds
@@ -81,14 +86,14 @@ class CallHandler:
         seconds = time.perf_counter() - started
         self._recorder.record(answer, platform, call.call_id, seconds, self._record_of(contact))
         if follow_up := adapter.follow_up(call, told):
-            outcome = await self._follow_ups.send(follow_up, adapter.follow_up_seconds)
+            outcome = await self.follow_ups.send(follow_up, adapter.follow_up_seconds)
             response.headers.append((b"x-siftly-follow-up", outcome.encode()))
         seconds = time.perf_counter() - started
         return _with_timing(response, answer.source, answer.tier_seconds, seconds)
 
     def _fast_answers_by_path(self) -> dict[bytes, FastAnswer]:
         """Without platforms that need a follow-up request: `handle` sends it."""
-        names = [name for name, each in self._platforms.items() if not each.follow_up_seconds]
+        names = [name for name, each in self.platforms.items() if not each.follow_up_seconds]
         paths = {f"/webhooks/{name}{end}": name for name in names for end in ("/", "")}
         return {
             path.encode(): partial(self.fast_answer, name, path) for path, name in paths.items()
@@ -162,7 +167,7 @@ class CallHandler:
 
     def _accept(self, request: Request, body: bytes, platform: str) -> tuple[Platform, Call]:
         """Raises CallRejected and NotACall."""
-        adapter = self._platforms.get(platform)
+        adapter = self.platforms.get(platform)
         if not adapter or not adapter.secrets:
             raise CallRejected(404, f"{platform} is not a platform that is set up here.")
         if request.method not in adapter.methods:

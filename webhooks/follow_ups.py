@@ -50,6 +50,10 @@ class FollowUps:
         self._free_threads = threading.BoundedSemaphore(threads)
         self._known: OrderedDict[str, Future[Outcome]] = OrderedDict()
 
+    def count_in(self, counters: FollowUpCounters) -> None:
+        """From now on: another mapping is in force, and has other counters."""
+        self._counters = counters
+
     async def send(self, follow_up: FollowUp, seconds: float) -> Outcome:
         """Waits for the result, but at most so long. An event that is sent again waits for the
         same result. It is tried again only if it has failed."""

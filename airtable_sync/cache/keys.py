@@ -38,6 +38,7 @@ LOOKUP_FAILED = "lookup-failed:"  # and the numbers, separated by commas
 CHANGE_NOTIFIED = "change-notified"  # Airtable says that something was edited
 NO_LEADER = "no-leader"  # the process that read the change feed has stopped
 COMPARE = "compare"  # compare with the index: this process has loaded a snapshot
+MAPPING_SAVED = "mapping-saved"  # a new version of the mapping is in force
 
 
 def entry_key(number: str) -> str:

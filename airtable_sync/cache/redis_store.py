@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, NamedTuple, cast
 
@@ -101,6 +101,16 @@ class RedisStore(RedisIndex):
         )
         self.lifetimes = lifetimes
 
+    def of_generation(self, generation: str) -> "RedisStore":
+        """The same store for the set of another mapping."""
+        return RedisStore(
+            self.alias,
+            replace(self.namespace, generation=generation),
+            self.lifetimes,
+            is_configured=self._is_configured,
+            circuit_breaker=self._circuit_breaker,
+        )
+
     def read(self, number: str) -> Entry | None:
         try:
             value = self.get(entry_key(number))
@@ -187,6 +197,11 @@ class RedisStore(RedisIndex):
         """Make all replicas compare themselves with Redis."""
         with self._translated_errors():
             self._redis.publish(self.full_key(keys.CHANNEL), keys.COMPARE)
+
+    def announce_mapping(self) -> None:
+        """Tell the processes of this mapping that another one is in force."""
+        with self._translated_errors():
+            self._redis.publish(self.full_key(keys.CHANNEL), keys.MAPPING_SAVED)
 
     def subscribe(self) -> Any:
         """redis-py's PubSub on the channel. It connects when it is first used."""

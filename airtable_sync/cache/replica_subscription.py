@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from airtable_sync.cache.keys import CHANGE_NOTIFIED, LOOKUP_FAILED, NO_LEADER
+from airtable_sync.cache.keys import CHANGE_NOTIFIED, LOOKUP_FAILED, MAPPING_SAVED, NO_LEADER
 from airtable_sync.cache.replica import Replica
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.redis_client.errors import sentence
@@ -40,12 +40,14 @@ class ReplicaSubscription:
         on_change_notified: Callable[[], None] = lambda: None,
         on_no_leader: Callable[[], None] = lambda: None,
         on_subscribed: Callable[[], None] = lambda: None,
+        on_mapping_saved: Callable[[], None] = lambda: None,
     ) -> None:
         self.replica = replica
         self._on_lookup_failed = on_lookup_failed
         self._on_change_notified = on_change_notified
         self._on_no_leader = on_no_leader
         self._on_subscribed = on_subscribed
+        self._on_mapping_saved = on_mapping_saved
         self.first_load_ended = threading.Event()
         self.connected = False
         self._stopping = threading.Event()
@@ -117,6 +119,8 @@ class ReplicaSubscription:
             self._on_change_notified()
         elif text == NO_LEADER:
             self._on_no_leader()
+        elif text == MAPPING_SAVED:
+            self._on_mapping_saved()
         elif self._is_new(text):
             self._compare(self.replica.sync)
 

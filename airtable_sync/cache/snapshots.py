@@ -22,17 +22,23 @@ PIECE_BYTES = 64 * 1024  # of compressed content, decompressed at a time
 
 
 class Snapshots:
-    """The snapshots of one base. Every method raises DatabaseError."""
+    """The snapshots of one base. Those of the same mapping have one `generation`. Every method
+    raises DatabaseError."""
 
-    def __init__(self, base_id: str) -> None:
+    def __init__(self, base_id: str, generation: str = "") -> None:
         self._base_id = base_id
+        self._generation = generation
 
     def all(self) -> QuerySet[Snapshot]:
         """Newest first. The content is loaded when it is used."""
         return Snapshot.objects.filter(base=self._base_id).defer("content")
 
     def newest(self) -> Snapshot | None:
-        return self.all().first()
+        """Of this mapping. Without one, of any mapping: what was served last."""
+        return self._newest_of_mapping() or self.all().first()
+
+    def _newest_of_mapping(self) -> Snapshot | None:
+        return self.all().filter(generation=self._generation).first()
 
     def newest_entries(self) -> Iterator[Entry]:
         if snapshot := self.newest():
@@ -41,7 +47,7 @@ class Snapshots:
     def save(self, run: Run, entries: EntrySet) -> None:
         """Save the known entries of a run. An unchanged set only confirms the newest snapshot. Does
         nothing if a later refresh was saved, or confirmed it, first."""
-        digest, last, read_at = entries.digest(), self.newest(), entries.read_at
+        digest, last, read_at = entries.digest(), self._newest_of_mapping(), entries.read_at
         if last and read_at < last.confirmed_at <= time.time() * 1000:
             return
         if last and last.digest == digest:
@@ -52,12 +58,13 @@ class Snapshots:
         Snapshot.objects.create(
             run=run,
             base=self._base_id,
+            generation=self._generation,
             read_at=read_at,
             confirmed_at=read_at,
             numbers=len(entries.of_numbers()),
             contacts=len(entries.of_contacts()),
             digest=digest,
-            content=_compress(entries),
+            content=compressed(entries),
         )
         kept = self.all().values_list("pk", flat=True)[:SNAPSHOTS_KEPT]
         self.all().exclude(pk__in=list(kept)).delete()
@@ -79,7 +86,7 @@ class Snapshots:
             entries = EntrySet.of(others, first.read_at, first.origin)
             snapshot.numbers, snapshot.digest = len(entries.of_numbers()), entries.digest()
             snapshot.contacts = len(entries.of_contacts())
-            snapshot.content = _compress(entries)
+            snapshot.content = compressed(entries)
             with transaction.atomic():
                 if newest and snapshot.pk == newest.pk:
                     snapshot.delete()
@@ -104,7 +111,12 @@ def confirmed_entries_of(snapshot: Snapshot) -> Iterator[Entry]:
         yield replace(entry, read_at=max(entry.read_at, snapshot.confirmed_at))
 
 
-def _compress(entries: EntrySet) -> bytearray:
+def decompressed(content: bytes | bytearray | memoryview) -> Iterator[Entry]:
+    """The entries of what `compressed` returned."""
+    return map(decode_line, _lines(content))
+
+
+def compressed(entries: EntrySet) -> bytearray:
     compressor, content = zlib.compressobj(), bytearray()
     for line in entries.lines():
         content += compressor.compress(line)
@@ -113,8 +125,12 @@ def _compress(entries: EntrySet) -> bytearray:
 
 def lines_of(snapshot: Snapshot) -> Iterator[bytes]:
     """Each entry as JSON that begins with its number. Sorted by number."""
+    return _lines(snapshot.content)
+
+
+def _lines(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
     decompressor, rest = zlib.decompressobj(), b""
-    view = memoryview(snapshot.content)
+    view = memoryview(content)
     for start in range(0, len(view), PIECE_BYTES):
         piece = decompressor.decompress(view[start : start + PIECE_BYTES])
         *lines, rest = (rest + piece).split(b"\n")

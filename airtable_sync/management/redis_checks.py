@@ -33,10 +33,14 @@ class CheckFailed(Exception):
     """The message says how, and what to do."""
 
 
+class CheckWarning(Exception):
+    """Siftly works, but the message says what somebody should change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`run` returns a detail, or raises CheckFailed, CacheUnavailable or another error of Siftly.
-    The checks after a failed one that is `required` would only repeat it."""
+    """`run` returns a detail, or raises CheckWarning, CheckFailed, CacheUnavailable or another
+    error of Siftly. The checks after a failed one that is `required` would only repeat it."""
 
     name: str
     run: Callable[[], str]

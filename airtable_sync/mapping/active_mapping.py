@@ -6,22 +6,24 @@ from functools import cached_property
 from pathlib import Path
 
 from airtable_sync.mapping.known_base import KnownBase
-from airtable_sync.mapping.load import load_mapping
+from airtable_sync.mapping.load import parse_mapping
 from airtable_sync.mapping.phone_numbers import to_e164
 from airtable_sync.mapping.resolve import resolve
 from airtable_sync.mapping.schema import Mapping, MappingError
+from airtable_sync.mapping.source import MappingSource
 
 
 class ActiveMapping:
-    """Every attribute raises MappingError if the file can't be used."""
+    """Every attribute raises MappingError if the mapping can't be used. It never changes: a new
+    version is another object."""
 
-    def __init__(self, path: str, to_numbers: Sequence[str] = ()) -> None:
-        self.path = path
+    def __init__(self, source: MappingSource, to_numbers: Sequence[str] = ()) -> None:
+        self.source = source
         self._to_numbers = to_numbers
 
     @cached_property
     def mapping(self) -> Mapping:
-        return load_mapping(self.path)
+        return parse_mapping(self.source.text(), self.source.name)
 
     def in_base(self, base: KnownBase) -> Mapping:
         """The mapping with the names that this base has now."""
@@ -50,12 +52,9 @@ class ActiveMapping:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with the mapping file and with `TO_NUMBERS`: sets with different fingerprints
-        can't be compared."""
-        try:
-            content = Path(self.path).read_bytes()
-        except OSError as error:
-            raise MappingError(f"{self.path}: {error.strerror}.") from error
+        """Changes with the mapping and with `TO_NUMBERS`: sets with different fingerprints can't be
+        compared."""
+        content = self.source.text().encode()
         content += repr(sorted(self.served_numbers or ())).encode()
         return hashlib.sha256(content).hexdigest()[:16]
 
@@ -65,9 +64,9 @@ class ActiveMapping:
         served = f" and {len(self._to_numbers)} TO_NUMBERS" if self._to_numbers else ""
         try:
             _ = self.mapping
-            return f"{Path(self.path).name}{served}", self.fingerprint
+            return f"{Path(self.source.name).name}{served}", self.fingerprint
         except MappingError:
-            return f"{Path(self.path).name}, which can't be used", ""
+            return f"{Path(self.source.name).name}, which can't be used", ""
 
     def is_served(self, number: str) -> bool:
         """Whether calls of this number are answered from Airtable."""

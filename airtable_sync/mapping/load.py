@@ -23,10 +23,15 @@ MAX_FILE_BYTES = 1_000_000
 
 def load_mapping(path: str) -> Mapping:
     """Read a mapping file. Raises MappingError."""
+    return parse_mapping(read_text(path), path)
+
+
+def read_text(path: str) -> str:
+    """The text of a mapping file, without a byte order mark. Raises MappingError."""
     try:
         if Path(path).stat().st_size > MAX_FILE_BYTES:
             raise MappingError(f"{path} is too large: a mapping has at most a megabyte.")
-        return parse_mapping(_text(path), path)
+        return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
     except OSError as error:
         raise MappingError(f"{path} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -45,10 +50,6 @@ def parse_mapping(text: str, path: str) -> Mapping:
         numbers = content.get("numbers")
         sections = len(numbers) if isinstance(numbers, list) else 1
         raise MappingError(f"{path}: {' '.join(mistakes(error, sections))}") from error
-
-
-def _text(path: str) -> str:
-    return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
 
 
 def _mapping(file: MappingFile, path: str) -> Mapping:

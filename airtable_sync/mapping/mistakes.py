@@ -43,7 +43,17 @@ Location = tuple[str | int, ...]
 def mistakes(error: ValidationError, numbers_sections: int = 1) -> list[str]:
     """One sentence for each: `[numbers] tabel: is not a known word; did you mean table?`
     `numbers_sections` is how many sections of called numbers the file has."""
-    found: dict[str, str] = {}
+    sentences = [sentence for _, sentence in located_mistakes(error, numbers_sections)]
+    if len(sentences) <= SHOWN:
+        return sentences
+    return [*sentences[:SHOWN], f"There are {len(sentences) - SHOWN} more mistakes."]
+
+
+def located_mistakes(
+    error: ValidationError, numbers_sections: int = 1
+) -> list[tuple[Location, str]]:
+    """All of them, each with its place in the file's data."""
+    found: dict[str, tuple[Location, str]] = {}
     # Of the branches of a union the one with a reason of its own says most.
     errors = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "value_error")
     order = {_place(_without_branches(each["loc"]), 2): None for each in error.errors()}
@@ -51,11 +61,8 @@ def mistakes(error: ValidationError, numbers_sections: int = 1) -> list[str]:
         location = _without_branches(each["loc"])
         what = _what(each["type"], location, each)
         sentence = f"{_place(location, numbers_sections)}: {what}."
-        found.setdefault(_place(location, 2), sentence)
-    sentences = [found[place] for place in order]
-    if len(sentences) <= SHOWN:
-        return sentences
-    return [*sentences[:SHOWN], f"There are {len(sentences) - SHOWN} more mistakes."]
+        found.setdefault(_place(location, 2), (location, sentence))
+    return [found[place] for place in order]
 
 
 def dotted(keys: Sequence[str | int]) -> str:

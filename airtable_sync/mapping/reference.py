@@ -3,6 +3,7 @@ docs/reference/mapping.md. `make reference` writes both."""
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -31,23 +32,37 @@ def schema_text() -> str:
 
 
 def table() -> str:
-    """Markdown: the words of every section, then those of one kind."""
-    rows = [
+    """Markdown."""
+    rows = [f"| {each.key} | {each.section} | {each.meaning} |" for each in words()]
+    return "\n".join(["| key | in | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+class Word(NamedTuple):
+    """With backticks around what is written in the file."""
+
+    key: str
+    section: str
+    meaning: str
+
+
+def words() -> list[Word]:
+    """The words of every section, then those of one kind."""
+    defaults = MappingFile.model_fields["defaults"].description or ""
+    return [
         *_rows(FormatSection, "`[format]`", beside=BaseModel),
-        f"| a variable | `[defaults]` | {MappingFile.model_fields['defaults'].description} |",
+        Word("a variable", "`[defaults]`", defaults),
         *_rows(Section, "every section", beside=BaseModel),
         *_rows(NumbersSection, "`[numbers]`", beside=Section),
         *_rows(CallersSection, "`[callers]`", beside=NumbersSection),
         *_rows(LinkedSection, "`[….links.…]`", beside=Section),
     ]
-    return "\n".join(["| key | in | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
-def _rows(section: type[BaseModel], where: str, beside: type[BaseModel]) -> list[str]:
+def _rows(section: type[BaseModel], where: str, beside: type[BaseModel]) -> list[Word]:
     """One row for each word that `beside` does not have."""
     fields = section.model_fields.items()
     return [
-        f"| `{each.alias or name}` | {where} | {each.description} |"
+        Word(f"`{each.alias or name}`", where, each.description or "")
         for name, each in fields
         if name not in beside.model_fields
     ]

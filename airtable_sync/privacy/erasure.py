@@ -1,7 +1,7 @@
 """Erases a called number, or a contact's, from everything that Siftly keeps, for the right to be
 forgotten."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,11 +10,13 @@ from airtable_sync.cache.contacts import number_of
 from airtable_sync.cache.entry import Entry
 from airtable_sync.cache.overrides import Overrides
 from airtable_sync.cache.redis_store import RedisStore
-from airtable_sync.cache.snapshots import Snapshots, entries_of
-from airtable_sync.models import Override, Run, Snapshot
+from airtable_sync.cache.snapshots import Snapshots, decompressed, entries_of
+from airtable_sync.models import MappingDraft, Override, Run, Snapshot
 from airtable_sync.monitoring.calls.answer_log import ANSWERS_KEPT, AnswerFilter, AnswerLog
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumbers
 from airtable_sync.privacy import redaction
+
+Sets = Callable[[], Sequence[Sequence[RedisStore]]]
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,20 @@ class Place:
 
 def places(
     store: RedisStore,
-    contacts: RedisStore,
+    sets: Sets,
     overrides: Overrides,
     snapshots: Snapshots,
     *,
     has_redis: bool,
 ) -> list[Place]:
-    """In the order in which they have to be erased."""
+    """In the order in which they have to be erased. `sets` returns the stores of called numbers and
+    of contacts, for each mapping whose set is in Redis."""
     # An override would keep its cache entry.
     first = Place("overrides", _count_overrides, overrides.end)
     in_database = [
         Place("snapshots", _count_snapshots, snapshots.erase),
         Place("runs' details", _count_runs, _erase_in_runs),
+        Place("mappings' drafts", _count_drafts, _erase_drafts),
         _place_in_texts("alerts", redaction.ALERTS),  # they quote runs
         _place_in_texts("override reasons", redaction.REASONS),
         _place_in_texts("admin log", redaction.ADMIN_LOG),
@@ -51,8 +55,8 @@ def places(
         return [first, *in_database]
     answer_log, unknown = AnswerLog(store), UnknownNumbers(store)
     in_redis = [
-        Place("cache entries", partial(_count_entries, store), partial(_erase_entry, store)),
-        Place("contacts", partial(_count_contacts, contacts), partial(_erase_contacts, contacts)),
+        Place("cache entries", partial(_count_entries, sets), partial(_erase_entries, sets)),
+        Place("contacts", partial(_count_contacts, sets), partial(_erase_contacts, sets)),
         Place(
             "answer log",
             lambda number: len(answer_log.search(AnswerFilter(number), ANSWERS_KEPT)),
@@ -71,9 +75,16 @@ def _count_overrides(number: str) -> int:
     return Override.objects.filter(number=number).count()
 
 
-def _count_entries(store: RedisStore, number: str) -> int:
-    entry = store.read(number)
-    return int(entry is not None and entry.is_known)
+def _count_entries(sets: Sets, number: str) -> int:
+    entries = [numbers.read(number) for numbers, _ in sets()]
+    return sum(entry is not None and entry.is_known for entry in entries)
+
+
+def _erase_entries(sets: Sets, number: str) -> None:
+    """In the set of an earlier mapping nobody would remember it for long: only if it is there."""
+    first, *others = sets()
+    for numbers in [first[0], *(each[0] for each in others if each[0].read(number))]:
+        _erase_entry(numbers, number)
 
 
 def _erase_entry(store: RedisStore, number: str) -> None:
@@ -88,14 +99,35 @@ def _contact_keys(contacts: RedisStore, number: str) -> list[str]:
     return [key for key in contacts.indexed_numbers() if number_of(key) == number]
 
 
-def _count_contacts(contacts: RedisStore, number: str) -> int:
-    found = contacts.read_many(_contact_keys(contacts, number))
-    return sum(entry.is_known for entry in found)
+def _count_contacts(sets: Sets, number: str) -> int:
+    return sum(
+        entry.is_known
+        for _, contacts in sets()
+        for entry in contacts.read_many(_contact_keys(contacts, number))
+    )
 
 
-def _erase_contacts(contacts: RedisStore, number: str) -> None:
-    for key in _contact_keys(contacts, number):
-        _erase_entry(contacts, key)
+def _erase_contacts(sets: Sets, number: str) -> None:
+    for _, contacts in sets():
+        for key in _contact_keys(contacts, number):
+            _erase_entry(contacts, key)
+
+
+def _drafts(number: str) -> list[int]:
+    return [
+        draft.pk
+        for draft in MappingDraft.objects.exclude(content=b"").iterator(chunk_size=1)
+        if any(number_of(each.number) == number for each in decompressed(draft.content))
+    ]
+
+
+def _count_drafts(number: str) -> int:
+    return len(_drafts(number))
+
+
+def _erase_drafts(number: str) -> None:
+    """Whoever prepares it reads the base again."""
+    MappingDraft.objects.filter(pk__in=_drafts(number)).delete()
 
 
 def _count_unknown(unknown: UnknownNumbers, number: str) -> int:

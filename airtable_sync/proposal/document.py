@@ -22,8 +22,7 @@ from airtable_sync.proposal.variables import left_out
 
 WIDTH = 96
 _TITLE = (
-    "Proposed by `manage.py inspect_airtable`. docs/guides/mapping.md explains every word of this "
-    "file."
+    "Proposed from the base by Siftly. docs/guides/mapping.md explains every word of this file."
 )
 
 
@@ -37,6 +36,7 @@ class Plan:
     time_zone: str
     in_snake_case: bool
     undecided: list[str]
+    locale: str = ""  # that a person chose
 
     @property
     def region(self) -> str:
@@ -60,10 +60,11 @@ def _head(undecided: list[str]) -> list[str]:
 
 
 def _format(plan: Plan) -> list[str]:
-    locale = quoted(_locale(plan.region))
+    locale = quoted(plan.locale or _locale(plan.region))
+    start = "" if plan.locale else "# "
     lines = [
         "[format]",
-        f"# locale = {locale}  # write numbers, money and dates as people there do",
+        f"{start}locale = {locale}  # write numbers, money and dates as people there do",
     ]
     if plan.time_zone:
         lines.append(f"time_zone = {quoted(plan.time_zone)}")

@@ -21,6 +21,7 @@ class Section:
     is_read: bool = True
     pairs: Pairs | None = None
     variables: list[Field] = field(default_factory=list)
+    private: list[Field] = field(default_factory=list)  # left out for that reason
     settings: dict[str, Field] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)  # field name -> variable name
     prefix: str = ""

@@ -2,6 +2,7 @@
 out."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from airtable_sync.mapping.names import snake_case
 from airtable_sync.proposal.base import ATTACHMENTS, LINK, Field
@@ -35,13 +36,22 @@ _NOT_TOLD = frozenset(
 )
 
 
-def choose_variables(root: Section, number_fields: Iterable[Field]) -> None:
-    """Fill `variables` and `settings` of every section, and remove the sections without any."""
+def choose_variables(
+    root: Section,
+    number_fields: Iterable[Field],
+    without: AbstractSet[tuple[str, str]] = frozenset(),
+    told: AbstractSet[tuple[str, str]] = frozenset(),
+) -> None:
+    """Fill `variables` and `settings` of every section, and remove the sections without any.
+    `without` are fields that a person left out, as (table, field); `told` are fields that are told
+    even if they may be private."""
     taken: set[str] = set()
     names = {each.name for each in number_fields}
     for section in root.all():
         if not section.pairs:
-            _choose(section, names if section is root else set(), taken)
+            chosen = {field for table, field in without if table == section.table.name}
+            wanted = {field for table, field in told if table == section.table.name}
+            _choose(section, chosen | (names if section is root else set()), wanted, taken)
     _prune(root)
 
 
@@ -52,11 +62,12 @@ def left_out(section: Section, number_field: str) -> list[Field]:
     return [each for each in section.table.fields if each.name not in used]
 
 
-def _choose(section: Section, number_fields: set[str], taken: set[str]) -> None:
+def _choose(section: Section, without: set[str], told: set[str], taken: set[str]) -> None:
     for each in section.table.fields:
-        if each.name in number_fields or _is_not_told(each):
+        if each.name in without or _is_not_told(each):
             continue
-        if is_private(each.name):
+        if is_private(each.name) and each.name not in told:
+            section.private.append(each)
             section.undecided.append(
                 f"{field_place(section.table, each)} may be private: it is left out."
             )

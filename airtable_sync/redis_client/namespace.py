@@ -4,16 +4,43 @@ from dataclasses import dataclass
 
 # Names with this prefix belong to all deployments of a base: Airtable counts requests by base.
 SHARED_BY_BASE = "rate_limiter:"
+# What is about the set of one mapping, and so exists once for each saved version. Everything else
+# (counts, answers, the refresh lock, the base's schema) belongs to the whole deployment.
+OF_ONE_MAPPING = frozenset(
+    {
+        "change_feed_in_sync_until",
+        "change_feed_leader",
+        "change_feed_notified_at",
+        "change_feed_read_at",
+        "changes",
+        "confirmed_at",
+        "epoch",
+        "index",
+        "invalid_records",
+        "known_numbers",
+        "last_refresh",
+        "paused_by",
+        "process_states",
+        "publication",
+        "refill_lock",
+        "restored_lock",
+        "sequence",
+        "set_bytes",
+    }
+)
+ENTRIES_OF_ONE_MAPPING = ("entry:", "lookup:")
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """`name` is CACHE_NAMESPACE, which keeps two deployments of a base apart. `part` is a cache of
-    its own in it: the contacts."""
+    its own in it: the contacts. `generation` is the saved mapping's, "" for a file's: the set of a
+    new version is complete beside the old one before any process uses it."""
 
     base_id: str
     name: str = ""
     part: str = ""
+    generation: str = ""
 
     def __str__(self) -> str:
         return f"{self.base_id}:{self.name}" if self.name else self.base_id
@@ -24,4 +51,6 @@ class Namespace:
         base = f"{{{self.base_id or 'no base'}}}"
         if name.startswith(SHARED_BY_BASE):
             return f"{base}:{name}"
-        return ":".join(filter(None, (base, self.name, self.part, name)))
+        is_of_mapping = name in OF_ONE_MAPPING or name.startswith(ENTRIES_OF_ONE_MAPPING)
+        generation = self.generation if is_of_mapping else ""
+        return ":".join(filter(None, (base, self.name, generation, self.part, name)))

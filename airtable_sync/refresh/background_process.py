@@ -19,9 +19,14 @@ logger = logging.getLogger(__name__)
 def start_refresh(
     *arguments: str, folder: Path, user: str = "", trigger: str = Run.Trigger.ADMIN
 ) -> None:
-    """The process logs to the same place. The refresh lock prevents a second refresh."""
-    command = [sys.executable, "manage.py", "refresh_airtable_cache"]
-    command += ["--trigger", trigger, "--user", user, *arguments]
+    """The refresh lock prevents a second refresh."""
+    words = ("--trigger", trigger, "--user", user, *arguments)
+    start_command("refresh_airtable_cache", *words, folder=folder)
+
+
+def start_command(name: str, *arguments: str, folder: Path) -> None:
+    """Run a management command. Its process logs to the same place. Raises OSError."""
+    command = [sys.executable, "manage.py", name, *arguments]
     process = subprocess.Popen(  # noqa: S603 - our own command, no shell
         command,
         cwd=folder,
@@ -30,7 +35,7 @@ def start_refresh(
         start_new_session=True,
     )
     # Without a wait the ended process would stay as a zombie.
-    threading.Thread(target=_wait, args=(process,), name="refresh", daemon=True).start()
+    threading.Thread(target=_wait, args=(process, name), name=name, daemon=True).start()
 
 
 def running_refresh(store: RedisStore | None) -> Run | None:
@@ -45,6 +50,6 @@ def is_locked_in_database() -> bool:
     return Lease.objects.filter(name=REFRESH_LOCK, expires_at__gt=timezone.now()).exists()
 
 
-def _wait(process: "subprocess.Popen[bytes]") -> None:
+def _wait(process: "subprocess.Popen[bytes]", name: str) -> None:
     status = process.wait()
-    logger.info("The refresh that this process started ended with status %d", status)
+    logger.info("%s, which this process started, ended with status %d", name, status)

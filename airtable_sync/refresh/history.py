@@ -73,6 +73,10 @@ class RunHistory:
         except KeyboardInterrupt:
             self._end_without_success(run, Report("failed"), client, "It was interrupted.")
             raise
+        except BaseException as error:
+            message = f"An unexpected error ended it: {type(error).__name__}. See the log."
+            self._end_without_success(run, Report("failed"), client, message)
+            raise
 
     def with_saved_progress(self, run: Run, progress: Progress) -> Progress:
         """The same progress, also saved once a second for the status page."""

@@ -77,6 +77,7 @@ class RefreshParts:
     rollback: Rollback
     other_deployments: OtherDeployments
     confirm_unchanged: Callable[[AirtableClient], int | None]
+    remove_unused_sets: Callable[[], None]
     has_redis: bool
 
 
@@ -85,9 +86,33 @@ def masked(conflict: Conflict) -> Conflict:
     return replace(conflict, number=f"The number of a contact (…{conflict.number[-2:]})")
 
 
+@dataclass(frozen=True)
+class ReadSet:
+    """Everything in Airtable as a set, not published. `rejection` is why validation rejects it; ""
+    if it does not."""
+
+    publication: Publication
+    report: Report
+    rejection: str
+
+
 class Refresh:
     def __init__(self, parts: RefreshParts) -> None:
         self._parts = parts
+
+    def read(self, client: AirtableClient, progress: Progress, served: PublishTarget) -> ReadSet:
+        """Read the whole base, and compare it with what `served` has published. Raises
+        AirtableError, CacheUnavailable and MappingError; RefreshRejected if the mapping does not
+        fit the base."""
+        started = time.monotonic()
+        options = RefreshOptions(full=True)
+        attempt = _Attempt(self._parts, client, progress, options, compared_with=served)
+        with translated_errors():
+            publication, report, rejection = attempt.read()
+            report.count(served.compare(publication))
+        report.airtable_requests = client.requests_made
+        report.duration_seconds = time.monotonic() - started
+        return ReadSet(publication, report, str(rejection or ""))
 
     def run(self, client: AirtableClient, progress: Progress, options: RefreshOptions) -> Report:
         """Raises AirtableError, CacheUnavailable, MappingError and DatabaseError; RefreshRejected
@@ -111,10 +136,11 @@ class _Attempt:
     client: AirtableClient
     progress: Progress
     options: RefreshOptions
+    compared_with: PublishTarget | None = None  # another mapping's set, which is served now
 
     def compare(self) -> Report:
         started = time.monotonic()
-        publication, report, rejection = self._read()
+        publication, report, rejection = self.read()
         if rejection:
             raise self._with_report(rejection, publication, report, started)
         report.count(self.parts.target.compare(publication))
@@ -133,7 +159,7 @@ class _Attempt:
         if not (options.force or options.full) and (report := self._confirm(started)):
             parts.history.end(run, report)
             return report
-        publication, report, rejection = self._read()
+        publication, report, rejection = self.read()
         if rejection:
             self._require_review(self._with_report(rejection, publication, report, started))
         if parts.has_redis:
@@ -150,6 +176,7 @@ class _Attempt:
         report.status = "published" if changes else "unchanged"
         self._completed(report, started)
         parts.history.end(run, report)
+        parts.remove_unused_sets()
         return report
 
     def _with_report(
@@ -201,7 +228,7 @@ class _Attempt:
         report.duration_seconds = time.monotonic() - started
         return report
 
-    def _read(self) -> tuple[Publication, Report, RefreshRejected | None]:
+    def read(self) -> tuple[Publication, Report, RefreshRejected | None]:
         """Everything in Airtable, and why it may not be published, if so (never with `force`)."""
         read_at = self.parts.target.now()
         whole_base = self._whole_base()
@@ -258,18 +285,15 @@ class _Attempt:
     def _rejection(
         self, numbers: Findings, served: int, contacts: Findings
     ) -> RefreshRejected | None:
-        validation = self.parts.validation
+        validation, before = self.parts.validation, self.compared_with or self.parts.target
         try:
-            validation.check_numbers(len(numbers.conflicts), served, self._count_before())
-            validation.check_contacts(contacts.configs, self.parts.target.count_contacts())
+            validation.check_numbers(len(numbers.conflicts), served, self._count_before(before))
+            validation.check_contacts(contacts.configs, before.count_contacts())
         except RefreshRejected as error:
             return error
         return None
 
-    def _count_before(self) -> int:
+    def _count_before(self, before: PublishTarget) -> int:
         """The published numbers, at most those that are served at all."""
-        count, served = (
-            self.parts.target.count_published(),
-            self.parts.active_mapping.served_numbers,
-        )
+        count, served = before.count_published(), self.parts.active_mapping.served_numbers
         return count if served is None else min(count, len(served))

@@ -38,17 +38,15 @@ class Rollback:
         """Publish the snapshot of a run; without `run_id`, the newest that differs from the
         published one. Raises NoSuchSnapshot, CacheUnavailable, DatabaseError and
         RefreshInProgress."""
-        with (
-            refresh_lock(self._target),
-            self._history.record(trigger, user, client) as run,
-            translated_errors(),
-        ):
-            snapshot = self._find(run_id)
-            entries = self._entries(snapshot)
-            _release_runs()  # this run pauses publishing instead
-            self._target.pause(run.pk)
-            report = self._publish(entries, run)
-            self._history.end(run, report, f"Rolled back to the snapshot of run {snapshot.run_id}.")
+        with refresh_lock(self._target):
+            snapshot = self._find(run_id)  # a mistyped id is no run
+            with self._history.record(trigger, user, client) as run, translated_errors():
+                entries = self._entries(snapshot)
+                _release_runs()  # this run pauses publishing instead
+                self._target.pause(run.pk)
+                report = self._publish(entries, run)
+                message = f"Rolled back to the snapshot of run {snapshot.run_id}."
+                self._history.end(run, report, message)
         return report
 
     def release(self) -> bool:

@@ -35,7 +35,6 @@ READS_AGAIN = (
     "Airtable is read again. It is published if the same rule rejects it with the same figures, "
     "and the same numbers would be removed. Otherwise it is rejected again, for another review."
 )
-TRIGGERS = {Run.Trigger.CRON: "the cron job", Run.Trigger.CHANGE_FEED: "the change feed"}
 
 
 @posted(back="cache:status")
@@ -130,8 +129,8 @@ def _warn_if_running(request: HttpRequest) -> bool:
     except (CacheUnavailable, DatabaseError):
         return False
     if running:
-        who = running.user or TRIGGERS.get(Run.Trigger(running.trigger), "a command")
-        text = f"A refresh is already running: {who} started it {ago(running.started_at)}."
+        since = ago(running.started_at)
+        text = f"A refresh is already running: {running.started_by} started it {since}."
         messages.warning(request, text)
     return running is not None
 

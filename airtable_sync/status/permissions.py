@@ -7,13 +7,22 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase
 
 View = Callable[..., HttpResponseBase]
-ACTIONS = ("refresh", "roll_back", "reread", "drop", "override", "see_secrets")
+ACTIONS = (
+    "refresh",
+    "roll_back",
+    "reread",
+    "drop",
+    "override",
+    "see_secrets",
+    "change_mapping",
+)
 VIEW_PAGES = "airtable_sync.view_run"
 
 
@@ -24,8 +33,9 @@ def requires_permission(*actions: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponseBase:
-            if not request.user.has_perms(permissions):
-                raise PermissionDenied
+            missing = [each for each in permissions if not request.user.has_perm(each)]
+            if missing:
+                raise PermissionDenied(_missing_text(missing))
             return view(request, *arguments, **named)
 
         return checked
@@ -54,6 +64,16 @@ def log_action(
         action_flag=CHANGE,
         change_message=message,
     )
+
+
+def _missing_text(permissions: list[str]) -> str:
+    """Names them as an administrator sees them."""
+    codenames = [each.partition(".")[2] for each in permissions]
+    own = Permission.objects.filter(content_type__app_label="airtable_sync")
+    found = own.filter(codename__in=codenames).values_list("name", flat=True)
+    missing = " and ".join(f"“{name}”" for name in found)
+    word = "permission" if len(permissions) == 1 else "permissions"
+    return f"Your account lacks the {word} {missing}."
 
 
 def _permission(action: str) -> str:

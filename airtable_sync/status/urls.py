@@ -11,12 +11,16 @@ from airtable_sync.status import (
     actions,
     answers,
     connection,
+    help_pages,
     number,
     number_actions,
     overrides,
     overview,
     runs,
 )
+from airtable_sync.status.expired_session import leads_back, not_done
+from airtable_sync.status.first_run import actions as first_run
+from airtable_sync.status.mapping import draft_actions, editing, page, proposing
 
 app_name = "cache"
 
@@ -29,11 +33,12 @@ register_converter(RunId, "run_id")
 
 
 def _page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
-    return path(route, admin.site.admin_view(view), name=name)
+    return path(route, leads_back(admin.site.admin_view(view)), name=name)
 
 
 urlpatterns = [
     _page("", overview.overview, "status"),
+    _page("not-done/", not_done, "not_done"),
     _page("runs/<run_id:pk>/", runs.run, "run"),
     _page("runs/<run_id:pk>/roll-back/", actions.roll_back, "roll_back"),
     _page("runs/<run_id:pk>/publish-anyway/", actions.publish_anyway, "publish_anyway"),
@@ -45,6 +50,20 @@ urlpatterns = [
     _page("number/drop/", number_actions.drop, "drop"),
     _page("number/override/", overrides.override, "override"),
     _page("number/end-override/", overrides.end_override, "end_override"),
+    path("help/<path:name>/", admin.site.admin_view(help_pages.help_page), name="help"),
     _page("answers/", answers.answers, "answers"),
     _page("answers.csv", answers.answers_csv, "answers_csv"),
+    _page("dismiss-checklist/", first_run.dismiss_checklist, "dismiss_checklist"),
+    _page("test-call/", first_run.test_call, "test_call"),
+    _page("mapping/", page.mapping, "mapping"),
+    _page("mapping/problems/", page.problems, "mapping_problems"),
+    _page("mapping/versions/<run_id:number>/", page.version, "mapping_version"),
+    _page("mapping/propose/", proposing.propose_mapping, "mapping_propose"),
+    _page("mapping/edit/", editing.edit, "mapping_edit"),
+    _page("mapping/check/", editing.check, "mapping_check"),
+    _page("mapping/draft/", editing.draft, "mapping_draft"),
+    _page("mapping/preview/", draft_actions.preview, "mapping_preview"),
+    _page("mapping/publish/", draft_actions.publish, "mapping_publish"),
+    _page("mapping/discard/", draft_actions.discard, "mapping_discard"),
+    _page("mapping/continue/", draft_actions.continue_with_own_text, "mapping_continue"),
 ]

@@ -115,7 +115,7 @@ class TestStart:
 def older_content(snapshot: Snapshot, milliseconds: int) -> bytearray:
     entries = list(snapshots.entries_of(snapshot))
     read_at = entries[0].read_at - milliseconds
-    return snapshots._compress(EntrySet.of(entries, read_at, "refresh"))
+    return snapshots.compressed(EntrySet.of(entries, read_at, "refresh"))
 
 
 @pytest.mark.django_db

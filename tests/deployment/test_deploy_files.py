@@ -42,7 +42,7 @@ def test_the_image_is_not_run_by_root_and_has_a_health_check_without_a_shell() -
 
 def test_the_image_has_all_that_runs_in_production() -> None:
     copied = set(re.findall(r"^COPY (\w+) /app/", DOCKERFILE, re.M))
-    assert copied == {"airtable_sync", "siftly", "webhooks"}
+    assert copied == {"airtable_sync", "siftly", "webhooks", "docs"}
     not_ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8")
     for name in (*copied, "manage.py", "gunicorn.conf.py", "requirements.txt"):
         assert f"\n!{name}\n" in not_ignored

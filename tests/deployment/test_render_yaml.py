@@ -105,7 +105,7 @@ def test_every_variable_of_the_settings_is_in_the_file_in_the_guide_or_left_out(
 
 
 def test_values_in_the_file_equal_the_defaults_of_the_settings() -> None:
-    ours = {"WEB_CONCURRENCY", "PYTHON_VERSION", "REPLICA_MAX_BYTES"}
+    ours = {"WEB_CONCURRENCY", "PYTHON_VERSION", "REPLICA_MAX_BYTES", "AIRTABLE_MAPPING"}
     for key, each in variables(WEB).items():
         if "value" in each and key not in ours:
             assert isinstance(each["value"], str)

@@ -20,7 +20,7 @@ from airtable_sync.monitoring.health_rules import HealthFacts
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.refresh.report import Report, Status
 from airtable_sync.services import Services, build_services
-from siftly.web_services import health_observer
+from siftly.web_services import health_observer, origin
 from tests.support.services import services
 
 
@@ -92,4 +92,5 @@ def new_check(facts: Callable[[], HealthFacts]) -> PeriodicCheck:
     """The periodic check of a process that observes these facts."""
     name = service_name(settings.PUBLIC_URL, settings.ALLOWED_HOSTS)
     sender = AlertSender(settings.ALERT_URLS, name)
-    return PeriodicCheck(facts, Incidents(services().background_store), sender)
+    incidents = Incidents(services().background_store)
+    return PeriodicCheck(facts, incidents, sender, origin(settings))

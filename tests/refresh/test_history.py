@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from airtable_sync.airtable.limits.monthly_usage import usage_key, utc_now
+from airtable_sync.airtable.limits.request_limits import COMMAND_LIMITS
 from airtable_sync.cache.snapshots import Snapshots, entries_of
 from airtable_sync.models import Run, Snapshot
 from airtable_sync.refresh import history
@@ -45,9 +46,25 @@ def test_a_run_records_its_counts_and_who_started_it(airtable: Sandbox) -> None:
     }
 
 
-def test_a_run_without_a_terminal_is_recorded_as_cron(airtable: Sandbox) -> None:
+def test_a_run_records_cron_only_if_cron_has_started_it(airtable: Sandbox, settings: Any) -> None:
     refresh()
-    assert newest_run().trigger == Run.Trigger.CRON
+    assert newest_run().trigger == Run.Trigger.SCRIPT
+    assert newest_run().started_by == "a command without a terminal"
+    settings.IS_CRON_JOB = True  # on Render
+    refresh()
+    assert newest_run().started_by == "the cron job"
+
+
+def test_an_unexpected_error_ends_the_run_too(airtable: Sandbox) -> None:
+    client = services().new_client(COMMAND_LIMITS)
+    with (
+        pytest.raises(ZeroDivisionError),
+        services().history.record(Run.Trigger.SCRIPT, "", client),
+    ):
+        _ = 1 / 0
+    failed = newest_run()
+    assert (failed.status, failed.ended_at is not None) == ("failed", True)
+    assert failed.message == "An unexpected error ended it: ZeroDivisionError. See the log."
 
 
 def test_a_run_records_each_changed_field(airtable: Sandbox) -> None:

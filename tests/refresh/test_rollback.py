@@ -177,3 +177,14 @@ def test_the_rollback_is_the_newest_snapshot(shared_copy: str, airtable: Sandbox
     assert newest
     assert newest.run.status == Run.Status.ROLLED_BACK
     assert {e.number: e.config for e in services().snapshots.newest_entries()}[NUMBER] == JOHN
+
+
+def test_a_rollback_to_a_run_without_a_snapshot_is_no_run(
+    shared_copy: str, airtable: Sandbox
+) -> None:
+    refresh()
+    report = refresh("--rollback", "99")
+    assert (report["exit"], report["status"]) == (1, "failed")
+    assert "There is no such snapshot. Runs with a snapshot: " in report["error"]
+    assert [each.status for each in Run.objects.all()] == ["published"]
+    assert refresh()["exit"] == 0

@@ -1,11 +1,14 @@
 """The output of a refresh on a terminal."""
 
+import getpass
 import json
 import os
 import pty
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +90,10 @@ def test_it_shows_progress_bars_a_table_and_a_summary(
     second = Terminal(tmp_path, variables)
     assert second.wait()[0] == 0
     assert "0/90" in second.shown  # the expected count is the last run's
+    file = variables["DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file)) as database:
+        started_by = database.execute("SELECT DISTINCT trigger, user FROM airtable_sync_run")
+        assert started_by.fetchall() == [("command", getpass.getuser())]
 
 
 def test_with_json_it_prints_only_json(variables: dict[str, str], tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ BAD = {
     "TELNYX_PUBLIC_KEY": "hunter2",
     "STANDARD_WEBHOOK_SECRET": "whsec_hunter2!",
     "TWILIO_CONNECT_URL": "https://hunter2",
+    "PLIVO_CONNECT_URL": "https://hunter2",
+    "SIGNALWIRE_SWML_URL": "http://hunter2",
     "LOG_LEVEL": "loud",
     "AIRTABLE_MAPPING": "/nowhere.toml",
     "AIRTABLE_API_KEY": "pat with\na break",
@@ -46,6 +48,7 @@ BAD = {
     "PORT": "abc",
     "WEB_CONCURRENCY": "0",
     "ALERT_URLS": "jsons://hunter2.example.com, hunter2",
+    "EMAIL_URL": "smtps://ada:hunter2@mail.example",
 }
 
 

@@ -225,7 +225,7 @@ def test_cron_sends_to_sentry_and_does_not_wait_if_sentry_is_down(
             **new_database(tmp_path),
             "SENTRY_DSN": f"http://public@127.0.0.1:{server.port}/1",
         }
-        assert manage("refresh_airtable_cache", **variables).returncode == 0
+        assert manage("refresh_airtable_cache", "--trigger", "cron", **variables).returncode == 0
         statuses = [each["status"] for each in server.envelopes() if "monitor_slug" in each]
         assert statuses == ["in_progress", "ok"]
         everything = b"".join(server.bodies).decode()

@@ -14,7 +14,7 @@ from siftly.web_services import web_services
 assert "pyairtable" not in sys.modules, "the start has imported it"
 
 async def main():
-    lifecycle = web_services().lifecycle
+    lifecycle = (await asyncio.to_thread(web_services)).lifecycle
     async with lifecycle.running():
         await lifecycle._first_load_ended.wait()
         for _ in range(1000):

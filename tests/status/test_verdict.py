@@ -68,6 +68,7 @@ def redis(**different: Any) -> RedisStatus:
         "server": ServerInfo("Valkey", "9.1.2", 1, 0, "noeviction", 0),
         "is_refresh_locked": False,
         "blocked_seconds": 0.0,
+        "last_failed_lookup_at": None,
     }
     for name, value in different.items():
         if name in status:
@@ -135,6 +136,21 @@ def test_all_is_well() -> None:
     )
 
 
+def test_lookups_that_failed_are_a_note_when_none_has_failed_for_some_minutes() -> None:
+    failed = NOW - timedelta(minutes=25)
+    found = verdict_with(redis=redis(last_hour=FAILED_CALLS, last_failed_lookup_at=failed))
+    assert found.level == "well"
+    [note] = found.others
+    assert note.level == "note"
+    assert note.sentence == (
+        "3 calls within the last hour could not be looked up in Airtable and got the defaults; "
+        "none since 11:36 UTC (25 minutes ago)."
+    )
+    recently = NOW - timedelta(minutes=2)
+    found = verdict_with(redis=redis(last_hour=FAILED_CALLS, last_failed_lookup_at=recently))
+    assert found.level == "attention"
+
+
 def test_with_the_change_feed_it_says_how_fast_edits_are_live() -> None:
     counts = Counts()
     for _ in range(10):
@@ -142,7 +158,7 @@ def test_with_the_change_feed_it_says_how_fast_edits_are_live() -> None:
     setup = replace(HEALTHY.setup, changes="push", poll_seconds=300.0)
     assert "edits are live in about 1 s" in verdict_with(setup=setup).sentence
     assert (
-        "edits are live in about 750 ms"
+        "edits are live in about 900 ms"
         in verdict_with(setup=setup, redis=redis(last_hour=counts)).sentence
     )
     setup = replace(HEALTHY.setup, changes="poll", poll_seconds=40.0)

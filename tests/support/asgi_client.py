@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from siftly.asgi import application
 from siftly.server.http import Request
@@ -17,6 +18,11 @@ class Response:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def text(self) -> str:
+        """Also of an answer whose variables are in an address."""
+        return unquote(self.body.decode())
 
     def json(self) -> Any:
         return json.loads(self.body)

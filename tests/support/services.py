@@ -11,6 +11,7 @@ from django.conf import settings
 from airtable_sync.airtable.limits.rate_limiter import STARTS_PER_WINDOW
 from airtable_sync.cache.lifetimes import TOMBSTONE_SECONDS
 from airtable_sync.configuration import Configuration
+from airtable_sync.mapping.source import MappingSource
 from airtable_sync.services import Services, build_services
 from siftly.web_services import WebServices
 from tests.support.wide_window import WIDE_WINDOW_SECONDS
@@ -46,9 +47,10 @@ def use_services(
 ) -> None:
     """The process's services are built for tests when they are used next."""
 
-    def new_services() -> Services:
+    def new_services(source: MappingSource | None = None) -> Services:
         return build_services(
             Configuration.from_settings(settings),
+            source,
             starts_per_window=STARTS_PER_WINDOW if has_rate_limit else NO_RATE_LIMIT,
             window_seconds=WIDE_WINDOW_SECONDS,
             rate_limiter_file=rate_limiter_file,

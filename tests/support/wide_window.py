@@ -11,6 +11,7 @@ from airtable_sync.apps import AirtableSyncConfig
 from airtable_sync.configuration import Configuration
 
 if TYPE_CHECKING:
+    from airtable_sync.mapping.source import MappingSource
     from airtable_sync.services import Services
 
 WIDE_WINDOW_SECONDS = 1.5
@@ -18,8 +19,8 @@ WIDE_WINDOW = {"DJANGO_SETTINGS_MODULE": "tests.wide_window_settings"}
 
 
 class WideWindowConfig(AirtableSyncConfig):
-    def new_services(self) -> "Services":
+    def new_services(self, source: "MappingSource | None" = None) -> "Services":
         from airtable_sync.services import build_services
 
         config = Configuration.from_settings(settings)
-        return build_services(config, window_seconds=WIDE_WINDOW_SECONDS)
+        return build_services(config, source, window_seconds=WIDE_WINDOW_SECONDS)

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import re
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -13,9 +13,32 @@ from hypothesis import strategies as st
 from airtable_sync.cache.entry import Entry
 from tests.support.asgi_client import asend
 from tests.support.cast import JOHN, NUMBER
+from tests.support.fields_read import encoded, fields_read, put
 from tests.support.platforms import call_with, path_of, secret_of, set_up
 from tests.support.services import platforms, services
 from webhooks.platforms.base import Platform
+
+EXPECTED = {
+    "retell": {"event", "call_inbound", "call_inbound.call_id", "call_inbound.from_number"},
+    "elevenlabs": {"type", "called_number", "caller_id", "call_sid"},
+    "vapi": {
+        "message.type",
+        "message.phoneNumber.sipUri",
+        "message.call.id",
+        "message.call.phoneNumber.number",
+        "message.call.customer.number",
+        "message.customer.number",
+    },
+    "twilio": {"To", "From", "CallSid", "CallStatus"},
+    "plivo": {"To", "From", "CallUUID", "CallStatus"},
+    "signalwire": {"message", "call", "call.to", "call.from", "call.call_id"},
+    "telnyx": {"data.event_type", "data.payload.call_control_id", "data.payload"},
+    "synthflow": {"call", "event", "call_inbound.call_id", "call_inbound.from_number", "call_id"},
+    "standard": {"to_number", "from_number"},
+    "fishaudio": {"event", "call.dialed_number", "call.caller_number", "call.twilio_call_sid"},
+    "openai": {"type", "data.type", "data.call_id", "data.sip_headers.0.name"},
+    "generic": {"to", "To", "dialed_number", "from", "caller_id"},
+}
 
 
 @pytest.fixture(params=list(platforms()))
@@ -101,44 +124,51 @@ def test_any_signed_bytes_cause_no_server_error(
     assert call_with(platform, body, settings).status in (200, 204, 400)
 
 
+WRONG_SHAPES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=9),
+    st.just("9" * 200),
+    st.recursive(
+        st.text(max_size=3) | st.none(),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=9), inner),
+        max_leaves=3,
+    ),
+)
+
+
 @given(st.data())
 @pytest.mark.slow
-def test_any_signed_json_with_the_platforms_names_causes_no_server_error(
+def test_any_shape_of_any_field_that_is_read_causes_no_server_error(
     platform: Platform, settings: Any, data: st.DataObject
 ) -> None:
-    words = re.findall(r"[A-Za-z_.-]{2,}", platform.sample_body(NUMBER).decode())
-    leaves = st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(),
-        st.floats(),
-        st.text(max_size=9),
-        st.sampled_from(words),
-    )
-    values = st.recursive(
-        leaves,
-        lambda inner: (
-            st.lists(inner, max_size=2)
-            | st.dictionaries(st.sampled_from([*words, "call_id"]), inner, max_size=4)
-        ),
-    )
-    whole = (
-        json.loads(platform.sample_body(NUMBER))
-        if platform.content_type == "application/json"
-        else {}
-    )
-    body = json.dumps(data.draw(_changed(whole, values))).encode()
+    fields = fields_read(platform)
+    changes = st.dictionaries(st.sampled_from(fields), WRONG_SHAPES, min_size=1, max_size=3)
+    event: dict[str, Any] = {}
+    if platform.content_type == "application/json":
+        event = json.loads(platform.sample_body(NUMBER))
+    for path, value in data.draw(changes).items():
+        put(event, path, value)
+    assert call_with(platform, encoded(platform, event), settings).status in (200, 204, 400)
+
+
+@given(st.data())
+def test_any_form_causes_no_server_error(
+    platform: Platform, settings: Any, data: st.DataObject
+) -> None:
+    read = [path[-1] for path in fields_read(platform)]
+    names = st.sampled_from([*read, "MessageSid"]) | st.text(max_size=9)
+    pairs = data.draw(st.lists(st.tuples(names, st.text(max_size=30)), max_size=6))
+    body = urlencode(pairs, errors="replace").encode()
     assert call_with(platform, body, settings).status in (200, 204, 400)
 
 
-def _changed(whole: Any, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The same object with other values in one or more places, at any depth."""
-    if isinstance(whole, list):
-        return st.tuples(*(_changed(each, values) for each in whole)).map(list) | values
-    if not isinstance(whole, dict):
-        return st.just(whole) | values
-    members = {name: _changed(value, values) for name, value in whole.items()}
-    return st.fixed_dictionaries({}, optional=members) | values
+def test_the_fields_that_are_read_are_found() -> None:
+    """Otherwise the tests above would try too little."""
+    for name, expected in EXPECTED.items():
+        assert expected <= {".".join(path) for path in fields_read(platforms()[name])}
 
 
 @given(st.text(max_size=30))

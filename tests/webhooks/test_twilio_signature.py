@@ -72,6 +72,8 @@ class TestTwilio:
             ("https://b.example:80/myapp.php?foo=1&bar=2", None, {"Host": "b.example:80"}),
             ("http://b.example:80/myapp.php?foo=1&bar=2", None, {"Host": "b.example"}),
             ("https://[::1]:443/myapp.php?foo=1&bar=2", None, {"Host": "[::1]"}),
+            ("https://a.example/myapp.php/?foo=1&bar=2", "https://a.example", {}),
+            ("https://a.example:443/myapp.php/?foo=1&bar=2", "https://a.example", {}),
         ],
     )
     def test_the_signed_address_is_the_public_one(

@@ -9,7 +9,9 @@ from webhooks.platforms.elevenlabs import ElevenLabs
 from webhooks.platforms.fishaudio import FishAudio
 from webhooks.platforms.generic import Generic
 from webhooks.platforms.openai import OpenAI
+from webhooks.platforms.plivo import Plivo
 from webhooks.platforms.retell import Retell
+from webhooks.platforms.signalwire import SignalWire
 from webhooks.platforms.standard import Standard
 from webhooks.platforms.synthflow import Synthflow
 from webhooks.platforms.telnyx import Telnyx
@@ -21,6 +23,8 @@ PLATFORM_CLASSES: tuple[type[Platform], ...] = (
     ElevenLabs,
     Vapi,
     Twilio,
+    Plivo,
+    SignalWire,
     Telnyx,
     Synthflow,
     Standard,

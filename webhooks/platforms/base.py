@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
+from webhooks.platforms.variable_names import NameRule, placeholder_rule
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,13 @@ class Platform(ABC):
     methods: ClassVar[tuple[str, ...]] = ("POST",)
     # How long a follow-up request may take, after the answer is known. 0: there are none.
     follow_up_seconds: ClassVar[float] = 0.0
-    reserved: ClassVar[re.Pattern[str] | None] = None  # variable names that the platform reserves
+    reserved: ClassVar[re.Pattern[str] | None] = None  # names of variables that are left out
+    # Names of variables that the platform's agents can use.
+    name_rule: ClassVar[NameRule] = placeholder_rule()
+    used_settings: ClassVar[frozenset[str]] = frozenset()  # of a number, that answers use
+    # How many variables, and how many characters of a value, the platform reads; None: no limit.
+    max_variables: ClassVar[int | None] = None
+    max_characters: ClassVar[int | None] = None
 
     def __init__(self, settings: Any) -> None:
         self.secrets = Secrets(getattr(settings, self.secrets_setting))
@@ -136,6 +143,11 @@ class Platform(ABC):
     def sandbox_variables(cls) -> dict[str, str]:
         """Environment variables with a random secret, for `make run` and tests."""
         return {cls.secrets_setting: random_secrets.token_hex(16)}
+
+    def can_use(self, name: str) -> bool:
+        """Whether the platform's agents can use a variable of this name."""
+        is_reserved = bool(self.reserved and self.reserved.match(name))
+        return not is_reserved and self.name_rule.allows(name)
 
     def without_reserved(self, answer: Answer) -> Answer:
         """The answer without variables whose names the platform reserves."""

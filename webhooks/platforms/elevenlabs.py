@@ -5,17 +5,16 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.number_settings import chosen, without_empty
-from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.parsing import fields_of, member, optional_text
+from webhooks.platforms.variable_names import placeholder_rule
 
 TOLERANCE_SECONDS = 30 * 60
-MAX_FIELDS = 100
 _SIGNATURE = re.compile(r"t=([0-9]{1,20}),v0=([0-9a-f]{64})")
 
 
@@ -24,7 +23,12 @@ class ElevenLabs(Platform):
     secrets_setting = "ELEVENLABS_WEBHOOK_SECRET"
     signing_setting = secrets_setting
     deadline_seconds = 5.0  # "a reasonable timeout", while Twilio waits for ElevenLabs
+    # https://elevenlabs.io/docs/eleven-agents/customization/personalization/dynamic-variables
     reserved = re.compile("system__")
+    name_rule = placeholder_rule(prefix="system__")
+    used_settings = frozenset(
+        {"first_message", "language", "prompt", "voice_id", "branch_id", "environment", "user_id"}
+    )
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """The request before a call has the secret itself, in a header that is set up at
@@ -36,7 +40,7 @@ class ElevenLabs(Platform):
         )
 
     def parse_call(self, body: bytes) -> Call:
-        event = _form(body) or json_object(body)  # ElevenLabs does not say which it sends
+        event = fields_of(body)
         if "type" in event and "called_number" not in event:
             raise NotACall(event["type"])
         to_number = member(event, "called_number", str, "called_number")
@@ -60,13 +64,6 @@ class ElevenLabs(Platform):
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
         return {"X-Webhook-Secret": secret}
-
-
-def _form(body: bytes) -> dict[str, Any]:
-    """Empty if the body is no form."""
-    if not body.isascii() or b"called_number=" not in body or body.lstrip()[:1] == b"{":
-        return {}
-    return dict(parse_qsl(body.decode(), keep_blank_values=True)[:MAX_FIELDS])
 
 
 def _overrides(answer: Answer) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""Fish Audio's inbound call webhook, as its documentation repository describes it
-(agents/monitor/webhooks)."""
+"""Fish Audio's inbound call webhook: https://docs.fish.audio/agents/monitor/webhooks"""
 
 import json
 import re
@@ -10,19 +9,24 @@ from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.variable_names import NameRule
 
 MAX_ELEMENTS = 10
 _ELEMENT = re.compile(r"(t=[0-9]{1,20}|v1=[0-9a-f]{64})")
 
 
 class FishAudio(Platform):
-    """Fish Audio reads at most 50 variables. It leaves out each one whose name is not of letters,
-    digits and underscores, or whose text is longer than 1,000 characters: they do no harm."""
+    """Fish Audio leaves out each variable that breaks one of its rules, so they do no harm."""
 
     name = "fishaudio"
     secrets_setting = "FISHAUDIO_WEBHOOK_SECRET"
     signing_setting = secrets_setting
     deadline_seconds = 4.5  # Fish Audio's limit is 5, unless it is set otherwise
+    # https://docs.fish.audio/agents/build/dynamic-variables
+    name_rule = NameRule(
+        "letters of A to Z, digits and _, first a letter", re.compile("[A-Za-z][A-Za-z0-9_]*")
+    )
+    max_variables, max_characters = 50, 1000
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """`X-Fish-Webhook-Signature: t=<s>,v1=<hex>`, over the time and the raw body. Elements of

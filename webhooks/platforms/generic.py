@@ -5,18 +5,18 @@ fetch their context themselves (LiveKit, Pipecat)."""
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from airtable_sync.lookup.answer import Answer
+from airtable_sync.mapping.settings import SETTINGS
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, Platform
 from webhooks.platforms.number_settings import is_ticked
-from webhooks.platforms.parsing import json_object, optional_text
+from webhooks.platforms.parsing import fields_of, optional_text, query_pairs
+from webhooks.platforms.variable_names import PATH_RULE
 
 TO_NAMES = ("to", "to_number", "called_number", "dialed_number", "To")
 FROM_NAMES = ("from", "from_number", "caller_number", "caller_id", "From")
-MAX_FIELDS = 100
 FLAT = "flat"  # the kind of a call whose answer is the variables alone
 
 
@@ -26,13 +26,15 @@ class Generic(Platform):
     signing_setting = secrets_setting
     methods = ("GET", "POST")
     deadline_seconds = 0.7  # AssemblyAI's limit is 0.8
+    name_rule = PATH_RULE
+    used_settings = frozenset(SETTINGS)  # all of them are in the answer
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         return is_one_of(bearer_token(request), self.secrets)
 
     def parse_request(self, request: Request, body: bytes) -> Call:
         """The number may be in the query, in a JSON object or in a form."""
-        query = _pairs(request.query)
+        query = dict(query_pairs(request.query))
         kind = FLAT if query.get("flat") == "1" else ""
         return _call({**query, **_content(body)}, kind)
 
@@ -74,16 +76,4 @@ def _call(fields: Mapping[str, Any], kind: str) -> Call:
 
 def _content(body: bytes) -> Mapping[str, Any]:
     """Raises MalformedCall."""
-    text = body.lstrip()
-    if not text:
-        return {}
-    is_form = b"=" in text and text[:1] not in (b"{", b"[")
-    return _pairs(body.decode("utf-8", "replace")) if is_form else json_object(body)
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """Raises MalformedCall."""
-    try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    except ValueError:
-        raise MalformedCall(f"There are more than {MAX_FIELDS} fields.") from None
+    return fields_of(body) if body.strip() else {}

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airtable_sync.lookup.answer import Answer
+from airtable_sync.mapping.phone_numbers import to_e164
+from airtable_sync.mapping.settings import problem_of_setting
 
 
 def is_ticked(answer: Answer, name: str) -> bool:
@@ -12,9 +14,20 @@ def is_ticked(answer: Answer, name: str) -> bool:
 
 
 def json_setting(answer: Answer, name: str) -> dict[str, Any] | None:
-    """None if it is not set. It was validated when the base was read."""
+    """None if it is not set, or unusable: it was validated when the base was read, but the entry
+    may have been written otherwise."""
     text = answer.settings.get(name)
-    return json.loads(text) if text else None
+    if not text or problem_of_setting(name, text):
+        return None
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def transfer_target(answer: Answer) -> str:
+    """A telephone number, in E.164 if it has a country code, or a SIP address. "" if it is not
+    set."""
+    target = answer.settings.get("transfer_to", "").strip()
+    return target if is_sip_address(target) else to_e164(target, "") or target
 
 
 def chosen(answer: Answer, **names: str) -> dict[str, str]:

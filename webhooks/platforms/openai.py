@@ -74,6 +74,9 @@ class OpenAI(Platform):
     # OpenAI wants its 200 "within a few seconds", and the caller hears it ring until the accept.
     deadline_seconds = 3.0
     follow_up_seconds = 5.0
+    used_settings = frozenset(
+        {"agent_id", "agent_version", "model", "voice", "instructions", "reject"}
+    )
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)

@@ -1,11 +1,14 @@
-"""Reads the JSON bodies of platforms. Every function raises MalformedCall with a clear message."""
+"""Reads what platforms send: JSON and forms. Every function raises MalformedCall with a clear
+message."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from siftly.server import strict_json
 from webhooks.platforms.base import MalformedCall
 
 MAX_OPTIONAL_LENGTH = 100
+MAX_FIELDS = 500  # of a form, or of a query
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -20,6 +23,26 @@ def json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MalformedCall("The body is not a JSON object.")
     return value
+
+
+def form_pairs(body: bytes) -> list[tuple[str, str]]:
+    """The fields of a form, in their order; a name may come again."""
+    return query_pairs(body.decode("utf-8", "replace"))
+
+
+def query_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise MalformedCall(f"There are more than {MAX_FIELDS} fields.") from None
+
+
+def fields_of(body: bytes) -> dict[str, Any]:
+    """Of a form or a JSON object, whatever its content type says: some senders do not document
+    theirs. Of a field that comes again, the last counts."""
+    text = body.lstrip()
+    is_form = b"=" in text and text[:1] not in (b"{", b"[")
+    return dict(form_pairs(body)) if is_form else json_object(body)
 
 
 def member(container: dict[str, Any], name: str, kind: type, path: str) -> Any:

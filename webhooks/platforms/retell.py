@@ -11,6 +11,7 @@ from webhooks.platforms.authentication import is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.number_settings import chosen, is_ticked, json_setting
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.variable_names import placeholder_rule
 
 _SIGNATURE = re.compile(r"v=([1-9][0-9]{0,19}),d=([0-9a-f]{64})")
 _KINDS = ("call_inbound", "chat_inbound")
@@ -21,6 +22,22 @@ class Retell(Platform):
     secrets_setting = "RETELL_API_KEY"
     signing_setting = secrets_setting
     deadline_seconds = 9.0  # Retell's limit is 10, with up to three tries
+    used_settings = frozenset({"agent_id", "agent_version", "agent_override", "reject"})
+    # https://docs.retellai.com/build/dynamic-variables: blanks around a name are removed.
+    name_rule = placeholder_rule(
+        "current_agent_state",
+        "previous_agent_state",
+        "current_time",
+        "current_hour",
+        "current_calendar",
+        "session_type",
+        "session_duration",
+        "direction",
+        "user_number",
+        "agent_number",
+        "call_id",
+        "call_type",
+    )
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """`X-Retell-Signature: v=<ms>,d=<hex>`, over the raw body and the time, with the API key.

@@ -11,6 +11,7 @@ from webhooks.platforms import standard_webhooks
 from webhooks.platforms.authentication import bearer_token, is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.variable_names import PATH_RULE
 
 
 class Standard(Platform):
@@ -18,6 +19,7 @@ class Standard(Platform):
     secrets_setting = "STANDARD_WEBHOOK_SECRET"
     signing_setting = secrets_setting
     deadline_seconds = 1.7  # Bland's default limit is 2
+    name_rule = PATH_RULE
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """A signature by the specification, or the secret itself from clients that can't sign."""

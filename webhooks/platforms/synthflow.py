@@ -11,6 +11,7 @@ from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.variable_names import placeholder_rule
 
 # Its documentation names HTTP_SYNTHFLOW_SIGNATURE, as Python's servers call the first one.
 _SIGNATURE_HEADERS = ("Synthflow-Signature", "Synthflow_Signature", "HTTP_SYNTHFLOW_SIGNATURE")
@@ -21,6 +22,11 @@ class Synthflow(Platform):
     secrets_setting = "SYNTHFLOW_WEBHOOK_SECRET"
     signing_setting = secrets_setting
     deadline_seconds = 5.0  # Synthflow does not document its limit
+    # https://docs.synthflow.ai/variables: the placeholder has single braces.
+    name_rule = placeholder_rule(
+        "call_id", "user_phone_number", "from_phone_number", "to_phone_number"
+    )
+    used_settings = frozenset({"agent_id"})
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """Synthflow signs only the call's id, which its inbound event may lack. So the secret

@@ -15,6 +15,7 @@ from webhooks.platforms.authentication import is_recent
 from webhooks.platforms.base import ANONYMOUS, Call, NotACall, Platform
 from webhooks.platforms.number_settings import json_setting, without_empty
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.variable_names import placeholder_rule
 
 _TIMESTAMP = re.compile("[0-9]{1,20}")
 
@@ -24,7 +25,10 @@ class Telnyx(Platform):
     secrets_setting = "TELNYX_PUBLIC_KEY"
     signing_setting = "TELNYX_SIGNING_KEY"
     deadline_seconds = 1.2  # Telnyx' default limit is 1.5
+    # https://developers.telnyx.com/docs/inference/ai-assistants/dynamic-variables
     reserved = re.compile("telnyx_")
+    name_rule = placeholder_rule(prefix="telnyx_")
+    used_settings = frozenset({"memory", "conversation"})
 
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """`Telnyx-Signature-Ed25519`, base64, over the time and the raw body.

@@ -8,22 +8,27 @@ import logging
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response
 from webhooks.platforms.authentication import is_one_of
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.number_settings import chosen, is_sip_address, is_ticked
-from webhooks.platforms.parsing import optional_text
+from webhooks.platforms.number_settings import (
+    chosen,
+    is_sip_address,
+    is_ticked,
+    transfer_target,
+)
+from webhooks.platforms.parsing import form_pairs, optional_text
+from webhooks.platforms.signed_address import possible_addresses
+from webhooks.platforms.variable_names import NameRule
+from webhooks.platforms.xml_response import xml_response, xml_text
 
 logger = logging.getLogger(__name__)
 
-_MAX_FIELDS = 500
 _ENDED = ("completed", "busy", "failed", "no-answer", "canceled")
-# https://www.w3.org/TR/xml/#charsets
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Twilio(Platform):
@@ -32,6 +37,12 @@ class Twilio(Platform):
     signing_setting = secrets_setting
     deadline_seconds = 13.0  # Twilio's limit is 15
     content_type = "application/x-www-form-urlencoded"
+    # https://www.twilio.com/docs/voice/twiml/connect/conversationrelay: a name is the text of an
+    # XML attribute, and arrives as a member of `customParameters`.
+    name_rule = NameRule("no control characters", re.compile(r"[^\0-\x1f]+"))
+    used_settings = frozenset(
+        {"twilio_connect_url", "first_message", "language", "voice", "transfer_to", "reject"}
+    )
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -43,20 +54,18 @@ class Twilio(Platform):
         have to be read for it. https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
         signature = request.headers.get("X-Twilio-Signature", "")
         try:
-            fields = _fields(body)
+            fields = form_pairs(body)
         except MalformedCall:
             return False
         how = request.headers.get("X-Twilio-Webhooks-Signature-Settings", "")
         algorithm = "sha256" if "HMAC_SHA256" in how.upper() else "sha1"
-        expected = [
-            _signature(address, fields, secret, algorithm)
-            for address in _with_and_without_port(self._public_address(request))
-            for secret in self.secrets
-        ]
-        return is_one_of(signature, expected)
+        return any(
+            is_one_of(signature, [_signature(each, fields, key, algorithm) for key in self.secrets])
+            for each in possible_addresses(request, self._public_url)
+        )
 
     def parse_call(self, body: bytes) -> Call:
-        fields = dict(_fields(body))
+        fields = dict(form_pairs(body))
         if "MessageSid" in fields or fields.get("CallStatus") in _ENDED:
             raise NotACall
         if "To" not in fields:
@@ -68,10 +77,10 @@ class Twilio(Platform):
         response = ET.Element("Response")
         if is_ticked(answer, "reject"):
             ET.SubElement(response, "Reject")
-        elif target := answer.settings.get("transfer_to"):
+        elif target := transfer_target(answer):
             dial = ET.SubElement(response, "Dial")
             noun = ET.SubElement(dial, "Sip" if is_sip_address(target) else "Number")
-            noun.text = _NOT_XML.sub("", target)
+            noun.text = xml_text(target)
         elif address := self._connect_address(answer):
             kind = "Stream" if address.endswith("#stream") else "ConversationRelay"
             connect = ET.SubElement(response, "Connect")
@@ -80,15 +89,15 @@ class Twilio(Platform):
                 attributes |= chosen(
                     answer, welcomeGreeting="first_message", language="language", voice="voice"
                 )
-            known = {name: _NOT_XML.sub("", text) for name, text in attributes.items()}
+            known = {name: xml_text(text) for name, text in attributes.items()}
             agent = ET.SubElement(connect, kind, known)
             for name, value in answer.variables.items():
-                known = {"name": _NOT_XML.sub("", name), "value": _NOT_XML.sub("", value)}
+                known = {"name": xml_text(name), "value": xml_text(value)}
                 ET.SubElement(agent, "Parameter", known)
-        return _twiml(response)
+        return xml_response(response)
 
     def acknowledgement(self) -> Response:
-        return _twiml(ET.Element("Response"))
+        return xml_response(ET.Element("Response"))
 
     def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         call = {
@@ -103,18 +112,11 @@ class Twilio(Platform):
         return urlencode(call).encode()
 
     def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
-        return {"X-Twilio-Signature": _signature(address, _fields(body), secret, "sha1")}
+        return {"X-Twilio-Signature": _signature(address, form_pairs(body), secret, "sha1")}
 
     @classmethod
     def sandbox_variables(cls) -> dict[str, str]:
         return {**super().sandbox_variables(), "TWILIO_CONNECT_URL": "wss://agent.example/ws"}
-
-    def _public_address(self, request: Request) -> str:
-        """The address that Twilio called, not the one that a proxy in front of us forwarded to."""
-        # Render's own host name is only one of those that the service may have.
-        base = self._public_url or f"{request.scheme}://{request.headers.get('Host', '')}"
-        query = request.query
-        return f"{base.rstrip('/')}{request.path}{'?' if query else ''}{query}"
 
     def _connect_address(self, answer: Answer) -> str:
         """The agent's address; "" if none is set: then the call is not taken."""
@@ -128,31 +130,6 @@ class Twilio(Platform):
         return self._default_connect_url
 
 
-def _fields(body: bytes) -> list[tuple[str, str]]:
-    """Raises MalformedCall."""
-    try:
-        text = body.decode("utf-8", "replace")
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        raise MalformedCall(f"The body has more than {_MAX_FIELDS} fields.") from None
-
-
 def _signature(address: str, fields: Sequence[tuple[str, str]], secret: str, algorithm: str) -> str:
     signed = address + "".join(name + value for name, value in sorted(set(fields)))
     return base64.b64encode(hmac.digest(secret.encode(), signed.encode(), algorithm)).decode()
-
-
-def _with_and_without_port(address: str) -> list[str]:
-    """Twilio signs one of the two."""
-    try:
-        parts = urlsplit(address)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return [address]
-    host = parts.netloc.removesuffix(f":{parts.port}")
-    return [urlunsplit(parts._replace(netloc=each)) for each in (host, f"{host}:{port}")]
-
-
-def _twiml(response: ET.Element) -> Response:
-    xml = ET.tostring(response, encoding="utf-8", xml_declaration=True)
-    return Response(xml, content_type=b"text/xml; charset=utf-8")

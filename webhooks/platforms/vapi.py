@@ -11,11 +11,21 @@ from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
 from webhooks.platforms.authentication import bearer_token, is_one_of, is_recent, sha256_hmac
 from webhooks.platforms.base import ANONYMOUS, Call, MalformedCall, NotACall, Platform
-from webhooks.platforms.number_settings import chosen, is_sip_address, json_setting
+from webhooks.platforms.number_settings import (
+    chosen,
+    is_sip_address,
+    json_setting,
+    transfer_target,
+)
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.variable_names import NameRule
 
 logger = logging.getLogger(__name__)
 
+# https://liquidjs.com/tutorials/operators.html: these are not names of variables.
+_LIQUID_WORDS = frozenset(
+    {"true", "false", "nil", "null", "empty", "blank", "and", "or", "not", "contains"}
+)
 _TIMESTAMP = re.compile("[0-9]{1,20}")
 _MAX_SECONDS = 10**11  # more is milliseconds: Vapi does not document which it sends
 
@@ -26,6 +36,17 @@ class Vapi(Platform):
     signing_setting = secrets_setting
     deadline_seconds = 6.0  # Vapi's limit is 7.5, fixed; its servers are in us-west-2
     reserved = re.compile(r"customer\Z")
+    # https://docs.vapi.ai/assistants/dynamic-variables: placeholders are LiquidJS, which reads
+    # `{{a.b}}` as b of a, and `{{a b}}` as a. The others are its words, and what Vapi fills itself.
+    name_rule = NameRule(
+        "letters, digits, _ and -, not only digits, and no - at either end; customer, now, date, "
+        "time, month, day and year are Vapi's own",
+        re.compile(r"(?!-|\d+\Z)[\w-]+(?<!-)"),
+        frozenset({"now", "date", "time", "month", "day", "year", "customer"} | _LIQUID_WORDS),
+    )
+    used_settings = frozenset(
+        {"agent_id", "squad_id", "assistant", "transfer_to", "error_message", "first_message"}
+    )
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -59,7 +80,7 @@ class Vapi(Platform):
         settings = answer.settings
         if error := settings.get("error_message"):
             return json_response({"error": error})
-        if target := settings.get("transfer_to"):
+        if target := transfer_target(answer):
             return json_response({"destination": _destination(target)})
         values: dict[str, Any] = {"variableValues": answer.variables}
         values |= chosen(answer, firstMessage="first_message")

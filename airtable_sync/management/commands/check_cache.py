@@ -13,12 +13,13 @@ from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import COMMAND_LIMITS
 from airtable_sync.airtable.pages import PAGE_SIZE
-from airtable_sync.management.redis_checks import Check, CheckFailed, RedisChecks
+from airtable_sync.management.platform_checks import PlatformChecks
+from airtable_sync.management.redis_checks import Check, CheckFailed, CheckWarning, RedisChecks
 from airtable_sync.mapping.records import BaseTables, Record
 from airtable_sync.mapping.resolve import missing_in_base
 from airtable_sync.mapping.schema import Mapping, MappingError, Source
 from airtable_sync.redis_client.connection import CacheUnavailable
-from airtable_sync.services import Services, services
+from airtable_sync.services import Services, platform_rules, services
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,18 @@ class Result:
     ok: bool
     milliseconds: float
     detail: str = ""
+    warning: bool = False
 
     def __str__(self) -> str:
-        status = "ok    " if self.ok else "FAILED"
+        status = "WARN  " if self.warning else "ok    " if self.ok else "FAILED"
         return f"{status} {self.check:<22} {self.milliseconds:8.1f} ms  {self.detail}".rstrip()
 
 
 class Command(BaseCommand):
     help = (
         "Try everything that Siftly needs of the configured Redis, then read Airtable and compare "
-        "the mapping with the base's schema. Exit status: 0 if everything works, else 1."
+        "the mapping with the base's schema, and with what the platforms can use. Exit status: 0 "
+        "if everything works, else 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -61,12 +64,14 @@ class Command(BaseCommand):
 
 
 def _run(check: Check) -> Result:
-    started = time.perf_counter()
+    started, warning = time.perf_counter(), False
     try:
         ok, detail = True, check.run()
+    except CheckWarning as found:
+        ok, detail, warning = True, str(found), True
     except (CheckFailed, AirtableError, MappingError, CacheUnavailable) as error:
         ok, detail = False, str(error)
-    return Result(check.name, ok, (time.perf_counter() - started) * 1000, detail)
+    return Result(check.name, ok, (time.perf_counter() - started) * 1000, detail, warning)
 
 
 def _shared_copy_checks(used: Services) -> list[Check]:
@@ -107,6 +112,7 @@ def _airtable_checks(used: Services) -> list[Check]:
         Check("airtable schema", read_schema, required=True),
         Check("mapping", lambda: _compare_mapping(used, tables[0])),
         *_filter_checks(used, client),
+        *PlatformChecks(used, platform_rules()).all(),
     ]
 
 

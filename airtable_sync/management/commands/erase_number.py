@@ -31,7 +31,7 @@ class Command(BaseCommand):
         has_redis = used.configuration.has_redis
         for place in places(
             used.command_store,
-            used.contact_store,
+            used.generations.all_stores,
             used.overrides,
             used.snapshots,
             has_redis=has_redis,

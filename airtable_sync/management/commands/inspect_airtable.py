@@ -10,16 +10,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from airtable_sync.airtable.client import AirtableClient
-from airtable_sync.airtable.errors import AccessDenied, AirtableError
+from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.airtable.limits.request_limits import COMMAND_LIMITS
-from airtable_sync.mapping.records import Record
 from airtable_sync.mapping.reference import SCHEMA
-from airtable_sync.mapping.schema import Source
 from airtable_sync.proposal.base import InspectedBase
 from airtable_sync.proposal.candidates import Candidate, NotProposed, SeveralCandidates
 from airtable_sync.proposal.examples import example_configs
 from airtable_sync.proposal.proposal import Proposal, propose
+from airtable_sync.proposal.reading import read_base
 from airtable_sync.proposal.toml_text import quoted
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import services
@@ -85,24 +83,10 @@ class Command(BaseCommand):
 
 
 def _read_base() -> InspectedBase:
-    client = services().new_client(COMMAND_LIMITS)
-
-    def read_sample(table: str) -> list[Record]:
-        return next(client.pages(Source(table)))
-
     try:
-        return InspectedBase(_read_schema(client), read_sample)
+        return read_base(services().new_client(COMMAND_LIMITS))
     except (AirtableError, CacheUnavailable) as error:
         raise CommandError(str(error), returncode=NOT_PROPOSED) from error
-
-
-def _read_schema(client: AirtableClient) -> object:
-    try:
-        answer = client.request("GET", f"meta/bases/{client.base_id}/tables")
-    except AccessDenied as error:
-        hint = "Check that the token has the scope schema.bases:read."
-        raise AirtableError(f"{error} {hint}") from error
-    return answer.get("tables") if isinstance(answer, dict) else None
 
 
 def _schema_line(output: Path | None) -> str:

@@ -3,7 +3,6 @@
 import gc
 import json
 import logging
-import sys
 import time
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from airtable_sync.airtable.errors import OUTAGES, AirtableError
 from airtable_sync.airtable.limits.quota import log_forecast
 from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
 from airtable_sync.cache.temporary_database import NoRoom
+from airtable_sync.management.started_by import has_terminal, is_below_cron, login_name
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.models import Run
 from airtable_sync.redis_client.connection import CacheUnavailable
@@ -81,7 +81,8 @@ class Command(BaseCommand):
         add(
             "--trigger",
             choices=Run.Trigger.values,
-            help="who runs it, for the run history (default: detected)",
+            help="who or what runs it, for the run history (default: detected; cron is detected on "
+            "Render and below a cron daemon)",
         )
         add("--user", default="", help="the name of who runs it, for the run history")
         add("--as-child", action="store_true", help=SUPPRESS)  # of a process that answers calls
@@ -96,21 +97,22 @@ class Command(BaseCommand):
         self.as_json, self.started = options["json"], time.monotonic()
         self.services = services()
         self.client = self.services.new_client(REFRESH_LIMITS)
-        trigger = options["trigger"] or _detected_trigger(options)
+        self.trigger = options["trigger"] or _detected_trigger(options)
+        self.user = options["user"] or (login_name() if self.trigger == Run.Trigger.COMMAND else "")
         if options["rollback"] is not None:
-            self._run(lambda: self._roll_back(trigger, options))
+            self._run(lambda: self._roll_back(options["rollback"]))
             return
-        is_cron = trigger == Run.Trigger.CRON and not options["dry_run"]
+        is_cron = self.trigger == Run.Trigger.CRON and not options["dry_run"]
         is_monitored = is_cron and bool(settings.SENTRY_DSN)
         # An operator has paused publishing: that is not a failure of the cron job.
         with cron_monitor(enabled=is_monitored, expected_message=PAUSED_MESSAGE):
-            self._run(lambda: self._refresh(trigger, options))
+            self._run(lambda: self._refresh(options))
 
-    def _roll_back(self, trigger: str, options: dict[str, Any]) -> Report:
-        run_id, user = options["rollback"] or None, options["user"]
-        return self.services.rollback.roll_back(run_id, trigger, user, self.client)
+    def _roll_back(self, run_id: int) -> Report:
+        rollback = self.services.rollback
+        return rollback.roll_back(run_id or None, self.trigger, self.user, self.client)
 
-    def _refresh(self, trigger: str, options: dict[str, Any]) -> Report:
+    def _refresh(self, options: dict[str, Any]) -> Report:
         if options["release"] and not self.services.rollback.release():
             logger.info("Publishing was not paused.")
         chosen = OF_CHANGE_FEED
@@ -120,8 +122,8 @@ class Command(BaseCommand):
                 full=options["full"],
                 dry_run=options["dry_run"],
                 reviewed=options["reviewed"],
-                trigger=trigger,
-                user=options["user"],
+                trigger=self.trigger,
+                user=self.user,
             )
         expected = last_record_counts()
         if chosen.dry_run:
@@ -142,7 +144,9 @@ class Command(BaseCommand):
             self._failed(str(error))
         except (*OUTAGES, CacheUnavailable) as error:
             self._failed(str(error), is_temporary=True)
-        except (AirtableError, MappingError, NoSuchSnapshot) as error:
+        except NoSuchSnapshot as error:
+            self._fail(Report("failed"), str(error), f"Nothing was rolled back. {error}", FAILED)
+        except (AirtableError, MappingError) as error:
             self._failed(str(error))
         except KeyboardInterrupt:
             self._failed("Interrupted. What was not published yet did not change.")
@@ -192,7 +196,10 @@ class Command(BaseCommand):
 def _detected_trigger(options: dict[str, Any]) -> str:
     if options["as_child"]:
         return Run.Trigger.CHANGE_FEED
-    return Run.Trigger.COMMAND if sys.stdin.isatty() else Run.Trigger.CRON
+    if has_terminal():
+        return Run.Trigger.COMMAND
+    is_cron = settings.IS_CRON_JOB or is_below_cron()
+    return Run.Trigger.CRON if is_cron else Run.Trigger.SCRIPT
 
 
 def _to_json(report: Report, error: str = "", *, is_temporary: bool = False) -> str:

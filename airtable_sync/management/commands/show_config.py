@@ -1,31 +1,26 @@
 """`manage.py show_config`: explains one number, or prints every cached config."""
 
 import json
-import logging
-import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from airtable_sync.airtable.errors import AirtableError
-from airtable_sync.airtable.limits.request_limits import REFRESH_LIMITS
-from airtable_sync.cache.contacts import contact_keys, first_known, is_contact
+from airtable_sync.cache.contacts import contact_keys
 from airtable_sync.cache.entry import Entry
-from airtable_sync.lookup.airtable_lookup import AirtableLookup
+from airtable_sync.management.find_entry import FoundEntry, find_contact, find_entry
+from airtable_sync.management.known_entries import known_entries
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import Services, services
 
-logger = logging.getLogger(__name__)
-
 
 class Command(BaseCommand):
     help = (
-        "Explain one number: its config, source, age, time to live, records and warnings. Exit "
-        "status: 1 if the number is unknown."
+        "Explain one number as a call gets it now: its config, source, age, time to live, records "
+        "and warnings. Exit status: 1 if the number is unknown."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -53,21 +48,11 @@ class Command(BaseCommand):
     def _print_all(self, used: Services) -> None:
         """Each config as soon as it is read: there may be many."""
         before = "{"
-        for entry in _all_entries(used):
+        for entry in known_entries(used):
             config = json.dumps(entry.config, indent=2, ensure_ascii=False).replace("\n", "\n  ")
             self.stdout.write(f'{before}\n  "{entry.number}": {config}', ending="")
             before = ","
         self.stdout.write("\n}" if before == "," else "{}")
-
-
-def _all_entries(used: Services) -> Iterator[Entry]:
-    if used.configuration.has_redis:
-        store = used.command_store
-        entries = store.read_many(sorted(store.indexed_numbers()))
-    else:
-        newest = used.snapshots.newest_entries()
-        entries = (entry for entry in newest if not is_contact(entry.number))
-    return (entry for entry in entries if entry.is_known)
 
 
 def _explain(used: Services, text: str, caller: str) -> dict[str, Any]:
@@ -76,14 +61,17 @@ def _explain(used: Services, text: str, caller: str) -> dict[str, Any]:
         raise CommandError(f"{text[:40]!r} is not a telephone number.")
     if not used.active_mapping.is_served(number):
         raise CommandError(f"{number} is unknown: it is not in TO_NUMBERS.")
-    cached = _cached_entry(used, number)
-    shared_copy = "redis" if used.configuration.has_redis else "database"
-    entry = cached or _look_up(used, number)
-    if not entry.is_known:
-        reason = "the cache says so" if cached else "Airtable does not have it"
+    try:
+        found = find_entry(used, number)
+    except AirtableError as error:
+        sentence = f"A call of {number} gets the defaults, because no source has it"
+        raise CommandError(f"{sentence}: {error}") from error
+    if not found.entry.is_known:
+        is_cached = found.source != "airtable"
+        reason = "the cache says so" if is_cached else "Airtable does not have it"
         raise CommandError(f"{number} is unknown: {reason}.")
-    explanation = _explanation(used, entry, shared_copy if cached else "airtable")
-    return {**explanation, **({"caller": _caller(used, entry, caller)} if caller else {})}
+    explanation = _explanation(used, found)
+    return {**explanation, **({"caller": _caller(used, found.entry, caller)} if caller else {})}
 
 
 def _caller(used: Services, entry: Entry, text: str) -> dict[str, Any]:
@@ -94,39 +82,20 @@ def _caller(used: Services, entry: Entry, text: str) -> dict[str, Any]:
     if not number:
         raise CommandError(f"{text[:40]!r} is not a telephone number.")
     keys = contact_keys(entry.records, number)
-    has_redis = used.configuration.has_redis
-    entries = used.contact_store.read_many(keys) if has_redis else used.snapshots.newest_entries()
-    contact = first_known(entries, keys)
+    contact = find_contact(used, keys)
     if contact is None:
         return {"known": False}
     return {"known": True, "variables": contact.config, "records": list(contact.records)}
 
 
-def _cached_entry(used: Services, number: str) -> Entry | None:
-    if not used.configuration.has_redis:
-        entries = used.snapshots.newest_entries()
-        return next((entry for entry in entries if entry.number == number), None)
-    try:
-        return used.command_store.read(number)
-    except CacheUnavailable as error:
-        logger.warning("The cache can't be read; Airtable is asked instead: %s", error)
-        return None
-
-
-def _look_up(used: Services, number: str) -> Entry:
-    client = used.new_client(REFRESH_LIMITS)
-    lookup = AirtableLookup(client, used.active_mapping, used.call_schema, used.call_store)
-    return lookup.look_up([number])[number]
-
-
-def _explanation(used: Services, entry: Entry, source: str) -> dict[str, Any]:
-    age = entry.age_seconds(int(time.time() * 1000))
+def _explanation(used: Services, found: FoundEntry) -> dict[str, Any]:
+    entry, age = found.entry, found.age_seconds
     lifetimes = used.command_store.lifetimes
     return {
         "number": entry.number,
         "config": entry.config,
         "settings": entry.settings,
-        "source": source,
+        "source": found.source,
         "origin": entry.origin,
         "age_seconds": round(age),
         "fresh_for_seconds": max(0, round(lifetimes.fresh_seconds(entry) - age)),

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from airtable_sync.cache.database import close_connection
-from airtable_sync.monitoring.alerts.incidents import IncidentChange, Incidents
-from airtable_sync.monitoring.alerts.messages import RESOLVED, alert_messages
+from airtable_sync.monitoring.alerts.incidents import Incidents
+from airtable_sync.monitoring.alerts.messages import alert_messages
 from airtable_sync.monitoring.alerts.sending import AlertSender
+from airtable_sync.monitoring.alerts.text import alert_text
 from airtable_sync.monitoring.health_rules import HealthFacts
 
 logger = logging.getLogger(__name__)
@@ -19,8 +20,14 @@ CHECK_SECONDS = 60.0
 
 class PeriodicCheck:
     def __init__(
-        self, facts: Callable[[], HealthFacts], incidents: Incidents, sender: AlertSender
+        self,
+        facts: Callable[[], HealthFacts],
+        incidents: Incidents,
+        sender: AlertSender,
+        origin: str,
     ) -> None:
+        """`origin` is where people reach this service."""
+        self._origin = origin
         self._facts = facts
         self._incidents = incidents
         self._sender = sender
@@ -30,13 +37,9 @@ class PeriodicCheck:
         try:
             facts = self._facts()
             for change in self._incidents.changes(alert_messages(facts), facts.at):
-                self._sender.enqueue(_text(change))
+                self._sender.enqueue(alert_text(change, facts, self._origin))
         finally:
             self._sender.send_outbox()
-
-
-def _text(change: IncidentChange) -> str:
-    return change.message or f"Resolved: {RESOLVED[change.kind]}."
 
 
 @contextlib.asynccontextmanager

@@ -59,11 +59,13 @@ class AlertSender:
     def enqueue(self, sentence: str) -> None:
         """Puts an alert into the outbox. `send_outbox` sends it."""
         sentence = clean_text(sentence)
-        logger.warning("Alert: %s", sentence)
+        logger.warning("Alert: %s", _first_line(sentence))
         self._outbox.append(_Message(sentence, list(self._recipients)))
         if len(self._outbox) > OUTBOX_SIZE:
             dropped = self._outbox.popleft()
-            logger.warning("Alert dropped: too many are not sent yet: %s", dropped.sentence)
+            logger.warning(
+                "Alert dropped: too many are not sent yet: %s", _first_line(dropped.sentence)
+            )
 
     def send_outbox(self) -> None:
         """Tries each alert in the outbox once. Call it every minute."""
@@ -83,7 +85,8 @@ class AlertSender:
         message.recipients = [delivery.recipient for delivery in failed]
         message.attempts += 1
         if failed and message.is_done:
-            logger.error("Alert dropped after %d attempts: %s", message.attempts, message.sentence)
+            sentence = _first_line(message.sentence)
+            logger.error("Alert dropped after %d attempts: %s", message.attempts, sentence)
 
     def _deliver(self, sentence: str, recipients: Sequence[Recipient]) -> list[Delivery]:
         """Sends to all at the same time, so that a slow service does not delay the others."""
@@ -117,6 +120,11 @@ class _Attempt:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         failure = "it took too long" if self._thread.is_alive() else self._failure
         return Delivery(self._recipient, failure)
+
+
+def _first_line(sentence: str) -> str:
+    """What happened, for one line of the log; the others say what to do."""
+    return sentence.partition("\n")[0]
 
 
 def _log_failure(delivery: Delivery) -> None:

@@ -3,23 +3,35 @@
 --
 -- KEYS: the number of this process's last batch; the totals; unknown called numbers by their last call
 --       (sorted set), and their number of calls (hash); then per minute: the hash of its hour and of its day
--- ARGV: the batch's number; how long minutes are kept (s); how many unknown numbers are kept; those called,
---       as JSON {number: [calls, last call (ms)]}; what to add to the totals; then per minute: the minute of
---       the hour, the quarter hour of the day, what to add
+-- ARGV: the batch's number; how long minutes are kept (s); how many unknown numbers are kept; how many exact
+--       values; the unknown numbers called, as JSON {number: [calls, last call (ms)]}; what to add to the totals;
+--       then per minute: the minute of the hour, the quarter hour of the day, what to add (a list: exact values)
 
 local kept = ARGV[2]
 if tonumber(redis.call("GET", KEYS[1]) or 0) >= tonumber(ARGV[1]) then return 0 end
 redis.call("SET", KEYS[1], ARGV[1], "EX", kept)
 
+local function few(values, more)
+  for _, value in ipairs(more) do values[#values + 1] = value end
+  if #values <= tonumber(ARGV[4]) then return values end
+  return {math.max(unpack(values))}
+end
+
 local function add(key, field, more)
   local sums = cjson.decode(redis.call("HGET", key, field) or "{}")
-  for name, count in pairs(more) do sums[name] = (sums[name] or 0) + count end
+  for name, count in pairs(more) do
+    if type(count) == "table" then
+      sums[name] = few(sums[name] or {}, count)
+    else
+      sums[name] = (sums[name] or 0) + count
+    end
+  end
   redis.call("HSET", key, field, cjson.encode(sums))
   redis.call("EXPIRE", key, kept)
 end
 
 local names, counts = {}, {}
-for name, count in pairs(cjson.decode(ARGV[5])) do
+for name, count in pairs(cjson.decode(ARGV[6])) do
   names[#names + 1], counts[#counts + 1] = name, count
 end
 if #names > 0 then
@@ -31,12 +43,12 @@ if #names > 0 then
 end
 
 for i = 1, (#KEYS - 4) / 2 do
-  local more = cjson.decode(ARGV[5 + 3 * i])
-  add(KEYS[3 + 2 * i], ARGV[3 + 3 * i], more)
-  add(KEYS[4 + 2 * i], ARGV[4 + 3 * i], more)
+  local more = cjson.decode(ARGV[6 + 3 * i])
+  add(KEYS[3 + 2 * i], ARGV[4 + 3 * i], more)
+  add(KEYS[4 + 2 * i], ARGV[5 + 3 * i], more)
 end
 
-for number, called in pairs(cjson.decode(ARGV[4])) do
+for number, called in pairs(cjson.decode(ARGV[5])) do
   redis.call("HINCRBY", KEYS[4], number, called[1])
   redis.call("ZADD", KEYS[3], "GT", called[2], number)
 end

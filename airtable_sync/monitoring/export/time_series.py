@@ -13,7 +13,14 @@ from airtable_sync.monitoring.export.unflushed_counts import (
     day_key,
     hour_key,
 )
-from airtable_sync.monitoring.metrics.counts import Counts, Tally, add_to, counts_from_tally
+from airtable_sync.monitoring.metrics.counts import (
+    Counts,
+    Tally,
+    Values,
+    add_to,
+    add_values,
+    counts_from_tally,
+)
 
 Span = Literal["hour", "day", "week"]
 
@@ -57,11 +64,13 @@ def read_time_series(span: Span, store: RedisStore, now: float | None = None) ->
     first = (minute // shape.step - shape.points + 1) * shape.step
     tallies: list[Tally] = [{} for _ in range(shape.points)]
     total: Tally = {}
-    for at, tally in _stored_tallies(shape, first, minute, store):
+    values: Values = {}
+    for at, tally, exact in _stored_tallies(shape, first, minute, store):
         place = (at - first) // shape.step
         if 0 <= place < shape.points:
             add_to(tallies[place], tally)
             add_to(total, tally)
+            add_values(values, exact)
     points = [
         Point(
             datetime.fromtimestamp((first + place * shape.step) * 60, UTC),
@@ -69,17 +78,22 @@ def read_time_series(span: Span, store: RedisStore, now: float | None = None) ->
         )
         for place, tally in enumerate(tallies)
     ]
-    return TimeSeries(span, timedelta(minutes=shape.step), points, counts_from_tally(total))
+    return TimeSeries(span, timedelta(minutes=shape.step), points, counts_from_tally(total, values))
 
 
 def _stored_tallies(
     shape: _Shape, first: int, last: int, store: RedisStore
-) -> Iterator[tuple[int, Tally]]:
-    """Each stored tally with its minute since 1970."""
+) -> Iterator[tuple[int, Tally, Values]]:
+    """The minutes since 1970, with what was counted and the exact values of each."""
     key = hour_key if shape.hash_minutes == 60 else day_key
     hashes = range(first // shape.hash_minutes, last // shape.hash_minutes + 1)
     answers = store.read_all(*(("HGETALL", key(each)) for each in hashes))
     for each, fields in zip(hashes, answers, strict=True):
         for field, tally in fields.items():
             at = each * shape.hash_minutes + int(field) * shape.field_minutes
-            yield at, {name: int(count) for name, count in json.loads(tally).items()}
+            counted = json.loads(tally).items()
+            yield (
+                at,
+                {name: int(count) for name, count in counted if not isinstance(count, list)},
+                {name: exact for name, exact in counted if isinstance(exact, list)},
+            )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from airtable_sync.monitoring.calls.unknown_numbers import CALLS_KEY, LAST_CALLED_KEY, NUMBERS_KEPT
 from airtable_sync.monitoring.metrics.counters import Counters
-from airtable_sync.monitoring.metrics.counts import Tally, add_to, difference
+from airtable_sync.monitoring.metrics.counts import Tally, Values, add_to, add_values, difference
+from airtable_sync.monitoring.metrics.histogram import FEW, few
 from airtable_sync.monitoring.metrics.retention import SECONDS_KEPT
 from airtable_sync.redis_client.scripts import ScriptCall, load_script
 
@@ -20,6 +21,7 @@ _SCRIPT = load_script(__file__, "counts.lua")
 @dataclass(slots=True)
 class _Batch:
     minutes: dict[int, Tally] = field(default_factory=dict)  # minute since 1970 -> counts
+    values: dict[int, Values] = field(default_factory=dict)  # of the same minutes
     unknown: dict[str, tuple[int, int]] = field(default_factory=dict)  # number -> calls, last (ms)
 
     def __bool__(self) -> bool:
@@ -42,10 +44,17 @@ class UnflushedCounts:
         if more := difference(tally, self._last_tally):
             minute = self._now() // 60_000
             add_to(self._next.minutes.setdefault(minute, {}), more)
+            self._add_values(minute, self._counters.counts.take_values())
         self._last_tally = tally
         while len(self._next.minutes) > MINUTES_KEPT:
             oldest, second = sorted(self._next.minutes)[:2]
             add_to(self._next.minutes[second], self._next.minutes.pop(oldest))
+            self._add_values(second, self._next.values.pop(oldest))
+
+    def _add_values(self, minute: int, more: Values) -> None:
+        values = self._next.values.setdefault(minute, {})
+        add_values(values, more)
+        values.update({name: few(exact) for name, exact in values.items()})
 
     def unknown_called(self, number: str, at: int) -> None:
         calls, last = self._next.unknown.get(number, (0, 0))
@@ -65,9 +74,10 @@ class UnflushedCounts:
         for minute, tally in self._sent.minutes.items():
             add_to(totals, tally)
             names += [hour_key(minute // 60), day_key(minute // 1440)]
-            minutes += [minute % 60, minute % 1440 // MINUTES_A_QUARTER, json.dumps(tally)]
+            counted = json.dumps({**tally, **self._sent.values[minute]})
+            minutes += [minute % 60, minute % 1440 // MINUTES_A_QUARTER, counted]
         unknown = json.dumps(self._sent.unknown)
-        limits = (self._sequence, SECONDS_KEPT, NUMBERS_KEPT)
+        limits = (self._sequence, SECONDS_KEPT, NUMBERS_KEPT, FEW)
         return ScriptCall(_SCRIPT, names, [*limits, unknown, json.dumps(totals), *minutes])
 
     def arrived(self) -> None:

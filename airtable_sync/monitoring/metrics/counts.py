@@ -9,6 +9,8 @@ from airtable_sync.monitoring.metrics.histogram import AGE, LATENCY, PROPAGATION
 
 # Whole numbers by name, which only grow: they can be added and subtracted.
 Tally = dict[str, int]
+# Some exact durations by the histogram's name, in microseconds (see `Histogram.values`).
+Values = dict[str, list[int]]
 
 FROM_CACHE = ("memory", "redis", "stale")
 _MICRO, _MILLI = 1_000_000, 1_000  # parts of a second, so that sums are whole numbers too
@@ -55,6 +57,13 @@ class Counts:
     def tally(self) -> Tally:
         return {name: count for name, count in self._rows() if count}
 
+    def take_values(self) -> Values:
+        """The exact durations since the last time."""
+        histograms = {f"latency|{source}": each for source, each in list(self.latency.items())}
+        histograms["propagation"] = self.propagation
+        taken = {f"values|{name}": each.take_values() for name, each in histograms.items()}
+        return {name: [round(v * _MICRO) for v in each] for name, each in taken.items() if each}
+
     def _rows(self) -> Iterator[tuple[str, int]]:
         # `list` copies the items atomically: other threads go on counting.
         for (platform, source), count in list(self.calls.items()):
@@ -72,12 +81,22 @@ class Counts:
         yield "rate_limiter_wait_us", int(self.rate_limiter_wait_seconds * _MICRO)
 
 
-def counts_from_tally(tally: Mapping[str, int]) -> Counts:
+def counts_from_tally(tally: Mapping[str, int], values: Mapping[str, list[int]] = {}) -> Counts:
     """Ignores the names of another version."""
     counts = Counts()
     for name, count in tally.items():
         _add(counts, name.split("|"), count)
+    for name, exact in values.items():
+        _add_values(counts, name.split("|"), [each / _MICRO for each in exact])
     return counts
+
+
+def _add_values(counts: Counts, name: list[str], values: list[float]) -> None:
+    match name:
+        case ["values", "latency", source]:
+            counts.latency[source].values += values
+        case ["values", "propagation"]:
+            counts.propagation.values += values
 
 
 def _add(counts: Counts, name: list[str], count: int) -> None:
@@ -124,3 +143,9 @@ def difference(now: Mapping[str, int], before: Mapping[str, int]) -> Tally:
 def add_to(tally: Tally, more: Mapping[str, int]) -> None:
     for name, count in more.items():
         tally[name] = tally.get(name, 0) + count
+
+
+def add_values(values: Values, more: Mapping[str, list[int]]) -> None:
+    """As `add_to`. All are kept: `few` limits what is stored."""
+    for name, exact in more.items():
+        values.setdefault(name, []).extend(exact)

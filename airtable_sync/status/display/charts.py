@@ -11,6 +11,12 @@ SOURCES = ("memory", "redis", "stale", "airtable", "default")  # the fastest fir
 WIDTH, HEIGHT = 840.0, 160.0  # of the drawing, as in calls.html
 GAP = 0.18  # between two bars, as a share of a bar
 TICKS = 4
+# What a bar shows. A bar of a day or a week is a mean: a short peak in it is higher.
+UNITS = {
+    "hour": "Calls per minute",
+    "day": "Calls per minute, mean of 15 minutes",
+    "week": "Calls per minute, mean of an hour",
+}
 SPANS = {"hour": "the last hour", "day": "the last day", "week": "the last week"}
 
 
@@ -36,6 +42,7 @@ class Tick:
 @dataclass(frozen=True)
 class Chart:
     title: str
+    unit: str
     description: str
     rows: list[SourceRow]
     ticks: list[Tick]
@@ -57,8 +64,9 @@ def calls_chart(series: TimeSeries) -> Chart:
     most = max(map(sum, counts), default=0) / minutes
     every = len(points) // TICKS
     return Chart(
-        title=f"Calls per minute by source, {SPANS[series.span]}",
-        description=_description(by_source, calls, most),
+        title=f"{UNITS[series.span]}, by source, in {SPANS[series.span]}",
+        unit=UNITS[series.span],
+        description=_description(by_source, calls, most, UNITS[series.span]),
         rows=[_row(series, s, path, calls) for s, path in zip(SOURCES, paths, strict=True)],
         ticks=[Tick(HEIGHT * (1 - part), f"{top * part:g}") for part in (1, 0.5, 0)],
         labels=[*(points[place].start for place in range(0, len(points), every)), points[-1].start],
@@ -102,8 +110,8 @@ def _round_up(value: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
 
 
-def _description(by_source: dict[str, int], calls: int, most: float) -> str:
+def _description(by_source: dict[str, int], calls: int, most: float, unit: str) -> str:
     if not calls:
         return "No calls."
     parts = ", ".join(f"{by_source[s]:,} from {s}" for s in SOURCES if by_source.get(s))
-    return f"{calls:,} calls: {parts}. At most {most:,.1f} per minute."
+    return f"{calls:,} calls: {parts}. {unit}: at most {most:,.1f}."

@@ -6,6 +6,7 @@ from datetime import timedelta
 from airtable_sync.airtable.errors import RateLimited
 from airtable_sync.airtable.limits.quota import QuotaForecast
 from airtable_sync.models import ChangeFeed
+from airtable_sync.monitoring.guidance import QUOTA_EXCEEDED, STEPS
 from airtable_sync.monitoring.health_rules import Kind, is_feed_behind, quota_problem
 from airtable_sync.status.display.units import ago, count, long_duration
 from airtable_sync.status.health.facts import Facts, RedisStatus
@@ -14,6 +15,7 @@ from airtable_sync.status.health.finding import Finding
 
 NEXT_REFRESH = "edits are live after the next refresh."
 ERROR_SHOWN_FOR = timedelta(hours=1)
+LOOKUPS_FAIL_FOR = timedelta(minutes=5)  # after the last one that failed
 
 
 def token(facts: Facts) -> Iterator[Finding]:
@@ -25,11 +27,7 @@ def token(facts: Facts) -> Iterator[Finding]:
 def access(facts: Facts) -> Iterator[Finding]:
     if message := facts_for_rules(facts).access_denied:
         sentence = f"Airtable rejects the token (AIRTABLE_API_KEY): {message.rstrip('. ')}."
-        step = (
-            "Create a new token (docs/start/own-base.md has its scopes), set it, then run "
-            "`manage.py check_cache`."
-        )
-        yield Finding("attention", sentence, step, "access")
+        yield Finding("attention", sentence, STEPS["access"], "access")
 
 
 def outage(facts: Facts) -> Iterator[Finding]:
@@ -43,14 +41,19 @@ def outage(facts: Facts) -> Iterator[Finding]:
 
 
 def failed_lookups(facts: Facts) -> Iterator[Finding]:
-    failed = facts.redis.last_hour.tier_failures["airtable"] if facts.redis else 0
-    if failed and not facts.is_open("airtable"):
-        sentence = (
-            f"{count(failed, 'call')} within the last hour could not be looked up in Airtable and "
-            "got the defaults."
-        )
-        step = "Search the service's log for “Airtable can't be asked”."
-        yield Finding("attention", sentence, step)
+    failed, last = facts.failed_lookups, facts.redis and facts.redis.last_failed_lookup_at
+    if not failed or facts.is_open("airtable"):
+        return
+    sentence = (
+        f"{count(failed, 'call')} within the last hour could not be looked up in Airtable and got "
+        "the defaults"
+    )
+    if last and facts.at - last > LOOKUPS_FAIL_FOR:
+        since = f"none since {last + timedelta(minutes=1):%H:%M} UTC ({ago(last, facts.at)})"
+        yield Finding("note", f"{sentence}; {since}.", topic="lookups")
+        return
+    step = "Search the service's log for “Airtable can't be asked”."
+    yield Finding("attention", f"{sentence}.", step, topic="lookups")
 
 
 def quota(facts: Facts) -> Iterator[Finding]:
@@ -58,14 +61,9 @@ def quota(facts: Facts) -> Iterator[Finding]:
     problem, forecast = quota_problem(found), found.forecast
     if problem == "exceeded":
         sentence = "The month's requests to Airtable are used up: only cached numbers are served."
-        step = "Choose a larger plan and run `manage.py check_cache`, or wait for the month to end."
-        yield Finding("bad", sentence, step, "quota")
+        yield Finding("bad", sentence, QUOTA_EXCEEDED, "quota")
     elif problem == "runs out" and forecast and forecast.limit:
-        step = (
-            "Choose a larger plan, or send fewer requests (AIRTABLE_POLL_SECONDS, the cron job's "
-            "schedule)."
-        )
-        yield Finding("attention", _runs_out(forecast), step, "quota")
+        yield Finding("attention", _runs_out(forecast), STEPS["quota"], "quota")
 
 
 def _runs_out(forecast: QuotaForecast) -> str:
@@ -85,7 +83,7 @@ def rate_limit(facts: Facts) -> Iterator[Finding]:
         seconds = facts.redis.blocked_seconds
         sentence = f"Airtable got too many requests and answers again in {seconds:.0f} s."
         step = "Look for other tools that use this base: Siftly sends at most five per second."
-        yield Finding("attention", sentence, step)
+        yield Finding("attention", sentence, step, topic="rate limit")
 
 
 def change_feed(facts: Facts) -> Iterator[Finding]:
@@ -96,7 +94,8 @@ def change_feed(facts: Facts) -> Iterator[Finding]:
     if feed is None or not feed.webhook_id:
         state = "was stopped" if feed and feed.stopped else "has no webhook subscription"
         step = "Run `manage.py watch_airtable create`; it reports what is missing."
-        yield Finding("attention", f"The change feed {state}: {NEXT_REFRESH}", step, kind)
+        sentence = f"The change feed {state}: {NEXT_REFRESH}"
+        yield Finding("attention", sentence, step, kind, "feed")
     elif is_behind:
         yield _feed_behind(facts, facts.redis, feed)
     elif feed.last_error and feed.last_error_at and facts.at - feed.last_error_at < ERROR_SHOWN_FOR:
@@ -108,5 +107,5 @@ def _feed_behind(facts: Facts, redis: RedisStatus, feed: ChangeFeed) -> Finding:
     read_at = max(redis.feed_read_at, feed.read_at / 1000)
     duration = long_duration(facts.at.timestamp() - read_at)
     state = f"not read for {duration}" if read_at else "never read"
-    step = "Search the log for “The change feed can't be read”."
-    return Finding("attention", f"The change feed was {state}: {NEXT_REFRESH}", step, "feed")
+    sentence = f"The change feed was {state}: {NEXT_REFRESH}"
+    return Finding("attention", sentence, STEPS["feed"], "feed")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from airtable_sync.monitoring.guidance import STEPS
 from airtable_sync.redis_client.server_info import ServerInfo
 from airtable_sync.refresh.other_deployments import REMEDY, description, with_another_mapping
 from airtable_sync.status.display.units import ago, count
@@ -16,7 +17,8 @@ FREQUENT_CALLS = 3  # of an unknown number within a day
 def platforms(facts: Facts) -> Iterator[Finding]:
     if not facts.setup.platforms:
         step = "Set RETELL_API_KEY, or another platform's secret (docs/platforms.md)."
-        yield Finding("bad", "No platform's secret is set: every call gets a 404.", step)
+        sentence = "No platform's secret is set: every call gets a 404."
+        yield Finding("bad", sentence, step, topic="platforms")
 
 
 def redis(facts: Facts) -> Iterator[Finding]:
@@ -27,12 +29,14 @@ def redis(facts: Facts) -> Iterator[Finding]:
             "again every 30 s. The page shows the counts of this process only.",
             "Set REDIS_URL to make edits live within seconds and to see the counts of all "
             "processes.",
+            topic="no redis",
         )
     elif facts.redis is None:
         yield _redis_down(facts)
     elif facts.is_open("redis"):
         sentence = "Redis has errors; some processes have paused using it."
-        yield Finding("attention", sentence, "Check the Redis service's load and network.")
+        step = "Check the Redis service's load and network."
+        yield Finding("attention", sentence, step, topic="redis")
 
 
 def _redis_down(facts: Facts) -> Finding:
@@ -41,18 +45,17 @@ def _redis_down(facts: Facts) -> Finding:
     cached = count(facts.process.known_numbers, "number")
     sentence = f"{services}: calls are answered from memory, which holds {cached}."
     is_bad = is_airtable_down or not facts.process.known_numbers
-    step = "Check the Redis service and REDIS_URL with `manage.py check_cache`."
-    return Finding("bad" if is_bad else "attention", sentence, step)
+    return Finding("bad" if is_bad else "attention", sentence, STEPS["redis"], topic="redis")
 
 
 def database(facts: Facts) -> Iterator[Finding]:
     if facts.database is None:
         sentence = "The database does not answer: runs are not recorded."
-        yield Finding("attention", sentence, "Check the database service and DATABASE_URL.")
+        yield Finding("attention", sentence, STEPS["database"], topic="database")
 
 
 def cached_numbers(facts: Facts) -> Iterator[Finding]:
-    cached, numbers = facts.cached_numbers, facts.numbers_in_airtable
+    cached, numbers = facts.cached_numbers, facts.published_numbers
     if facts.running_refresh or cached is None or not numbers or facts.is_redis_down:
         return
     if cached < numbers:
@@ -72,7 +75,7 @@ def replicas(facts: Facts) -> Iterator[Finding]:
         verb = "is" if len(out_of_sync) == 1 else "are"
         sentence = f"{len(out_of_sync)} of {total} {verb} not up to date with Redis: {which}."
         step = "They serve what they have, and try again by themselves. If it lasts, restart them."
-        yield Finding("attention", sentence, step)
+        yield Finding("attention", sentence, step, topic="replicas")
 
 
 def other_deployments(facts: Facts) -> Iterator[Finding]:
@@ -80,7 +83,8 @@ def other_deployments(facts: Facts) -> Iterator[Finding]:
     own = facts.setup.fingerprint
     if own and (others := with_another_mapping(processes, own)):
         sentence = f"{description(others)}."
-        yield Finding("attention", f"{sentence} Until that ends, refreshes are rejected.", REMEDY)
+        sentence += " Until that ends, refreshes are rejected."
+        yield Finding("attention", sentence, REMEDY, topic="deployments")
 
 
 def eviction(facts: Facts) -> Iterator[Finding]:
@@ -91,7 +95,7 @@ def eviction(facts: Facts) -> Iterator[Finding]:
     if server.evicted_keys:
         sentence += f", and it has removed {count(server.evicted_keys, 'key')} since it started"
     step = "Set maxmemory-policy to noeviction. `manage.py check_cache` tells the memory it needs."
-    yield Finding("attention", f"{sentence}.", step)
+    yield Finding("attention", f"{sentence}.", step, topic="eviction")
 
 
 def overrides(facts: Facts) -> Iterator[Finding]:
@@ -126,4 +130,10 @@ def unknown_numbers(facts: Facts) -> Iterator[Finding]:
             were = "was" if others == 1 else "were"
             sentence += f" {count(others, 'other unknown number')} {were} called often too."
         step = "Look for it in Airtable: it is mistyped or missing there."
-        yield Finding("attention", sentence, step)
+        yield Finding("attention", sentence, step, topic="unknown number")
+
+
+def alerts(facts: Facts) -> Iterator[Finding]:
+    if not facts.setup.has_alerts:
+        sentence = "No alert is set up: a problem shows only on this page."
+        yield Finding("note", sentence, "Set ALERT_URLS.", topic="alerts")

@@ -14,7 +14,7 @@ from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.cache.overrides import active_overrides
 from airtable_sync.models import ChangeFeed, Run
 from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumbers
-from airtable_sync.monitoring.export.time_series import Span, read_time_series
+from airtable_sync.monitoring.export.time_series import Span, TimeSeries, read_time_series
 from airtable_sync.monitoring.export.totals import read_totals
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.refresh.background_process import is_locked_in_database
@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 REDIS_SECONDS = 1.2
 RUNS_SHOWN = 12
+CRON_RUNS = 6  # whose intervals are compared
 UNKNOWN_SHOWN = 10
 TOO_LATE = f"It did not answer within {REDIS_SECONDS} s."
 
@@ -80,6 +81,7 @@ class StatusCollector:
             ttl_seconds=c.cache_ttl_seconds,
             stale_seconds=c.cache_stale_seconds,
             plan=c.airtable_plan,
+            has_alerts=c.has_alerts,
             fingerprint=self._services.active_mapping.description_and_fingerprint()[1],
         )
 
@@ -117,6 +119,7 @@ class StatusCollector:
             server=store.server_info(),
             is_refresh_locked=locks == 1,
             blocked_seconds=max(0, blocked_ms) / 1000,
+            last_failed_lookup_at=_last_failed_lookup(hour),
         )
 
     def _read_database(self) -> DatabaseStatus:
@@ -134,7 +137,18 @@ class StatusCollector:
             expected_records=record_counts(complete),
             last_success=Run.objects.defer("details").filter(status__in=successful).first(),
             records_to_fix=records_to_fix(complete) if complete else None,
+            cron_starts=_cron_starts(),
         )
+
+
+def _last_failed_lookup(hour: TimeSeries) -> datetime | None:
+    failed = (each.start for each in hour.points if each.counts.tier_failures["airtable"])
+    return max(failed, default=None)
+
+
+def _cron_starts() -> list[datetime]:
+    runs = Run.objects.filter(trigger=Run.Trigger.CRON)
+    return list(runs.values_list("started_at", flat=True)[:CRON_RUNS])
 
 
 def _result_or_error(read: Callable[[], T]) -> tuple[T | None, str]:

@@ -10,10 +10,11 @@ from airtable_sync.monitoring.calls.unknown_numbers import UnknownNumber
 from airtable_sync.monitoring.export.airtable_status import AirtableStatus
 from airtable_sync.monitoring.export.time_series import TimeSeries
 from airtable_sync.monitoring.export.totals import Totals
+from airtable_sync.monitoring.health_rules import CRON_OVERDUE
 from airtable_sync.monitoring.metrics.counts import Counts
 from airtable_sync.monitoring.metrics.histogram import PROPAGATION, Histogram
 from airtable_sync.redis_client.server_info import ServerInfo
-from airtable_sync.refresh.cron_monitor import INTERVAL_SECONDS
+from airtable_sync.status.health.cron_times import next_start
 from airtable_sync.status.health.records_to_fix import RecordsToFix
 
 
@@ -30,6 +31,7 @@ class Setup:
     stale_seconds: int = 86_400
     plan: str = ""
     fingerprint: str = ""  # of the mapping and the served numbers
+    has_alerts: bool = True
 
     @property
     def follows_changes(self) -> bool:
@@ -67,6 +69,7 @@ class RedisStatus:
     server: ServerInfo
     is_refresh_locked: bool
     blocked_seconds: float  # until Airtable is asked again
+    last_failed_lookup_at: datetime | None = None  # within the last hour, to the minute
 
     @property
     def airtable(self) -> AirtableStatus:
@@ -87,6 +90,7 @@ class DatabaseStatus:
     feed: ChangeFeed | None
     is_refresh_locked: bool  # where there is no Redis
     expected_records: dict[str, int]  # count of each step of the last complete run
+    cron_starts: list[datetime] = field(default_factory=list)  # of the last runs, newest first
     last_success: Run | None = None  # the newest run that published, or found nothing to change
     records_to_fix: RecordsToFix | None = None
 
@@ -130,12 +134,19 @@ class Facts:
         return self.at - self.confirmed_at if self.confirmed_at else None
 
     @property
-    def numbers_in_airtable(self) -> int | None:
+    def published_numbers(self) -> int | None:
         """Known numbers in Redis: the last publication, and the changes since."""
         if self.redis and self.redis.totals.numbers is not None:
             return self.redis.totals.numbers
         newest = self.database.newest_snapshot if self.database else None
         return newest.numbers if newest else None
+
+    @property
+    def other_count_in_airtable(self) -> int | None:
+        """The numbers that the last refresh read, if it was rejected: they are not published."""
+        last = self.last_run
+        is_rejected = last is not None and last.status == Run.Status.REFUSED
+        return last.numbers or None if last and is_rejected else None
 
     @property
     def cached_numbers(self) -> int | None:
@@ -170,9 +181,23 @@ class Facts:
 
     @property
     def next_refresh_at(self) -> datetime | None:
-        """The cron job's next run, estimated from the last run."""
-        last = self.last_run
-        return last.started_at + timedelta(seconds=INTERVAL_SECONDS) if last else None
+        """The cron job's next run, estimated from its last runs. None if there was none lately, or
+        if publishing is paused."""
+        starts = self.database.cron_starts if self.database else []
+        is_running = bool(starts) and self.at - starts[0] <= CRON_OVERDUE
+        return next_start(starts) if is_running and not self.is_paused else None
+
+    @property
+    def next_refresh_note(self) -> str:
+        """What `next_refresh_at` can't say."""
+        if self.is_paused:
+            return "publishing is paused until “Release”"
+        if self.next_refresh_at:
+            return "by the cron job"
+        if not self.database:
+            return "not known"
+        since = "lately" if self.database.cron_starts else "yet"
+        return f"none planned: no cron job has refreshed {since}"
 
     @property
     def propagation(self) -> Histogram:
@@ -190,6 +215,11 @@ class Facts:
     @property
     def propagation_p95(self) -> float | None:
         return self.propagation.quantile(0.95)
+
+    @property
+    def failed_lookups(self) -> int:
+        """Calls within the last hour that got the defaults because Airtable gave no answer."""
+        return self.redis.last_hour.tier_failures["airtable"] if self.redis else 0
 
     @property
     def circuit_breakers(self) -> dict[str, set[str]]:

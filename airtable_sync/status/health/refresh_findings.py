@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from airtable_sync.models import Run
+from airtable_sync.monitoring.guidance import STEPS, Topic, step_after
 from airtable_sync.monitoring.health_rules import (
-    LastRun,
     has_refresh_failed,
     is_cache_too_old,
     is_cron_overdue,
@@ -46,9 +46,10 @@ def last_run(facts: Facts) -> Iterator[Finding]:
     result = "was rejected" if last.status == Run.Status.REFUSED else "failed"
     reason = f": {last.message[:MESSAGE_SHOWN].rstrip('. ')}" if last.message else ""
     sentence = f"The last refresh {result}{reason}."
-    if numbers := facts.numbers_in_airtable:
+    if numbers := facts.published_numbers:
         sentence += f" The cache still serves the {count(numbers, 'number')} of the last snapshot."
-    yield Finding("attention", sentence, _step_after(last), "refresh")
+    topic: Topic = "rejected" if last.status == Run.Status.REFUSED else "refresh"
+    yield Finding("attention", sentence, step_after(last), "refresh", topic)
 
 
 def cron(facts: Facts) -> Iterator[Finding]:
@@ -61,8 +62,7 @@ def cron(facts: Facts) -> Iterator[Finding]:
             else "there is no run yet"
         )
         sentence = f"The cron job has not run: {ended}."
-        step = "Check the cron job of refresh_airtable_cache. Press “Refresh now” meanwhile."
-        yield Finding("attention", sentence, step, "cron")
+        yield Finding("attention", sentence, STEPS["cron"], "cron")
 
 
 def rollback(facts: Facts) -> Iterator[Finding]:
@@ -71,7 +71,8 @@ def rollback(facts: Facts) -> Iterator[Finding]:
         return
     run = facts.database.pausing_run if facts.database else None
     sentence = f"{_rolled_back(run)}; edits in Airtable are not published."
-    yield Finding("attention", sentence, "Press “Release” when Airtable is correct again.")
+    step = "Press “Release” when Airtable is correct again."
+    yield Finding("attention", sentence, step, topic="rollback")
 
 
 def _released(facts: Facts) -> Iterator[Finding]:
@@ -80,46 +81,10 @@ def _released(facts: Facts) -> Iterator[Finding]:
     if last and last.status == Run.Status.ROLLED_BACK:
         sentence = "The rollback is released; agents still get what it published."
         step = "Press “Refresh now”." if not facts.running_refresh else "Wait for the refresh."
-        yield Finding("attention", sentence, step)
+        yield Finding("attention", sentence, step, topic="rollback")
 
 
 def _rolled_back(run: Run | None) -> str:
     """The run's message names the run that it went back to."""
     match = _ROLLED_BACK_TO.search(run.message) if run else None
     return f"Rolled back to run {match[1]}" if match else "Rolled back"
-
-
-# A part of a run's message, and what to do then. The first match counts. The messages are in
-# `airtable/errors.py`, `airtable/rate_limiter.py`, `refresh/validation.py`, `refresh/history.py`.
-_STEPS = (
-    (" 401 ", "Check AIRTABLE_API_KEY: the token is wrong, expired or revoked."),
-    (" 403 ", "Check the token's scopes and its access to AIRTABLE_BASE_ID."),
-    (" VIEW_", "Check the name of the view in the mapping."),
-    ("a filter of [", "Correct the filter in the mapping. The message has Airtable's reason."),
-    ("NOT_FOUND", "Check AIRTABLE_BASE_ID, and that the token has access to the base."),
-    (
-        "does not fit the base",
-        "Restore the name of the field or table in Airtable, or change the mapping.",
-    ),
-    ("no record has", "Check in Airtable whether the field was deleted or is only empty."),
-    ("while the base was read", "Press “Refresh now” when the fields have their names again."),
-    ("REFRESH_", "Press “Review”. If the change is intended, publish it anyway."),
-    ("no number in Airtable", "Check the numbers' table in Airtable: was it emptied or renamed?"),
-    (
-        "used up",
-        "Choose a larger plan, or wait for the month to end. Then run `manage.py check_cache`.",
-    ),
-    ("BILLING_LIMIT", "Choose a larger Airtable plan, or wait for the month to end."),
-    ("did not answer", "Look at status.airtable.com. The next refresh tries again."),
-    ("can't be reached", "Check the network and AIRTABLE_API_URL. The next refresh tries again."),
-    (
-        "killed",
-        "Press “Refresh now”. If it is killed again, give the job more memory or time.",
-    ),
-    ("Redis", "Check the Redis service, then press “Refresh now”."),
-)
-
-
-def _step_after(run: LastRun) -> str:
-    matching = (step for text, step in _STEPS if text in run.message)
-    return next(matching, "Open the run for details, then press “Refresh now”.")

@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     cache.eviction,
     cache.unknown_numbers,
     cache.overrides,
+    cache.alerts,
     cache.records_to_fix,
     airtable.token,
     airtable.access,
@@ -49,6 +50,7 @@ class Verdict:
     sentence: str
     step: str
     others: tuple[Finding, ...] = ()
+    help_path: str = ""
     records_to_fix: int = 0
 
     @property
@@ -64,14 +66,16 @@ def verdict(facts: Facts) -> Verdict:
     if not found or found[0].level == "note":
         to_fix = facts.database.records_to_fix if facts.database else None
         number_to_fix = to_fix.count if to_fix else 0
-        return Verdict("well", _healthy_sentence(facts), "", tuple(found), number_to_fix)
+        return Verdict("well", _healthy_sentence(facts), "", tuple(found), "", number_to_fix)
     most_serious, *others = found
     level: Literal["attention", "bad"] = "bad" if most_serious.level == "bad" else "attention"
-    return Verdict(level, most_serious.sentence, most_serious.step, tuple(others))
+    return Verdict(
+        level, most_serious.sentence, most_serious.step, tuple(others), most_serious.help_path
+    )
 
 
 def _healthy_sentence(facts: Facts) -> str:
-    numbers = facts.numbers_in_airtable or 0
+    numbers = facts.published_numbers or 0
     cached = (
         "The 1 number is cached" if numbers == 1 else f"All {count(numbers, 'number')} are cached"
     )
