@@ -7,8 +7,11 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 
+from django.db import DatabaseError
+
 from airtable_sync.airtable import formulas
 from airtable_sync.airtable.errors import AirtableError
+from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.keys import RESTORED_LOCK
 from airtable_sync.cache.replica_subscription import ReplicaSubscription
 from airtable_sync.cache.snapshot_fallback import FOLLOW_SECONDS, SnapshotFollower
@@ -132,7 +135,13 @@ class Lifecycle:
     def _refresh_new_set(self) -> None:
         """At the start of a process: AIRTABLE_MAPPING was set or removed, so Redis has no set of
         this mapping, but the last one was published with another mapping."""
-        newest = self._services.snapshots.all().first()
+        try:
+            newest = self._services.snapshots.all().first()
+        except DatabaseError as error:
+            logger.info("Whether the mapping is new can't be read: %s", error)
+            return
+        finally:
+            close_connection()
         generation = self._services.active_mapping.source.generation
         if newest and newest.generation != generation and not self._services.replica.confirmed_at:
             self._refresh_restored_redis()

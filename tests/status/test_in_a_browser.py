@@ -11,7 +11,7 @@ from tests.support.cast import NUMBER
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser-pages")]
 
-PATHS = ["", "number/?q=0460234291", "answers/", "runs/1/", "help/operations/"]
+PATHS = ["", "number/?q=0460234291", "answers/", "runs/1/", "help/problems/redis-down/"]
 
 
 def test_a_healthy_cache_is_well(browser: Browser, shared: Site) -> None:
