@@ -132,7 +132,7 @@ def test_a_contact_is_erased_everywhere(
     assert status == 0
     assert "contacts:         1" in output
     assert not is_wim_told(settings)
-    assert run("erase_number", WIM)[1].count(" 0\n") == 12
+    assert run("erase_number", WIM)[1].count(" 0\n") == 13
 
 
 def test_show_config_says_what_a_caller_is_told(valkey: ValkeyServer, agency: Sandbox) -> None:
