@@ -156,7 +156,6 @@ def flat_airtable(settings: Any) -> Iterator[Sandbox]:
 def without_garbage_collection() -> Iterator[None]:
     """For values that are nested so deeply that they fill the stack: a finalizer that runs there
     fails with RecursionError, which has nothing to do with the test."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
