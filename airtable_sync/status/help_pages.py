@@ -5,6 +5,7 @@ import posixpath
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,10 +13,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from airtable_sync.status.permissions import page_context, requires_permission
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 FOR_DEVELOPERS = "contribute"  # a folder of pages that are made of other files of the repository
 
@@ -34,6 +36,8 @@ def help_page(request: HttpRequest, name: str) -> HttpResponse:
 
 def rendered(text: str, name: str) -> tuple[str, SafeString]:
     """The title, and the rest as HTML. Headings have the ids that links use."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - few processes show a help page
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     title = ""
@@ -51,7 +55,7 @@ def rendered(text: str, name: str) -> tuple[str, SafeString]:
     return title, mark_safe(html)  # noqa: S308 - our own files, and HTML in them is escaped
 
 
-def _is_of_sphinx(token: Token) -> bool:
+def _is_of_sphinx(token: "Token") -> bool:
     """The lists of pages and the pictures, which only the site of the docs has."""
     return token.type == "fence" and token.info.startswith("{")
 
@@ -70,7 +74,7 @@ def _pages() -> dict[str, Path]:
     }
 
 
-def _adapt(tokens: list[Token], name: str) -> None:
+def _adapt(tokens: "list[Token]", name: str) -> None:
     """Links lead to help pages. An image becomes its description: the pages have no images."""
     for token in tokens:
         if token.type == "link_open":
