@@ -1,15 +1,19 @@
 """`python -m benchmarks.unlimited_manage …` is `manage.py` without Airtable's rate limit."""
 
+import gc
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, cast
 
+from manage import COLLECT_AFTER
+
 STARTS_PER_WINDOW = 1_000
 
 
 def main() -> None:
+    gc.set_threshold(COLLECT_AFTER)
     os.environ["DJANGO_SETTINGS_MODULE"] = "siftly.settings"
     import django
     from django.apps import apps

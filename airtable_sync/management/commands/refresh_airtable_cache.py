@@ -1,6 +1,5 @@
 """`manage.py refresh_airtable_cache`: the command of the cron job."""
 
-import gc
 import json
 import logging
 import time
@@ -86,10 +85,6 @@ class Command(BaseCommand):
         )
         add("--user", default="", help="the name of who runs it, for the run history")
         add("--as-child", action="store_true", help=SUPPRESS)  # of a process that answers calls
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        gc.freeze()  # the garbage collector need not look at all imported modules again
-        super().run_from_argv(argv)
 
     def handle(self, *_: Any, **options: Any) -> None:
         if options["as_child"]:
