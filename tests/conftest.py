@@ -48,11 +48,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("redis")
 
 
-def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()  # the garbage collector need not look at thousands of tests and modules again
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first: then no process is left with it when the others have ended.
