@@ -2,8 +2,10 @@
 (https://developers.openai.com/api/reference/resources/realtime/subresources/calls), on a port of
 this machine, in threads of this process.
 
-A call may be decided once, as at OpenAI: "the first successful accept" counts. What OpenAI answers
-to a second one is not documented; the stand-in answers as for an unknown call."""
+A call may be decided once, as at OpenAI: "the first successful accept" counts. The Live API answers
+`decision_already_made` to a second one (https://developers.openai.com/api/docs/guides/voice-sip);
+its status is not documented. The Realtime API documents nothing for it; the stand-in answers as for
+an unknown call."""
 
 import json
 import re
@@ -97,6 +99,8 @@ class OpenAISandbox:
         if any(
             each.call_id == found[2] and each.status == HTTPStatus.OK for each in self._decisions
         ):
+            if found[1] == "live/sessions":
+                return HTTPStatus.CONFLICT, "decision_already_made"
             return HTTPStatus.NOT_FOUND, "call_id_not_found"
         is_valid = _is_valid(_SESSION_TYPES[found[1]], found[3], _parsed(body))
         return (

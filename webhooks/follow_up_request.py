@@ -69,8 +69,12 @@ def _result(follow_up: FollowUp, response: requests.Response) -> Result:
     if status == 504:
         return Result("unknown", "it answered 504.")
     is_temporary = status in TEMPORARY
-    remedy = follow_up.remedies.get(status, TEMPORARY_REMEDY if is_temporary else "")
-    problem = f"it answered {status}{_error_code(response)}. {remedy}".strip()
+    codes, remedies = _error_codes(response), follow_up.remedies
+    reasons: list[int | str] = [*codes, status]
+    default = TEMPORARY_REMEDY if is_temporary else ""
+    remedy = next((remedies[each] for each in reasons if each in remedies), default)
+    named = f" ({', '.join(codes)})" if codes else ""
+    problem = f"it answered {status}{named}. {remedy}".strip()
     return Result("failed", problem, may_repeat=is_temporary)
 
 
@@ -87,13 +91,12 @@ def _result_of_error(error: requests.RequestException, seconds: float) -> Result
     return Result("failed", f"the request can't be sent ({type(error).__name__}).")
 
 
-def _error_code(response: requests.Response) -> str:
-    """` (invalid_api_key)`. Not the error's message, which may quote what was sent.
+def _error_codes(response: requests.Response) -> list[str]:
+    """`invalid_api_key`. Not the error's message, which may quote what was sent.
     https://developers.openai.com/api/docs/guides/error-codes"""
     try:
         error = json.loads(response.raw.read1(MAX_ERROR_BYTES))["error"]
         named = [error.get(name) for name in ("code", "type", "param")]
     except (HTTPError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return ""
-    codes = [each for each in named if isinstance(each, str) and _CODE.fullmatch(each)]
-    return f" ({', '.join(codes)})" if codes else ""
+        return []
+    return [each for each in named if isinstance(each, str) and _CODE.fullmatch(each)]

@@ -203,6 +203,17 @@ class TestFollowUp:
         assert rejected.body == {"status_code": 603}
         assert (unknown.action, unknown.body["model"]) == ("accept", "gpt-realtime")
 
+    def test_a_live_call_is_accepted_once_and_a_second_event_of_it_is_explained(
+        self, api: OpenAISandbox, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        content = event(call_id="live_1", kind=LIVE)
+        outcomes = [send(content, settings).headers["x-siftly-follow-up"] for _ in range(2)]
+        assert outcomes == ["sent", "failed"]
+        [accepted] = api.decided
+        assert accepted.path == "/v1/live/sessions/live_1/accept"
+        assert accepted.body["session"]["instructions"] == "Help John Doe."
+        assert "Something else has accepted or rejected the call." in caplog.text
+
     def test_no_hit_is_answered_without_its_follow_up(self) -> None:
         paths = web_services().call_handler.fast_answers
         assert b"/webhooks/retell/" in paths

@@ -61,7 +61,8 @@ class FollowUp:
     content: Mapping[str, Any] = field(repr=False)
     token: str = field(repr=False)
     token_setting: str  # the setting with the token
-    remedies: Mapping[int, str] = field(default_factory=dict, repr=False)  # by status
+    # By status, or by the error's code, which comes first.
+    remedies: Mapping[int | str, str] = field(default_factory=dict, repr=False)
 
 
 class Secrets(tuple[str, ...]):

@@ -38,11 +38,14 @@ DEFAULT_INSTRUCTIONS = "You answer a telephone call. What you know about this ca
 _CALL_ID = re.compile(r"(?!\.+$)[!-~]{1,100}")
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]{1,200}?)\s*\}\}")
 _PROJECT = "the project that the SIP trunk points to"
-_REMEDIES = {
+_REMEDIES: dict[int | str, str] = {
     400: "Check the model, voice, agent_id and instructions of the number.",
     401: f"Set OPENAI_API_KEY to a key of {_PROJECT}.",
     403: f"Give OPENAI_API_KEY the right to the Realtime API in {_PROJECT}.",
     404: f"The caller has hung up, or OPENAI_API_KEY is not a key of {_PROJECT}.",
+    # https://developers.openai.com/api/docs/guides/voice-sip: the first accept or reject counts.
+    "decision_already_made": "Something else has accepted or rejected the call. Subscribe this "
+    "webhook to one of OpenAI's events for calls, and no other service to any of them.",
 }
 
 
