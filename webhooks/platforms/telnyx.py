@@ -55,6 +55,7 @@ class Telnyx(Platform):
         return Call(to_number, call_id=call_id, from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
+        # https://developers.telnyx.com/docs/inference/ai-assistants/memory
         more = {name: json_setting(answer, name) for name in ("memory", "conversation")}
         # Telnyx ignores variables that are not in an object of their own.
         return json_response({"dynamic_variables": answer.variables, **without_empty(more)})

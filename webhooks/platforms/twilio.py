@@ -74,6 +74,8 @@ class Twilio(Platform):
         return Call(fields["To"], call_id=call_id, from_number=caller)
 
     def response(self, call: Call, answer: Answer) -> Response:
+        """https://www.twilio.com/docs/voice/twiml/reject, /dial, /connect/conversationrelay and
+        /stream. The first of these that the number's settings ask for."""
         response = ET.Element("Response")
         if is_ticked(answer, "reject"):
             ET.SubElement(response, "Reject")
