@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 NOT_WRITTEN = 1  # exit status, if the command itself gives no other
@@ -16,6 +17,7 @@ NOT_WRITTEN = 1  # exit status, if the command itself gives no other
 @contextlib.contextmanager
 def quiet_if_closed() -> Iterator[None]:
     """Around all that a command does."""
+    _replace_missing_streams()
     try:
         yield
     except BrokenPipeError:
@@ -26,6 +28,17 @@ def quiet_if_closed() -> Iterator[None]:
         raise
     if not _write_all():
         sys.exit(NOT_WRITTEN)
+
+
+def _replace_missing_streams() -> None:
+    """Python has none where the file was closed before it started: `manage.py check >&-`. Its
+    number would be given to the next file that is opened, such as the database."""
+    sys.stdout = sys.stdout or _devnull()
+    sys.stderr = sys.stderr or _devnull()
+
+
+def _devnull() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _write_all() -> bool:

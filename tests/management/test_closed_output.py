@@ -40,3 +40,19 @@ def test_it_ends_without_a_traceback(command: str, tmp_path: Path) -> None:
         assert done.returncode == 1
         assert "Broken" not in log.read_text()
         assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.slow
+def test_it_works_with_an_output_that_was_closed_before(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "manage.py", "help"],
+            cwd=ROOT,
+            env=environment(**UNREACHABLE),
+            stderr=file,
+            timeout=60,
+            check=False,
+        )
+    assert log.read_text() == ""
+    assert done.returncode == 0
