@@ -37,7 +37,7 @@ class QuotaForecast:
     def __str__(self) -> str:
         text = (
             f"Airtable requests in {self.month}: {self.requests:,}, "
-            f"{self.at_month_end:,} by its end at this rate"
+            f"forecast for the month: {self.at_month_end:,}"
         )
         if self.limit is None:
             return f"{text}."

@@ -143,7 +143,7 @@ def _usage(used: Services) -> str:
         usage = used.rate_limiter.usage()
     except CacheUnavailable:
         return ""
-    return f"; {usage.requests} requests in {usage.month}, {usage.forecast} by its end at this rate"
+    return f"; {usage.requests} requests in {usage.month}, forecast for the month: {usage.forecast}"
 
 
 def _compare_mapping(used: Services, tables: BaseTables) -> str:
