@@ -1,7 +1,7 @@
 """Runs, snapshots and overrides in the admin: lists that lead to the cache status pages, which
 change them. Users and groups: with the permissions that mean something here."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -29,6 +29,9 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in 
     """A read-only list. A row leads to its page of the cache status pages: `page_of`."""
 
     list_display_links = None
+
+    class Media:
+        css: ClassVar = {"all": ["airtable_sync/lists.css"]}
 
     def page_of(self, row: Any) -> str:
         raise NotImplementedError

@@ -14,7 +14,7 @@ class Run(models.Model):
         RUNNING = "running"
         PUBLISHED = "published"
         UNCHANGED = "unchanged"
-        REFUSED = "refused"
+        REFUSED = "refused", "Rejected"
         FAILED = "failed"
         ROLLED_BACK = "rolled-back"
 
@@ -116,6 +116,7 @@ class MappingVersion(models.Model):
 
     class Meta:
         ordering = ["-number"]
+        default_permissions = ()
         permissions = [("can_change_mapping", "Can change the mapping")]
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('started_at', models.DateTimeField(db_index=True)),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('status', models.CharField(choices=[('running', 'Running'), ('published', 'Published'), ('unchanged', 'Unchanged'), ('refused', 'Refused'), ('failed', 'Failed'), ('rolled-back', 'Rolled Back')], default='running', max_length=20)),
+                ('status', models.CharField(choices=[('running', 'Running'), ('published', 'Published'), ('unchanged', 'Unchanged'), ('refused', 'Rejected'), ('failed', 'Failed'), ('rolled-back', 'Rolled Back')], default='running', max_length=20)),
                 ('by', models.CharField(choices=[('cron', 'Cron'), ('admin', 'Admin'), ('command', 'Command'), ('feed', 'Feed')], max_length=20)),
                 ('user', models.CharField(blank=True, max_length=150)),
                 ('sentence', models.TextField(blank=True, help_text='why it was refused or failed')),

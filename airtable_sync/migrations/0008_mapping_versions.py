@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-number'],
+                'default_permissions': (),
                 'permissions': [('can_change_mapping', 'Can change the mapping')],
             },
         ),

@@ -55,13 +55,13 @@ def test_a_user_without_view_run_sees_nothing(browser: Browser, shared: Site) ->
         assert visitor.page.locator("#part-verdict").count() == 0
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, "../airtable_sync/run/"])
 def test_the_pages_work_on_a_phone(browser: Browser, shared: Site, path: str) -> None:
     viewport = {"width": 320, "height": 844}
     with visiting(browser, shared, viewport=viewport, has_touch=True) as visitor:
         visitor.page.goto(f"{shared.url}{path}")
         visitor.assert_no_faults()
-        cut = """[...document.querySelectorAll(".scroll:not(.tall), .phone, dd, p")]
+        cut = """[...document.querySelectorAll(".scroll:not(.tall), .results, .phone, dd, p")]
             .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth + 1
                 && getComputedStyle(each).display !== "inline").map((each) => each.outerHTML)"""
         assert visitor.page.evaluate(cut) == []  # each row of a table is a card
