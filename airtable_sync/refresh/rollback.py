@@ -49,6 +49,13 @@ class Rollback:
                 self._history.end(run, report, message)
         return report
 
+    def is_paused(self) -> bool:
+        """Whether there is a rollback to release. Raises CacheUnavailable."""
+        run = None
+        with ignore_database_errors("reading the pause", when=self._has_redis):
+            run = pausing_run()
+        return run is not None or self._target.is_paused()
+
     def release(self) -> bool:
         """Let refreshes and changes publish again. Returns whether publishing was paused."""
         was_paused = self._target.is_paused()

@@ -86,15 +86,17 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
 @requires_permission("roll_back")
 def release(request: HttpRequest) -> HttpResponse:
     """Publishing continues, and a refresh is started."""
-    if request.method == "GET":
-        return _confirm_release(request)
+    rollback = services().rollback
     try:
-        was_paused = services().rollback.release()
+        is_paused = rollback.release() if request.method == "POST" else rollback.is_paused()
     except CacheUnavailable as error:
         messages.error(request, f"The rollback could not be released: {error}")
         return redirect("cache:status")
-    if not was_paused:
+    if not is_paused:
+        messages.info(request, "Publishing is not paused: there is no rollback to release.")
         return redirect("cache:status")
+    if request.method == "GET":
+        return _confirm_release(request)
     return _start(request, ["--full"], "Released the rollback.", "Rollback")
 
 

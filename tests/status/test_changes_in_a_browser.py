@@ -300,6 +300,8 @@ def test_a_rollback_pauses_publishing_until_it_is_released(browser: Browser, hea
         expect(page.locator("#outcome")).to_contain_text("1 changed", timeout=TIMEOUT)
         assert "All is well" in visitor.verdict()
         assert _variables(healthy)["customer_name"] == "All wrong"
+        page.goto(f"{healthy.url}release/")
+        visitor.shows("there is no rollback to release")
 
 
 def test_a_rejected_refresh_is_reviewed_and_published_anyway(
