@@ -3,8 +3,12 @@
 import os
 import re
 import sys
-from argparse import SUPPRESS, Action
+from argparse import SUPPRESS, Action, _SubParsersAction
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airtable_sync.monitoring.export.totals import Totals
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs/reference"
@@ -23,11 +27,12 @@ def set_up_django() -> None:
 
 def pages() -> dict[Path, str]:
     """The files and what they should contain."""
-    http = REFERENCE / "http.md"
+    http, metrics = REFERENCE / "http.md", REFERENCE / "metrics.md"
     return {
         REFERENCE / "settings.md": _settings_page(),
         REFERENCE / "commands.md": _commands_page(),
         http: with_table(http.read_text(encoding="utf-8"), _platform_table()),
+        metrics: with_table(metrics.read_text(encoding="utf-8"), _metrics_table()),
         ENV_EXAMPLE: _env_example(),
     }
 
@@ -103,18 +108,38 @@ def _command_section(name: str, command: object) -> str:
     general = {each.dest for each in BaseCommand().create_parser("", "")._actions}
     actions = command.create_parser("manage.py", name)._actions
     rows = [
-        f"| `{_usage(each)}` | {_meaning(each)} |"
+        row
         for each in actions
         if each.dest not in general and each.help != SUPPRESS
+        for row in _rows(each)
     ]
     table = "| argument | meaning |\n|---|---|\n" + "\n".join(rows)
     return f"## {name}\n\n{command.help}" + (f"\n\n{table}" if rows else "")
 
 
+def _rows(action: Action) -> list[str]:
+    """One for an argument; one for each word where a command has several."""
+    if not isinstance(action, _SubParsersAction):
+        return [f"| {_usage(action)} | {_meaning(action)} |"]
+    rows = []
+    for word in action._choices_actions:  # those with a help text: the others are not for people
+        arguments = [each for each in action.choices[word.dest]._actions if each.dest != "help"]
+        usage = " ".join([word.dest, *(each.metavar or f"[{_option(each)}]" for each in arguments)])
+        notes = [f"`{_option(each)}`: {each.help}" for each in arguments if each.help]
+        rows.append(f"| `{usage}` | {'; '.join([word.help or '', *notes])} |")
+    return rows
+
+
 def _usage(action: Action) -> str:
+    if not action.option_strings and action.choices:
+        return ", ".join(f"`{each}`" for each in action.choices)
+    return f"`{_option(action)}`"
+
+
+def _option(action: Action) -> str:
     value = action.metavar or action.dest.upper()
     if not action.option_strings:
-        return "|".join(action.choices) if action.choices else str(value)
+        return str(value)
     name = action.option_strings[-1]
     if action.nargs == 0:
         return name
@@ -137,6 +162,42 @@ def _platform_table() -> str:
         for each in PLATFORM_CLASSES
     ]
     return "| address | methods | secret | waits at most |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _metrics_table() -> str:
+    """Made from the export itself, with an example of everything that it can show."""
+    from airtable_sync.changes.polling import Polling  # noqa: PLC0415 - after the set-up
+    from airtable_sync.monitoring.export.prometheus import metrics_of  # noqa: PLC0415
+    from airtable_sync.redis_client.server_info import ServerInfo  # noqa: PLC0415
+
+    info = ServerInfo(used_bytes=1, max_bytes=1, evicted_keys=1)
+    totals = _example_totals()
+    polling = Polling("poll", "team", None, lambda: totals.usage)
+    rows = [
+        f"| `{each.name}{'_total' if each.type == 'counter' else ''}` | {each.type} | "
+        f"{', '.join(f'`{name}`' for name in getattr(each, '_labelnames', ()))} | "
+        f"{each.documentation} |\n"
+        for each in metrics_of(totals, info, polling, "team")
+    ]
+    return "| metric | type | labels | meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _example_totals() -> "Totals":
+    from airtable_sync.airtable.limits.monthly_usage import MonthlyUsage  # noqa: PLC0415
+    from airtable_sync.monitoring.export.refresh_results import RefreshResult  # noqa: PLC0415
+    from airtable_sync.monitoring.export.totals import Totals  # noqa: PLC0415
+    from airtable_sync.monitoring.metrics.counts import Counts  # noqa: PLC0415
+
+    return Totals(
+        counts=Counts(),
+        usage=MonthlyUsage("2026-11", requests=1, forecast=1),
+        index_entries=1,
+        numbers=1,
+        confirmed_at=1.0,
+        unknown_numbers=1,
+        processes=[],
+        last_runs={"published": RefreshResult("published", 1.0, 1.0)},
+    )
 
 
 def main() -> None:

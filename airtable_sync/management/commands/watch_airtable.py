@@ -24,7 +24,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "action", nargs="?", choices=["create", "show", "remove"], default="create"
+            "action",
+            nargs="?",
+            choices=["create", "show", "remove"],
+            default="create",
+            help="default: create",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:

@@ -29,6 +29,11 @@ from airtable_sync.refresh.history import SUCCESSFUL
 logger = logging.getLogger(__name__)
 
 CIRCUIT_BREAKER_STATES = ("closed", "half_open", "open")
+REFRESH_FIGURES = {
+    "numbers": "Numbers",
+    "conflicts": "Numbers in several records",
+    "invalid": "Invalid records",
+}
 
 
 class PrometheusExport:
@@ -55,16 +60,10 @@ class PrometheusExport:
 
     def _metrics(self, *, ask_redis: bool) -> Iterator[Metric]:
         found = self._ask_redis() if ask_redis else None
-        totals = found[0] if found else None
-        yield _gauge("siftly_redis_up", "Whether Redis answers.", float(totals is not None))
         if found:
-            yield from _redis_metrics(found[1])
-        if totals:
-            yield from _count_metrics("siftly", totals.counts)
-            yield from _process_metrics(totals.processes)
-            yield from _refresh_metrics(totals)
-            yield from self._airtable_metrics(totals)
+            yield from metrics_of(*found, self._polling, self._plan)
         else:
+            yield _redis_up(False)
             yield from _count_metrics("siftly_process", self._counters.counts)
             yield from _process_metrics([self._heartbeat.process()])
 
@@ -75,58 +74,6 @@ class PrometheusExport:
             logger.debug("The metrics are those of this process only: %s", error)
             return None
 
-    def _airtable_metrics(self, totals: Totals) -> Iterator[Metric]:
-        usage, airtable = totals.usage, totals.airtable
-        denied = bool(airtable.access_denied)
-        for name, help_text, value in (
-            (
-                "snapshot_numbers",
-                "Known numbers: the last publication, and the changes since.",
-                totals.numbers,
-            ),
-            (
-                "cache_age_seconds",
-                "Seconds since all of Airtable was read, or confirmed unchanged.",
-                totals.cache_age_seconds,
-            ),
-            (
-                "index_entries",
-                "Numbers in the index, also unknown and removed ones.",
-                totals.index_entries,
-            ),
-            ("unknown_numbers", "Unknown numbers that were called.", totals.unknown_numbers),
-            (
-                "airtable_quota_used_requests",
-                "Requests to Airtable this month.",
-                usage.requests,
-            ),
-            (
-                "airtable_quota_forecast_requests",
-                "Requests at the end of the month, at this rate.",
-                usage.forecast,
-            ),
-            (
-                "airtable_quota_limit_requests",
-                "Requests that the plan allows in a month.",
-                PLANS.get(self._plan),
-            ),
-            (
-                "publishing_paused",
-                "Whether a rollback pauses publishing.",
-                airtable.paused,
-            ),
-            (
-                "airtable_quota_exceeded",
-                "Whether Airtable says that the monthly quota is used up.",
-                airtable.quota_exceeded,
-            ),
-            ("airtable_access_denied", "Whether Airtable rejects the token.", denied),
-        ):
-            if value is not None:
-                yield _gauge(f"siftly_{name}", help_text, value)
-        if self._polling:
-            yield from _change_feed_metrics(totals, self._polling)
-
 
 class _Collected(Collector):
     def __init__(self, metrics: list[Metric]) -> None:
@@ -134,6 +81,22 @@ class _Collected(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._metrics
+
+
+def metrics_of(
+    totals: Totals, info: ServerInfo, polling: Polling | None, plan: str
+) -> Iterator[Metric]:
+    """All metrics, while Redis answers."""
+    yield _redis_up(True)
+    yield from _redis_metrics(info)
+    yield from _count_metrics("siftly", totals.counts)
+    yield from _process_metrics(totals.processes)
+    yield from _refresh_metrics(totals)
+    yield from _airtable_metrics(totals, polling, plan)
+
+
+def _redis_up(answers: bool) -> Metric:
+    return _gauge("siftly_redis_up", "1 if Redis answers, 0 if not.", float(answers))
 
 
 def _redis_metrics(info: ServerInfo) -> Iterator[Metric]:
@@ -144,39 +107,108 @@ def _redis_metrics(info: ServerInfo) -> Iterator[Metric]:
     if info.used_bytes is not None:
         yield _gauge("siftly_redis_used_bytes", "Memory that Redis uses.", info.used_bytes)
     if info.max_bytes:
-        yield _gauge("siftly_redis_limit_bytes", "Memory that Redis may use.", info.max_bytes)
+        yield _gauge(
+            "siftly_redis_limit_bytes",
+            "Memory that Redis may use. Absent without a limit.",
+            info.max_bytes,
+        )
+
+
+def _airtable_metrics(totals: Totals, polling: Polling | None, plan: str) -> Iterator[Metric]:
+    usage, airtable = totals.usage, totals.airtable
+    denied = bool(airtable.access_denied)
+    for name, help_text, value in (
+        (
+            "snapshot_numbers",
+            "Known numbers: those of the last complete reading of Airtable, and the changes since.",
+            totals.numbers,
+        ),
+        (
+            "cache_age_seconds",
+            "Time since all of Airtable was read, or confirmed unchanged.",
+            totals.cache_age_seconds,
+        ),
+        (
+            "index_entries",
+            "Numbers in the index, also unknown and removed ones.",
+            totals.index_entries,
+        ),
+        ("unknown_numbers", "Unknown numbers that were called.", totals.unknown_numbers),
+        (
+            "airtable_quota_used_requests",
+            "Requests to Airtable this month.",
+            usage.requests,
+        ),
+        (
+            "airtable_quota_forecast_requests",
+            "Requests at the end of the month, if they continue at this rate.",
+            usage.forecast,
+        ),
+        (
+            "airtable_quota_limit_requests",
+            "Requests that `AIRTABLE_PLAN` allows in a month. Absent without a plan or a limit.",
+            PLANS.get(plan),
+        ),
+        (
+            "publishing_paused",
+            "1 while publishing is paused after a rollback.",
+            airtable.paused,
+        ),
+        (
+            "airtable_quota_exceeded",
+            "1 after Airtable reported that the monthly quota is used up; 0 when it answers again.",
+            airtable.quota_exceeded,
+        ),
+        (
+            "airtable_access_denied",
+            "1 after Airtable rejected the token; 0 when it answers again.",
+            denied,
+        ),
+    ):
+        if value is not None:
+            yield _gauge(f"siftly_{name}", help_text, value)
+    if polling:
+        yield from _change_feed_metrics(totals, polling)
 
 
 def _change_feed_metrics(totals: Totals, polling: Polling) -> Iterator[Metric]:
     yield _gauge(
         "siftly_change_feed_read_timestamp_seconds",
-        "When the change feed was last read to its end; 0: never.",
+        "When the change feed was last read to its end; 0: never. Absent without a change feed.",
         totals.airtable.feed_read_at / 1000,
     )
     yield _gauge(
         "siftly_change_feed_interval_seconds",
-        "Seconds between two readings without a change notification.",
+        "Time between two readings without a notification. Absent without a change feed.",
         polling.interval_seconds(totals.usage.requests),
     )
 
 
 def _count_metrics(prefix: str, counts: Counts) -> Iterator[Metric]:
-    calls = CounterMetricFamily(f"{prefix}_calls", "Answered calls.", labels=("platform", "source"))
+    calls = CounterMetricFamily(
+        f"{prefix}_calls",
+        "Answered calls. The source is `memory`, `redis`, `airtable`, `stale` or `default`.",
+        labels=("platform", "source"),
+    )
     for (platform, source), count in sorted(counts.calls.items()):
         calls.add_metric((platform, source), count)
     yield calls
     latency = HistogramMetricFamily(
-        f"{prefix}_call_duration_seconds", "From a call to its answer.", labels=("source",)
+        f"{prefix}_call_duration_seconds", "Time from a call to its answer.", labels=("source",)
     )
     for source, histogram in sorted(counts.latency.items()):
         latency.add_metric((source,), _buckets(histogram), histogram.total)
     yield latency
     for name, histogram, help_text in (
-        ("served_entry_age_seconds", counts.age, "Age of the served cache entries."),
+        (
+            "served_entry_age_seconds",
+            counts.age,
+            "Age of the served entry, since it was read from Airtable or confirmed.",
+        ),
         (
             "change_propagation_seconds",
             counts.propagation,
-            "From an edit in Airtable until it was live.",
+            "Time from an edit in Airtable until it is served.",
         ),
     ):
         family = HistogramMetricFamily(f"{prefix}_{name}", help_text)
@@ -188,9 +220,17 @@ def _count_metrics(prefix: str, counts: Counts) -> Iterator[Metric]:
 
 def _tier_metrics(prefix: str, counts: Counts) -> Iterator[Metric]:
     for name, by_tier, help_text in (
-        ("cache_requests", counts.tier_requests, "Requests to a tier behind memory."),
-        ("cache_request_failures", counts.tier_failures, "Requests without an answer."),
-        ("cache_request_seconds", counts.tier_seconds, "Seconds that calls waited for a tier."),
+        ("cache_requests", counts.tier_requests, "Requests to Redis and Airtable for calls."),
+        (
+            "cache_request_failures",
+            counts.tier_failures,
+            "Requests to Redis and Airtable for calls that failed.",
+        ),
+        (
+            "cache_request_seconds",
+            counts.tier_seconds,
+            "Time that calls waited for Redis and Airtable.",
+        ),
     ):
         family = CounterMetricFamily(f"{prefix}_{name}", help_text, labels=("tier",))
         for tier, amount in sorted(by_tier.items()):
@@ -204,22 +244,40 @@ def _event_metrics(prefix: str, counts: Counts) -> Iterator[Metric]:
         (
             "airtable_rate_limiter_waits",
             "rate_limiter_waits",
-            "Requests to Airtable that waited for the rate limiter.",
+            "Requests to Airtable that waited for the rate limiter (five per second).",
         ),
         ("airtable_rate_limited", "rate_limited", "Airtable's 429 responses."),
-        ("answer_log_dropped", "answer_log_dropped", "Answers that the answer log dropped."),
-        ("callers_known", "callers_known", "Calls by a caller who is among the contacts."),
-        ("callers_unknown", "callers_unknown", "Calls by a stranger."),
-        ("follow_ups_sent", "follow_ups_sent", "Calls that a platform accepted or rejected."),
-        ("follow_ups_failed", "follow_ups_failed", "Calls that a platform was not told of."),
+        (
+            "answer_log_dropped",
+            "answer_log_dropped",
+            "Calls that are not in the answer log, because there were too many at once.",
+        ),
+        ("callers_known", "callers_known", "Calls by a contact (with `[callers]` in the mapping)."),
+        (
+            "callers_unknown",
+            "callers_unknown",
+            "Calls by a stranger (with `[callers]` in the mapping).",
+        ),
+        (
+            "follow_ups_sent",
+            "follow_ups_sent",
+            "Calls that OpenAI accepted or rejected when Siftly asked it to.",
+        ),
+        (
+            "follow_ups_failed",
+            "follow_ups_failed",
+            "Calls that OpenAI did not accept or reject. The log says why.",
+        ),
     ):
         yield CounterMetricFamily(f"{prefix}_{name}", help_text, counts.events[event])
     yield CounterMetricFamily(
         f"{prefix}_airtable_rate_limiter_wait_seconds",
-        "Seconds that requests to Airtable waited for the rate limiter.",
+        "Time that requests to Airtable waited for the rate limiter.",
         counts.rate_limiter_wait_seconds,
     )
-    runs = CounterMetricFamily(f"{prefix}_refreshes", "Refreshes by status.", labels=("status",))
+    runs = CounterMetricFamily(
+        f"{prefix}_refreshes", "Refreshes and rollbacks by result.", labels=("status",)
+    )
     for status, count in sorted(counts.runs.items()):
         runs.add_metric((status,), count)
     yield runs
@@ -230,7 +288,7 @@ def _process_metrics(processes: list[Process]) -> Iterator[Metric]:
     for name, help_text in (
         ("entries", "Entries in a process's replica."),
         ("bytes", "Bytes of a process's replica."),
-        ("in_sync", "Whether a process's replica is in sync with Redis."),
+        ("in_sync", "1 if a process's replica is in sync with Redis."),
     ):
         family = GaugeMetricFamily(f"siftly_replica_{name}", help_text, labels=labels)
         for each in processes:
@@ -253,19 +311,19 @@ def _circuit_breaker_metric(processes: list[Process]) -> Metric:
 def _refresh_metrics(totals: Totals) -> Iterator[Metric]:
     ended = GaugeMetricFamily(
         "siftly_refresh_ended_timestamp_seconds",
-        "When the last refresh with this status ended.",
+        "When the last refresh with this result ended.",
         labels=("status",),
     )
     for status, run in sorted(totals.last_runs.items()):
         ended.add_metric((status,), run.ended_at)
     yield ended
     if newest := _newest(totals.last_runs.values()):
-        help_text = "Seconds that the last refresh took."
+        help_text = "Duration of the last refresh."
         yield _gauge("siftly_refresh_duration_seconds", help_text, newest.duration_seconds)
     successful = (run for run in totals.last_runs.values() if run.status in SUCCESSFUL)
     if last := _newest(successful):
-        for name in ("numbers", "conflicts", "invalid"):
-            help_text = f"{name.capitalize()} in the last successful refresh."
+        for name, meaning in REFRESH_FIGURES.items():
+            help_text = f"{meaning} in the last successful refresh."
             yield _gauge(f"siftly_refresh_{name}", help_text, getattr(last, name))
 
 
