@@ -171,11 +171,11 @@ class CallersSection(NumbersSection):
     )
     belongs_to: Name | None = Field(
         default=None,
-        description="the link field that says whose contact it is: told only to calls of numbers "
-        "whose config is made from the linked record",
+        description="the link field that says whose contact it is: only calls to numbers whose "
+        "config is made from the linked record get it",
     )
     shared: bool = Field(
-        default=False, description="instead of `belongs_to`: `true` tells the contacts to all calls"
+        default=False, description="instead of `belongs_to`: `true` gives the contacts to all calls"
     )
 
     @staticmethod

@@ -30,7 +30,9 @@ class Command(BaseCommand):
             "--all", action="store_true", help="every cached config as {number: {variable: value}}"
         )
 
-        parser.add_argument("--caller", default="", help="also what a call by this number is told")
+        parser.add_argument(
+            "--caller", default="", help="also what an agent gets about this caller"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         used = services()
@@ -75,7 +77,7 @@ def _explain(used: Services, text: str, caller: str) -> dict[str, Any]:
 
 
 def _caller(used: Services, entry: Entry, text: str) -> dict[str, Any]:
-    """What a call by this number is told of the caller."""
+    """What an agent gets about this caller."""
     if not used.active_mapping.has_callers:
         raise CommandError("The mapping has no [callers]: callers are not looked up.")
     number = used.active_mapping.number(text)
