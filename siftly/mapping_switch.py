@@ -128,6 +128,9 @@ class MappingSwitch:
 
     def _build(self, source: MappingSource) -> WebServices:
         used = _airtable_sync().new_services(source)
+        # Without Redis each process reads the schema itself. Until then, and while Airtable is
+        # down, calls of unknown numbers would get no names of variables.
+        used.call_schema.begin_with(self._current.web.services.call_schema)
         return build_web_services(settings, used, self._current.web.call_handler)
 
     async def _replace(self, new: _Running) -> None:

