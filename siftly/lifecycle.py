@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_LOAD_SECONDS = 10.0
 DATABASE_SECONDS = 8.0
+NAMES_SECONDS = 1.0
 COMPARE_SECONDS = 2.0  # for the database, where Redis has answered
 RESTORED_SECONDS = 60
 SCHEMA_CHECK_SECONDS = 3600.0
@@ -68,7 +69,7 @@ class Lifecycle:
             services.single_flight.lookup_failed_in_other_process,
             follower.change_notified,
             follower.leader_stepped_down,
-            follower.subscribed,
+            self._subscribed,
             self.on_mapping_saved,
         )
         contacts = ReplicaSubscription(services.contacts)
@@ -86,6 +87,7 @@ class Lifecycle:
         ]
         tasks = [asyncio.create_task(each) for each in work]
         try:
+            await self._load_names()
             async with self._reporting():
                 yield
         finally:
@@ -95,6 +97,18 @@ class Lifecycle:
             await asyncio.to_thread(follower.stop)
             await asyncio.to_thread(subscription.stop)
             await asyncio.to_thread(contacts.stop)
+
+    def _subscribed(self) -> None:
+        """Messages may have been lost before."""
+        self._services.feed_follower.subscribed()
+        self.on_mapping_saved()
+
+    async def _load_names(self) -> None:
+        """Of all variables, from Redis, before the first call: it may be of an unknown number."""
+        if self._services.configuration.has_redis:
+            reload = asyncio.to_thread(self._services.unknown_number.reload)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reload, NAMES_SECONDS)
 
     @contextlib.asynccontextmanager
     async def _reporting(self) -> AsyncIterator[None]:

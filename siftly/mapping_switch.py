@@ -79,30 +79,35 @@ class MappingSwitch:
     async def _follow(self) -> None:
         if self._current.web.services.mapping_versions.path:
             return  # AIRTABLE_MAPPING names a file
-        pause = RETRY_SECONDS  # a version may have been saved while this process started
+        retry = pause = RETRY_SECONDS  # a version may have been saved while this process started
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._saved.wait(), pause)
             self._saved.clear()
-            try:
-                is_current = await self._follow_once()
-                pause = self._check_seconds() if is_current else min(2 * pause, CHECK_SECONDS)
-            except Exception:
-                logger.exception("Changing to the new mapping failed; it is tried again")
-                pause = CHECK_SECONDS
+            if await self._try_to_follow():
+                retry, pause = RETRY_SECONDS, self._check_seconds()
+            else:
+                self._saved.clear()  # trying to load the new set sets it too
+                pause, retry = retry, min(2 * retry, self._check_seconds())
+
+    async def _try_to_follow(self) -> bool:
+        """Whether this process uses the mapping that is in force, as far as is known."""
+        try:
+            return await self._follow_once()
+        except DatabaseError as error:
+            logger.debug("The database does not say which mapping is in force: %s", error)
+        except Exception:
+            logger.exception("Changing to the new mapping failed; it is tried again")
+        return False
 
     def _check_seconds(self) -> float:
         has_redis = self._current.web.services.configuration.has_redis
         return CHECK_SECONDS if has_redis else CHECK_SECONDS_WITHOUT_REDIS
 
     async def _follow_once(self) -> bool:
-        """Whether this process uses the mapping that is in force."""
+        """Raises DatabaseError."""
         versions = self._current.web.services.mapping_versions
-        try:
-            source = await asyncio.to_thread(versions.saved_or_default)
-        except DatabaseError as error:
-            logger.debug("The database does not say which mapping is in force: %s", error)
-            return True
+        source = await asyncio.to_thread(versions.saved_or_default)
         if source == self._current.source:
             return True
         await asyncio.to_thread(versions.copy_to_redis, source)

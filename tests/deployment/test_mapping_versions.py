@@ -1,7 +1,9 @@
 """A new version of the mapping under load: every answer is made by one mapping, no answer is
 missing, and a process that is killed while it saves a version changes nothing or everything."""
 
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -164,6 +166,20 @@ def test_no_call_sees_two_mappings_or_none_whenever_saving_is_killed(
         with serving(tmp_path, {**variables, "AIRTABLE_MAPPING": "siftly"}, 1) as server:
             wait_until(lambda: server.ready()["replica"]["entries"] == 26)
             assert versions_now(server) == {0}
+            a_new_process_knows_all_names_at_its_first_call(server)
+
+
+def a_new_process_knows_all_names_at_its_first_call(server: Server) -> None:
+    def loaded() -> int:
+        return sum(each.startswith("In sync with Redis") for each in server.messages())
+
+    before = loaded()
+    with Load(server) as load:
+        os.kill(server.workers()[0], signal.SIGKILL)
+        wait_until(lambda: loaded() > before, 15)
+    # The killed process had calls, whose connections were lost.
+    lost = ("ConnectionResetError", "IncompleteReadError", "BrokenPipeError")
+    assert [each for each in load.errors if not str(each).startswith(lost)] == []
 
 
 @pytest.mark.slow
