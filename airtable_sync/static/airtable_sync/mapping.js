@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const TYPING_PAUSE = 400, PROGRESS_PAUSE = 1000, TIMEOUT = 20000;
+  const TYPING_PAUSE = 400, PROGRESS_PAUSE = 1000, RELOAD_PAUSE = 1500, TIMEOUT = 20000;
   const MAX_LINES = 3000; // with a number beside them
 
   async function fetchText(url, options = {}) {
@@ -16,6 +16,9 @@
   function parsed(html) {
     return [...new DOMParser().parseFromString(html, "text/html").body.childNodes];
   }
+
+  // A version was published, and this process does not use it yet.
+  if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), RELOAD_PAUSE);
 
   const problems = document.getElementById("problems");
   if (problems) {

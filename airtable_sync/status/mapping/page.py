@@ -41,6 +41,7 @@ def mapping(request: HttpRequest) -> HttpResponse:
         "file_wins": FILE_WINS if services().mapping_versions.path else "",
         "versions": versions,
         "database_error": database_error,
+        "expected": _expected_version(source, versions),
         "examples": _examples(request),
         "words": words(),
     }
@@ -69,6 +70,16 @@ def version(request: HttpRequest, number: int) -> HttpResponse:
         "difference": difference(before.text, found.text) if before else [],
     }
     return render(request, "admin/mapping/version.html", context)
+
+
+def _expected_version(
+    source: MappingSource, versions: list[dict[str, Any]]
+) -> MappingVersion | None:
+    """The version that was just published, which this process does not use yet."""
+    if services().mapping_versions.path or not versions:
+        return None
+    newest: MappingVersion = versions[0]["version"]
+    return newest if newest.generation != source.generation else None
 
 
 def _lines(source: MappingSource) -> list[str]:
