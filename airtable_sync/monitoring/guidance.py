@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from airtable_sync.monitoring.health_rules import HealthFacts, Kind, LastRun, quota_problem
 
-# The kinds of alerts, and what only the status page shows.
+# The kinds of alerts, what only the status page shows, and its first steps.
 Topic = (
     Kind
     | Literal[
@@ -22,6 +22,10 @@ Topic = (
         "lookups",
         "rate limit",
         "alerts",
+        "mapping",
+        "first platform",
+        "first call",
+        "users",
     ]
 )
 # Pages below docs/.
@@ -44,7 +48,12 @@ DOCS: dict[Topic, str] = {
     "lookups": "problems/slow-answers.md",
     "rate limit": "problems/airtable-429.md",
     "alerts": "guides/alerts.md",
+    "mapping": "guides/mapping.md",
+    "first platform": "start/your-platform.md",
+    "first call": "problems/calls-rejected.md",
+    "users": "guides/status-page.md",
 }
+PLATFORMS = "platforms/"  # a page for each
 
 STEPS: dict[Kind, str] = {
     "cron": "Check the cron job of refresh_airtable_cache. Press “Refresh now” meanwhile.",
@@ -78,6 +87,11 @@ def topic_of_alert(kind: Kind, facts: HealthFacts) -> Topic:
 def help_path(topic: Topic) -> str:
     """The path of the docs' page on this service."""
     return reverse("cache:help", args=[DOCS[topic].removesuffix(".md")])
+
+
+def platform_page(platform: str) -> str:
+    """The name of the docs' page that says where to enter the address and find the secret."""
+    return f"{PLATFORMS}{platform}"
 
 
 # A part of a run's message, and what to do then. The first match counts. The messages are in

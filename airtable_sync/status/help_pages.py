@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 from airtable_sync.status.permissions import page_context, requires_permission
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 FOR_DEVELOPERS = "contribute"  # a folder of pages that are made of other files of the repository
@@ -36,9 +37,7 @@ def help_page(request: HttpRequest, name: str) -> HttpResponse:
 
 def rendered(text: str, name: str) -> tuple[str, SafeString]:
     """The title, and the rest as HTML. Headings have the ids that links use."""
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - few processes show a help page
-
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown = _markdown()
     tokens = markdown.parse(text)
     title = ""
     for heading, content in pairwise(tokens):
@@ -53,6 +52,27 @@ def rendered(text: str, name: str) -> tuple[str, SafeString]:
     first = next((place for place, each in enumerate(tokens) if each.type == "heading_close"), -1)
     html = markdown.renderer.render(tokens[first + 1 :], markdown.options, {})
     return title, mark_safe(html)  # noqa: S308 - our own files, and HTML in them is escaped
+
+
+def section_of(name: str, heading: str, service: str) -> SafeString:
+    """The section of a page as HTML, "" if there is none. `service` is this service's origin, which
+    the docs write as `https://<siftly>`."""
+    file = _pages().get(name)
+    text = file.read_text(encoding="utf-8") if file else ""
+    parts = re.split(r"^##+ (.*)\n", text, flags=re.MULTILINE)
+    content = next((text for title, text in pairwise(parts[1:]) if title == heading), "")
+    markdown = _markdown()
+    tokens = markdown.parse(content.replace("https://<siftly>", service))
+    for token in tokens:
+        _adapt(token.children or [], name)
+    html: str = markdown.renderer.render(tokens, markdown.options, {})
+    return mark_safe(html)  # noqa: S308 - our own files, and HTML in them is escaped
+
+
+def _markdown() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - few processes show a help page
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def _is_of_sphinx(token: "Token") -> bool:

@@ -53,6 +53,7 @@ urlpatterns = [
     path("help/<path:name>/", admin.site.admin_view(help_pages.help_page), name="help"),
     _page("answers/", answers.answers, "answers"),
     _page("answers.csv", answers.answers_csv, "answers_csv"),
+    _page("first-steps/", first_run.try_first_steps, "try_first_steps"),
     _page("dismiss-checklist/", first_run.dismiss_checklist, "dismiss_checklist"),
     _page("test-call/", first_run.test_call, "test_call"),
     _page("mapping/", page.mapping, "mapping"),

@@ -77,7 +77,7 @@ def test_from_an_empty_deployment_to_a_served_call(browser: Browser, dutch: Site
     assert dutch.server.call(NUMBER).headers["X-Siftly-Source"] == "default"
     with visiting(browser, dutch, viewport=DESKTOP) as visitor:
         page = visitor.page
-        expect(page.locator("#first-run")).to_contain_text("A call has arrived: to do")
+        first_steps(page)
         look(visitor)
         page.locator("#first-run").get_by_role("link", name="Open the page").first.click()
         expect(page.locator("#problems")).to_contain_text("there is no table twilio_number")
@@ -114,6 +114,22 @@ def test_from_an_empty_deployment_to_a_served_call(browser: Browser, dutch: Site
     two_people_edit_at_once(browser, dutch)
     what_can_go_wrong(browser, dutch)
     a_viewer_can_not_change_it(browser, dutch)
+
+
+def first_steps(page: Page) -> None:
+    """Before anything is set up. What Airtable says comes a moment later."""
+    steps = page.locator("#first-run")
+    expect(steps).to_contain_text("It does not: there is no table twilio_number")
+    expect(steps).to_contain_text("token, scopes, base: done")
+    expect(steps).to_contain_text("The platform has Siftly's address: to do")
+    steps.get_by_text("Where to enter it: retell").click()
+    expect(steps).to_contain_text("Dashboard → Phone Numbers → the number → Inbound Webhook URL")
+    expect(steps.locator("li details[open] code").first).to_contain_text("/webhooks/retell/")
+    copy = steps.get_by_role("button", name="Copy the address for retell")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copy.click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"{page.url.partition('/admin')[0]}/webhooks/retell/"
 
 
 def a_test_call_and_the_end_of_the_checklist(browser: Browser, at: Site) -> None:
@@ -178,7 +194,7 @@ def what_can_go_wrong(browser: Browser, at: Site) -> None:
         line = text[: text.index("number_field")].count("\n") + 1
         expect(mistakes.get_by_role("button", name=f"Line {line}:").first).to_be_visible()
         look(visitor)
-        write(page, f"{text}# {'x' * 70_000}\n")
+        write(page, f"{text}# {'x' * 1_000_000}\n")
         expect(mistakes).to_contain_text("The text is too large to be edited here")
         page.click("#preview-button")
         expect(page.locator("#preview")).to_have_count(0)

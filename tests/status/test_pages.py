@@ -29,7 +29,7 @@ from airtable_sync.lookup.answer import Answer, Source
 from airtable_sync.models import Override, Run, Snapshot
 from airtable_sync.refresh import background_process
 from airtable_sync.status.display.masking import MASK
-from airtable_sync.status.first_run.actions import dismiss
+from airtable_sync.status.first_run.section import dismiss
 from airtable_sync.status.health.collect import StatusCollector
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id

@@ -1,17 +1,38 @@
-// The copy buttons of the first-run checklist. Browsers only allow it over HTTPS and on this machine.
+// The first-run checklist: it is fetched again with what Airtable says of the token and the mapping, and
+// has buttons that copy an address. Browsers only allow copying over HTTPS and on this machine.
 "use strict";
 
 (() => {
-  if (!navigator.clipboard) return;
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(button.dataset.copy);
-        button.textContent = "Copied";
-      } catch {
-        button.textContent = "Select and copy it";
-      }
-    });
+  const TIMEOUT = 30000;
+
+  function showCopyButtons() {
+    if (!navigator.clipboard) return;
+    for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   }
+
+  async function tryAirtable(section) {
+    const response = await fetch(section.dataset.try, { signal: AbortSignal.timeout(TIMEOUT) });
+    if (response.redirected || !response.ok) return;
+    const found = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("first-run");
+    if (!found) section.remove(); // all is done
+    // Somebody may read the steps of a platform meanwhile.
+    else if (!section.querySelector("li details[open]")) section.replaceWith(found);
+    showCopyButtons();
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    button.removeAttribute("aria-label"); // what it says now is its name
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Select and copy it";
+    }
+  });
+
+  showCopyButtons();
+  const section = document.querySelector("#first-run[data-try]");
+  if (section) tryAirtable(section).catch(() => {});
 })();

@@ -1,4 +1,4 @@
-"""The buttons of the checklist: dismiss it, and send a test call."""
+"""The checklist's own addresses: try Airtable, dismiss the checklist, send a test call."""
 
 import os
 from typing import Any, cast
@@ -8,15 +8,23 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from airtable_sync.models import Dismissal, Run
+from airtable_sync.models import Run
 from airtable_sync.services import services
+from airtable_sync.status.first_run.airtable_trial import try_airtable
 from airtable_sync.status.first_run.call_sender import CallNotSent, CallSender, SentCall
+from airtable_sync.status.first_run.checklist import TEST_CALL
+from airtable_sync.status.first_run.section import dismiss, platforms, section
 from airtable_sync.status.permissions import log_action, page_context, requires_permission
 
-CHECKLIST = "first-run checklist"
+
+@require_GET
+@requires_permission("refresh")
+def try_first_steps(request: HttpRequest) -> HttpResponse:
+    """The section again, after the token and the mapping were tried at Airtable."""
+    context = {**page_context(request, ""), **section(request, try_airtable(services()))}
+    return render(request, "admin/first_run/checklist.html", context)
 
 
 @require_POST
@@ -27,12 +35,6 @@ def dismiss_checklist(request: HttpRequest) -> HttpResponse:
     return redirect("cache:status")
 
 
-def dismiss(user: str) -> None:
-    """Raises DatabaseError."""
-    values = {"user": user, "dismissed_at": timezone.now()}
-    Dismissal.objects.update_or_create(part=CHECKLIST, defaults=values)
-
-
 @require_http_methods(["GET", "POST"])
 @requires_permission("see_secrets")
 def test_call(request: HttpRequest) -> HttpResponse:
@@ -40,7 +42,7 @@ def test_call(request: HttpRequest) -> HttpResponse:
     number, platform = request.POST.get("q", ""), request.POST.get("platform", "")
     context = {
         **page_context(request, "Test call"),
-        "platforms": _app().platform_previews.platforms(),
+        "platforms": platforms(),
         "q": number or request.GET.get("q", ""),
         "platform": platform,
     }
@@ -60,7 +62,7 @@ def _send(request: HttpRequest, platform: str, text: str) -> SentCall | None:
     except CallNotSent as error:
         messages.error(request, str(error))
         return None
-    log_action(request, f"Sent a test call as {platform}.", number, Run)
+    log_action(request, f"{TEST_CALL} {platform}.", number, Run)
     return sent
 
 
