@@ -1,4 +1,4 @@
-"""What an agent is told of a number that Airtable does not have."""
+"""The config that an agent gets for a number that Airtable does not have."""
 
 from collections.abc import Collection, Mapping
 

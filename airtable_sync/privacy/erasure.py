@@ -81,7 +81,7 @@ def _count_entries(sets: Sets, number: str) -> int:
 
 
 def _erase_entries(sets: Sets, number: str) -> None:
-    """In the set of an earlier mapping nobody would remember it for long: only if it is there."""
+    """Also in the sets of other mappings, if they have it."""
     first, *others = sets()
     for numbers in [first[0], *(each[0] for each in others if each[0].read(number))]:
         _erase_entry(numbers, number)
@@ -126,7 +126,7 @@ def _count_drafts(number: str) -> int:
 
 
 def _erase_drafts(number: str) -> None:
-    """Whoever prepares it reads the base again."""
+    """Their authors have to preview again."""
     MappingDraft.objects.filter(pk__in=_drafts(number)).delete()
 
 

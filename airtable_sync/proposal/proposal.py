@@ -14,11 +14,11 @@ from airtable_sync.proposal.variables import choose_variables
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person decided: fields to leave out or to tell, as (table, field), whether the
+    """What a person decided: fields to leave out or to include, as (table, field), whether the
     variables are in snake_case, and what `[format]` says. None and "": as the base suggests."""
 
     left_out: frozenset[tuple[str, str]] = frozenset()
-    told: frozenset[tuple[str, str]] = frozenset()
+    included: frozenset[tuple[str, str]] = frozenset()
     snake_case: bool | None = None
     locale: str = ""
     time_zone: str = ""
@@ -64,7 +64,7 @@ def _with_region(candidate: Candidate, region: str) -> Candidate:
 
 def _plan(base: InspectedBase, candidate: Candidate, choices: Choices) -> Plan:
     root = section_tree(base, candidate.table)
-    choose_variables(root, [candidate.field], choices.left_out, choices.told)
+    choose_variables(root, [candidate.field], choices.left_out, choices.included)
     in_snake_case = needs_snake_case(root) if choices.snake_case is None else choices.snake_case
     name_variables(base, root, in_snake_case=in_snake_case)
     region = candidate.found[0].region.code if candidate.found else ""

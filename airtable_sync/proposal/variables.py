@@ -40,17 +40,17 @@ def choose_variables(
     root: Section,
     number_fields: Iterable[Field],
     without: AbstractSet[tuple[str, str]] = frozenset(),
-    told: AbstractSet[tuple[str, str]] = frozenset(),
+    included: AbstractSet[tuple[str, str]] = frozenset(),
 ) -> None:
     """Fill `variables` and `settings` of every section, and remove the sections without any.
-    `without` are fields that a person left out, as (table, field); `told` are fields that are told
-    even if they may be private."""
+    As (table, field), `without` are fields that a person left out, and `included` those that become
+    variables even if they may be private."""
     taken: set[str] = set()
     names = {each.name for each in number_fields}
     for section in root.all():
         if not section.pairs:
             chosen = {field for table, field in without if table == section.table.name}
-            wanted = {field for table, field in told if table == section.table.name}
+            wanted = {field for table, field in included if table == section.table.name}
             _choose(section, chosen | (names if section is root else set()), wanted, taken)
     _prune(root)
 
@@ -62,11 +62,11 @@ def left_out(section: Section, number_field: str) -> list[Field]:
     return [each for each in section.table.fields if each.name not in used]
 
 
-def _choose(section: Section, without: set[str], told: set[str], taken: set[str]) -> None:
+def _choose(section: Section, without: set[str], included: set[str], taken: set[str]) -> None:
     for each in section.table.fields:
         if each.name in without or _is_not_told(each):
             continue
-        if is_private(each.name) and each.name not in told:
+        if is_private(each.name) and each.name not in included:
             section.private.append(each)
             section.undecided.append(
                 f"{field_place(section.table, each)} may be private: it is left out."

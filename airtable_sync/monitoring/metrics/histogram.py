@@ -35,8 +35,8 @@ class Histogram:
             values[0] = value
 
     def take_values(self) -> list[float]:
-        """The values since the last time. One that another thread adds meanwhile may be lost: then
-        they are not all of them, as if they were many."""
+        """The values since the last call of this method. A value that another thread adds at the
+        same moment may be lost. The percentiles are then an estimate, as with many values."""
         taken, self.values = self.values, []
         return taken
 

@@ -82,8 +82,8 @@ def discard(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires_permission("change_mapping")
 def continue_with_own_text(request: HttpRequest) -> HttpResponse:
-    """The user has seen what another person saved meanwhile, and goes on with the own text. It is
-    compared again: now with what that person published."""
+    """The user has seen the version that another person saved, and keeps their own text. The text
+    is compared again, with that version."""
     draft, seen = _own_draft(request), _number(request.POST.get("seen", ""))
     if draft and not draft_store.is_working(draft):
         nothing_read = {"progress": {}, "result": {}, "content": b"", "read_at": 0, "message": ""}

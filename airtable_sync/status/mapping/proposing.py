@@ -80,7 +80,7 @@ def _choices(request: HttpRequest, locale: str, zone: str) -> Choices:
     ticked = set(request.POST.getlist("field"))
     return Choices(
         left_out=_pairs(set(request.POST.getlist("shown")) - ticked),
-        told=_pairs(ticked),
+        included=_pairs(ticked),
         snake_case="snake_case" in request.POST,
         locale=locale,
         time_zone=zone,
