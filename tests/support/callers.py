@@ -49,11 +49,14 @@ async def _call(port: int, number: str) -> Answered:
     sent = platforms()["retell"].outgoing_call(number, KEY, "")
     started = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request_bytes("/webhooks/retell/", dict(sent.headers), sent.body))
-    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    body = json.loads(await reader.readexactly(int(headers["content-length"])))
-    writer.close()
+    try:
+        writer.write(request_bytes("/webhooks/retell/", dict(sent.headers), sent.body))
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        pairs = (line.partition(": ") for line in lines)
+        headers = {name.lower(): value for name, _, value in pairs}
+        body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    finally:
+        writer.close()
     return Answered(
         number,
         int(status.split()[1]),

@@ -14,10 +14,19 @@
     const response = await fetch(section.dataset.try, { signal: AbortSignal.timeout(TIMEOUT) });
     if (response.redirected || !response.ok) return;
     const found = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("first-run");
-    if (!found) section.remove(); // all is done
-    // Somebody may read the steps of a platform meanwhile.
-    else if (!section.querySelector("li details[open]")) section.replaceWith(found);
+    if (section.querySelector("li details[open]")) return; // somebody reads the steps of a platform
+    replace(section, found);
+  }
+
+  // What one reads below it stays in its place. Without `found`, all is done.
+  function replace(section, found) {
+    const next = section.nextElementSibling;
+    const isAbove = section.getBoundingClientRect().bottom < 0;
+    const top = next.getBoundingClientRect().top;
+    if (found) section.replaceWith(found);
+    else section.remove();
     showCopyButtons();
+    if (isAbove) window.scrollBy({ top: next.getBoundingClientRect().top - top, behavior: "instant" });
   }
 
   document.addEventListener("click", async (event) => {
