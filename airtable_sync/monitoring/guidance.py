@@ -59,8 +59,8 @@ STEPS: dict[Kind, str] = {
     "cron": "Check the cron job of refresh_airtable_cache. Press “Refresh now” meanwhile.",
     "quota": "Choose a larger plan, or send fewer requests (AIRTABLE_POLL_SECONDS, the cron job's "
     "schedule).",
-    "access": "Create a new token (“Help” has its scopes), set it, then run "
-    "`manage.py check_cache`.",
+    "access": "Create a new token with the scopes data.records:read and schema.bases:read, set it, "
+    "then run `manage.py check_cache`.",
     "redis": "Check the Redis service and REDIS_URL with `manage.py check_cache`.",
     "database": "Check the database service and DATABASE_URL.",
     "feed": "Search the log for “The change feed can't be read”.",
