@@ -1,7 +1,6 @@
 """The files in deploy/ fit the code and each other. No test builds the image: that needs Docker."""
 
 import configparser
-import importlib.util
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from tests.docs.pages import blocks
+from tests.support.modules import module_of
 from tests.support.render_yaml import CRON, WEB
 from tests.support.servers.server import ROOT
 
@@ -110,11 +110,7 @@ def test_the_guide_to_docker_names_the_services() -> None:
 
 
 def test_the_schedule_is_that_of_render() -> None:
-    spec = importlib.util.spec_from_file_location("schedule", DEPLOY / "refresh_on_schedule.py")
-    assert spec
-    assert spec.loader
-    schedule = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(schedule)
+    schedule = module_of(DEPLOY / "refresh_on_schedule.py")
     assert CRON["schedule"] == f"0 */{schedule.HOURS} * * *"
     midnight = 1_795_910_400  # 2026-11-29, 0:00 UTC
     assert schedule.seconds_until_the_next(midnight) == 3 * 3600

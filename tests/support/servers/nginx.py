@@ -1,16 +1,14 @@
 """A real nginx in front of Siftly."""
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pytest
-
 from sandbox.processes import stop
+from tests.support.requirements import required
 from tests.support.servers.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -32,12 +30,8 @@ _SERVER = "  server {{ listen 127.0.0.1:{port}; {content} }}"
 def require_nginx() -> str:
     """nginx' path. Without it the test is skipped; in CI it fails."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if found:
-        return found
-    sentence = "no nginx is installed (apt-get install nginx-light)"
-    if os.environ.get("SIFTLY_REQUIRE_NGINX"):
-        pytest.fail(f"SIFTLY_REQUIRE_NGINX is set, and {sentence}")
-    pytest.skip(f"The tests behind a proxy were skipped: {sentence}")
+    missing = "no nginx is installed (apt-get install nginx-light)"
+    return required(found, "The tests behind a proxy", missing, "SIFTLY_REQUIRE_NGINX")
 
 
 @contextlib.contextmanager
