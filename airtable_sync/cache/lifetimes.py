@@ -38,6 +38,10 @@ class Lifetimes:
         read_at = max(entry.read_at, entry.override_until)
         return self.is_reading_expired(read_at, now, confirmed_at, is_known=entry.is_known)
 
+    def is_servable(self, entry: Entry, now: int, confirmed_at: int = 0) -> bool:
+        """Whether a known entry is fresh, or stale but not expired."""
+        return entry.is_known and not self.is_expired(entry, now, confirmed_at)
+
     def is_reading_expired(
         self, read_at: int, now: int, confirmed_at: int, *, is_known: bool
     ) -> bool:

@@ -109,9 +109,7 @@ class ReplicaEntries:
 
     def is_servable(self, entry: Entry) -> bool:
         """Whether a known entry is fresh, or stale but not expired."""
-        return entry.is_known and not self.lifetimes.is_expired(
-            entry, self.now(), self.confirmed_at
-        )
+        return self.lifetimes.is_servable(entry, self.now(), self.confirmed_at)
 
     def has_all_of_airtable(self) -> bool:
         """Whether a number that is missing here is missing in Airtable too."""

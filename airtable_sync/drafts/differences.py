@@ -21,5 +21,5 @@ def difference(before: str, after: str) -> list[Line]:
 
 def changed_lines(before: str, after: str) -> tuple[int, int]:
     """How many lines were added, and how many removed."""
-    lines = difference(before, after)
-    return tuple(sum(each.kind == kind for each in lines) for kind in ("added", "removed"))  # type: ignore[return-value]
+    kinds = [each.kind for each in difference(before, after)]
+    return kinds.count("added"), kinds.count("removed")

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from airtable_sync.airtable.base_reader import Progress
+from airtable_sync.cache.contacts import is_contact
 from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.snapshots import decompressed
 from airtable_sync.mapping.source import MappingSource, SavedSource
@@ -57,13 +58,13 @@ def source_of(draft: MappingDraft) -> SavedSource:
     return SavedSource(0, draft.generation, draft.text)
 
 
-def change(draft: MappingDraft, **values: Any) -> None:
-    """Save these fields. Raises DatabaseError."""
+def change(draft: MappingDraft, **values: Any) -> bool:
+    """Save these fields. False if the draft was discarded. Raises DatabaseError."""
     values["active_at"] = timezone.now()
     for name, value in values.items():
         setattr(draft, name, value)
     close_connection()  # reading takes long; the last connection may be broken
-    MappingDraft.objects.filter(pk=draft.pk).update(**values)
+    return MappingDraft.objects.filter(pk=draft.pk).update(**values) > 0
 
 
 def saved_progress(draft: MappingDraft) -> Progress:
@@ -75,9 +76,8 @@ def saved_progress(draft: MappingDraft) -> Progress:
         draft.progress[step] = done
         if time.monotonic() - saved_at >= PROGRESS_SECONDS:
             saved_at = time.monotonic()
-            if not MappingDraft.objects.filter(pk=draft.pk).exists():
+            if not change(draft, progress=draft.progress):
                 raise Discarded("The draft was discarded.")
-            change(draft, progress=draft.progress)
 
     return report
 
@@ -103,8 +103,8 @@ def examples(draft: MappingDraft, count: int = 3) -> list[dict[str, Any]]:
     for entry in decompressed(draft.content) if draft.content else ():
         if len(found) == count:
             break
-        if not entry.number.startswith("+"):
-            continue  # a contact
+        if is_contact(entry.number):
+            continue
         found.append(
             {
                 "number": entry.number,

@@ -80,9 +80,8 @@ def _in_database(used: Services, number: str) -> FoundEntry | None:
 def _is_served(lifetimes: Lifetimes, found: FoundEntry) -> bool:
     """A call gets a fresh entry, or a known one that may be served while it is renewed."""
     entry, now, confirmed_at = found.entry, _now(), found.confirmed_at
-    if lifetimes.is_fresh(entry, now, confirmed_at):
-        return True
-    return entry.is_known and not lifetimes.is_expired(entry, now, confirmed_at)
+    is_fresh = lifetimes.is_fresh(entry, now, confirmed_at)
+    return is_fresh or lifetimes.is_servable(entry, now, confirmed_at)
 
 
 def _now() -> int:

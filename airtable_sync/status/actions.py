@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from airtable_sync.cache.snapshot_comparison import compare_with_replica
 from airtable_sync.models import Run, Snapshot
@@ -19,7 +19,7 @@ from airtable_sync.refresh import background_process
 from airtable_sync.refresh.report import difference_between
 from airtable_sync.refresh.rollback import pausing_run
 from airtable_sync.services import services
-from airtable_sync.status.confirmation import confirmation, posted
+from airtable_sync.status.confirmation import confirmation
 from airtable_sync.status.differences import DIFFERENCES_SHOWN, shown_differences
 from airtable_sync.status.display.units import ago
 from airtable_sync.status.permissions import log_action, may_see_secrets, requires_permission
@@ -37,7 +37,7 @@ READS_AGAIN = (
 )
 
 
-@posted(back="cache:status")
+@require_POST
 @requires_permission("refresh")
 def refresh(request: HttpRequest) -> HttpResponse:
     return _start(request, ["--full"], "Started a refresh.", "Refresh")

@@ -5,14 +5,14 @@ import time
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache.entry import Entry
 from airtable_sync.models import Run
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import services
-from airtable_sync.status.confirmation import confirmation, posted
+from airtable_sync.status.confirmation import confirmation
 from airtable_sync.status.display.units import short_duration
 from airtable_sync.status.number import (
     number_details,
@@ -24,7 +24,7 @@ from airtable_sync.status.permissions import log_action, requires_permission
 from airtable_sync.status.status_services import status_services
 
 
-@posted(back="cache:number")
+@require_POST
 @requires_permission("reread")
 def reread(request: HttpRequest) -> HttpResponse:
     number = requested_number(request)

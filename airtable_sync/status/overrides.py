@@ -4,14 +4,14 @@ get."""
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from airtable_sync.airtable.errors import AirtableError
 from airtable_sync.cache.entry import Entry
 from airtable_sync.models import Override
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.services import services
-from airtable_sync.status.confirmation import confirmation, posted
+from airtable_sync.status.confirmation import confirmation
 from airtable_sync.status.display.masking import mask, mask_pair
 from airtable_sync.status.number import (
     TEMPLATE,
@@ -35,7 +35,7 @@ LATER = " Other processes follow within half a minute, or when Redis answers aga
 PREVIEW = "admin/cache/override_preview.html"
 
 
-@posted(back="cache:number")
+@require_POST
 @requires_permission("override")
 def override(request: HttpRequest) -> HttpResponse:
     """First the preview; with `save` in the form it is created, with `change` the form is back."""

@@ -16,19 +16,18 @@ from urllib.parse import quote
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms import standard_webhooks
 from webhooks.platforms.base import (
     ANONYMOUS,
     Call,
     FollowUp,
     MalformedCall,
     NotACall,
-    Platform,
     Secrets,
 )
 from webhooks.platforms.number_settings import is_ticked, without_empty
 from webhooks.platforms.parsing import json_object, member
 from webhooks.platforms.sip_headers import SipHeaders
+from webhooks.platforms.standard_webhooks import ID_HEADER, StandardWebhooks
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,9 @@ _API_BY_EVENT = {
 }
 
 
-class OpenAI(Platform):
+class OpenAI(StandardWebhooks):
+    """Its signature: https://developers.openai.com/api/docs/guides/webhooks"""
+
     name = "openai"
     secrets_setting = "OPENAI_WEBHOOK_SECRET"
     signing_setting = secrets_setting
@@ -86,12 +87,8 @@ class OpenAI(Platform):
         self._api_key = Secrets([settings.OPENAI_API_KEY or ""])
         self._api_url = (settings.OPENAI_API_URL or "").rstrip("/")
 
-    def is_authentic(self, request: Request, body: bytes) -> bool:
-        """https://developers.openai.com/api/docs/guides/webhooks"""
-        return standard_webhooks.is_signed(request, body, self.secrets)
-
     def parse_request(self, request: Request, body: bytes) -> Call:
-        event_id = request.headers.get(standard_webhooks.ID_HEADER, "")
+        event_id = request.headers.get(ID_HEADER, "")
         return self.parse_call(body)._replace(event_id=event_id)
 
     def parse_call(self, body: bytes) -> Call:
@@ -142,17 +139,6 @@ class OpenAI(Platform):
             },
         }
         return json.dumps(event).encode()
-
-    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
-        return standard_webhooks.signed_headers(body, secret)
-
-    @staticmethod
-    def secret_problem(secret: str) -> str:
-        return standard_webhooks.secret_problem(secret)
-
-    @classmethod
-    def sandbox_variables(cls) -> dict[str, str]:
-        return {cls.secrets_setting: standard_webhooks.new_secret()}
 
 
 def _decision(call: Call, answer: Answer) -> tuple[str, dict[str, Any]]:

@@ -7,14 +7,14 @@ import json
 
 from airtable_sync.lookup.answer import Answer
 from siftly.server.http import Request, Response, json_response
-from webhooks.platforms import standard_webhooks
 from webhooks.platforms.authentication import bearer_token, is_one_of
-from webhooks.platforms.base import ANONYMOUS, Call, Platform
+from webhooks.platforms.base import ANONYMOUS, Call
 from webhooks.platforms.parsing import json_object, member, optional_text
+from webhooks.platforms.standard_webhooks import StandardWebhooks
 from webhooks.platforms.variable_names import PATH_RULE
 
 
-class Standard(Platform):
+class Standard(StandardWebhooks):
     name = "standard"
     secrets_setting = "STANDARD_WEBHOOK_SECRET"
     signing_setting = secrets_setting
@@ -24,7 +24,7 @@ class Standard(Platform):
     def is_authentic(self, request: Request, body: bytes) -> bool:
         """A signature by the specification, or the secret itself from clients that can't sign."""
         has_secret = is_one_of(bearer_token(request), self.secrets)
-        return has_secret or standard_webhooks.is_signed(request, body, self.secrets)
+        return has_secret or super().is_authentic(request, body)
 
     def parse_call(self, body: bytes) -> Call:
         call = json_object(body)
@@ -42,14 +42,3 @@ class Standard(Platform):
 
     def sample_body(self, to_number: str, from_number: str = ANONYMOUS) -> bytes:
         return json.dumps({"to_number": to_number, "from_number": from_number}).encode()
-
-    def sign(self, body: bytes, secret: str, address: str) -> dict[str, str]:
-        return standard_webhooks.signed_headers(body, secret)
-
-    @staticmethod
-    def secret_problem(secret: str) -> str:
-        return standard_webhooks.secret_problem(secret)
-
-    @classmethod
-    def sandbox_variables(cls) -> dict[str, str]:
-        return {cls.secrets_setting: standard_webhooks.new_secret()}

@@ -1,6 +1,5 @@
 """The checklist's own addresses: try Airtable, dismiss the checklist, send a test call."""
 
-import os
 from typing import Any, cast
 
 from django.apps import apps
@@ -13,7 +12,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from airtable_sync.models import Run
 from airtable_sync.services import services
 from airtable_sync.status.first_run.airtable_trial import try_airtable
-from airtable_sync.status.first_run.call_sender import CallNotSent, CallSender, SentCall
+from airtable_sync.status.first_run.call_sender import (
+    CallNotSent,
+    CallSender,
+    SentCall,
+    own_address,
+)
 from airtable_sync.status.first_run.checklist import TEST_CALL
 from airtable_sync.status.first_run.section import dismiss, platforms, section
 from airtable_sync.status.permissions import log_action, page_context, requires_permission
@@ -58,17 +62,12 @@ def _send(request: HttpRequest, platform: str, text: str) -> SentCall | None:
         return None
     calls: CallSender = _app().call_sender
     try:
-        sent = calls.send(platform, number, own_address())
+        sent = calls.send(platform, number, own_address(settings))
     except CallNotSent as error:
         messages.error(request, str(error))
         return None
     log_action(request, f"{TEST_CALL} {platform}.", number, Run)
     return sent
-
-
-def own_address() -> str:
-    """The public one, as a platform would use it; without it, this machine's."""
-    return settings.PUBLIC_URL or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
 
 
 def _app() -> Any:

@@ -1,8 +1,15 @@
 """A call as a platform sends it, to this deployment's own address. `webhooks`, which knows the
 platforms, provides it (`AirtableSyncConfig.call_sender`)."""
 
+import os
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+
+def own_address(settings: Any) -> str:
+    """The public one, as a platform would use it; without it, this machine's. `settings` are
+    Django's."""
+    return settings.PUBLIC_URL or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
 
 
 class CallNotSent(Exception):

@@ -1,6 +1,5 @@
 """`manage.py place_call`: sends what a platform sends when a number is called."""
 
-import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from airtable_sync.mapping.schema import MappingError
 from airtable_sync.services import services
-from airtable_sync.status.first_run.call_sender import CallNotSent
+from airtable_sync.status.first_run.call_sender import CallNotSent, own_address
 from webhooks.platforms import PLATFORM_CLASSES, build_platforms
 from webhooks.platforms.base import ANONYMOUS
 from webhooks.sending import send_call
@@ -24,7 +23,6 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        address = settings.PUBLIC_URL or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
         parser.add_argument("number", help="the called number, in any format")
         parser.add_argument(
             "--caller", default=ANONYMOUS, help="who is calling, such as +32470000001"
@@ -36,7 +34,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--url",
-            default=address,
+            default=own_address(settings),
             help="where Siftly is, or a platform's whole webhook address (default: %(default)s)",
         )
 
