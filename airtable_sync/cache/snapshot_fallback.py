@@ -55,7 +55,8 @@ class SnapshotFallback:
         emptied Redis: Airtable has newer data than a snapshot. Run it in a thread."""
         try:
             newest, redis = self._snapshots.newest(), self._replica.confirmed_at
-            if newest and 0 < redis < newest.confirmed_at - CLOCK_TOLERANCE_MS:
+            latest = self._replica.now() + CLOCK_TOLERANCE_MS  # later: from a clock that was ahead
+            if newest and 0 < redis < newest.confirmed_at - CLOCK_TOLERANCE_MS < latest:
                 entries = list(confirmed_entries_of(newest))
                 for replica, part in _parts(self._replica, self._contacts, entries):
                     replica.replace_with_snapshot(part, newest.confirmed_at, saved=False)

@@ -9,6 +9,7 @@ from airtable_sync.cache.keys import CONFIRMED_AT, LAST_REFRESH
 from airtable_sync.cache.replica import Replica
 from airtable_sync.cache.snapshot_fallback import SnapshotFallback
 from airtable_sync.changes.shared_state import READ_AT
+from airtable_sync.models import Snapshot
 from sandbox.airtable.server import Sandbox
 from tests.conftest import record_id, variables_of
 from tests.monitoring.support import complete_publication
@@ -115,6 +116,27 @@ class TestReplica:
         assert john
         assert (john.config or {})["customer_name"] == "Johnny"
         assert replica.get(REMOVED) is None
+        assert replica.count_known == 25
+
+    def test_a_snapshot_from_a_clock_that_was_ahead_replaces_nothing(
+        self, valkey: ValkeyServer, airtable: Sandbox
+    ) -> None:
+        """The change feed has published since: Redis is newer, whatever the snapshot says."""
+        refresh()
+        ahead = services().command_store.now() + HOUR_MS
+        change_the_base(airtable)
+        refresh("--full")
+        Snapshot.objects.first().delete()  # type: ignore[union-attr]
+        Snapshot.objects.update(confirmed_at=ahead)
+        replica = Replica(services().background_store, 10_000_000)
+        replica.sync()
+        own = services()
+        fallback = SnapshotFallback(replica, own.snapshots, own.overrides, own.contacts)
+        fallback.take_newer_snapshot()
+        replica.sync()
+        john = replica.get(NUMBER)
+        assert john
+        assert (john.config or {})["customer_name"] == "Johnny"
         assert replica.count_known == 25
 
     def test_an_emptied_redis_is_not_a_restored_one(
