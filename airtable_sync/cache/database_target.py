@@ -15,6 +15,7 @@ from airtable_sync.cache.database import close_connection
 from airtable_sync.cache.entry import EncodedEntry, Entry
 from airtable_sync.cache.publish_target import Publication, compare_entries, compare_removals
 from airtable_sync.cache.redis_store import RedisStore, WriteResult, clock_now
+from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS
 from airtable_sync.cache.snapshots import Snapshots, confirmed_entries_of, entries_of
 from airtable_sync.models import Lease
 from airtable_sync.redis_client.connection import CacheUnavailable
@@ -79,8 +80,9 @@ class DatabaseTarget:
         before: Iterable[_Either] = confirmed_entries_of(newest) if newest else ()
         new: Iterable[_Either] = publication.entries
         both = heapq.merge(new, before, key=_number)
+        latest = self.now() + CLOCK_TOLERANCE_MS
         for _, same in groupby(both, key=_number):
-            yield from _compare(publication, list(same))
+            yield from _compare(publication, list(same), latest)
 
     publish = compare
 
@@ -98,13 +100,13 @@ def _number(entry: _Either) -> str:
     return entry.number
 
 
-def _compare(publication: Publication, same: list[_Either]) -> Iterator[WriteResult]:
+def _compare(publication: Publication, same: list[_Either], latest: int) -> Iterator[WriteResult]:
     """`same` are a number's entries: the new one, the one before, or both."""
     new = [each for each in same if isinstance(each, EncodedEntry)]
     before = [each for each in same if isinstance(each, Entry)]
     if new:
-        return compare_entries(new, {each.number: each for each in before})
-    return compare_removals(publication, before)
+        return compare_entries(new, {each.number: each for each in before}, latest)
+    return compare_removals(publication, before, latest)
 
 
 @contextmanager

@@ -83,12 +83,13 @@ class EntriesEvicted(CacheUnavailable):
 
 
 def compare_entries(
-    entries: Iterable[EncodedEntry], existing: Mapping[str, Entry]
+    entries: Iterable[EncodedEntry], existing: Mapping[str, Entry], latest: int
 ) -> Iterator[WriteResult]:
-    """The rules of `publish.lua`, without overrides and pauses."""
+    """The rules of `publish.lua`, without overrides and pauses. An entry that was read after
+    `latest` (ms) is from a clock that was ahead: it counts as older."""
     for entry in entries:
         old = existing.get(entry.number)
-        if old and old.read_at > entry.read_at:
+        if old and entry.read_at < old.read_at <= latest:
             yield WriteResult(entry, "older", None)
         elif not old or not old.is_known:
             yield WriteResult(entry, "added", None)
@@ -98,8 +99,10 @@ def compare_entries(
             yield WriteResult(entry, "changed", old)
 
 
-def compare_removals(publication: Publication, removed: Iterable[Entry]) -> Iterator[WriteResult]:
-    """`removed` are known entries that the publication does not have."""
+def compare_removals(
+    publication: Publication, removed: Iterable[Entry], latest: int
+) -> Iterator[WriteResult]:
+    """`removed` are known entries that the publication does not have. `latest`: as above."""
     for before in removed:
-        if before.read_at <= publication.read_at:
+        if not publication.read_at < before.read_at <= latest:
             yield WriteResult(publication.removal(before.number), "removed", before)

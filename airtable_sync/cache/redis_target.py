@@ -14,6 +14,7 @@ from airtable_sync.cache.publish_target import (
 )
 from airtable_sync.cache.redis_publication import RedisPublication
 from airtable_sync.cache.redis_store import RedisStore, WriteResult
+from airtable_sync.cache.replica_entries import CLOCK_TOLERANCE_MS
 
 # What Redis needs for an entry beside its value: the key, its expiry, its places in the index and
 # in the set of known numbers. Measured: 260 to 275 bytes (Valkey 9).
@@ -39,11 +40,12 @@ class RedisTarget:
         return self._store.count_known()
 
     def compare(self, publication: Publication) -> Iterator[WriteResult]:
+        latest = self.now() + CLOCK_TOLERANCE_MS
         for chunk in chunks(publication.entries):
             existing = {e.number: e for e in self._store.read_many(each.number for each in chunk)}
-            yield from compare_entries(chunk, existing)
+            yield from compare_entries(chunk, existing, latest)
         numbers = set(publication.entries.numbers())
-        yield from compare_removals(publication, self._known_others(numbers))
+        yield from compare_removals(publication, self._known_others(numbers), latest)
 
     def publish(self, publication: Publication) -> Iterator[WriteResult]:
         token = self._publication.begin()

