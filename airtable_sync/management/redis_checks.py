@@ -17,6 +17,7 @@ from airtable_sync.cache.redis_target import EVICTION_REMEDY, RedisTarget
 from airtable_sync.changes import shared_state
 from airtable_sync.changes.shared_state import SharedFeedState
 from airtable_sync.lookup.leases import LookupLeases
+from airtable_sync.management.redis_commands import NAMES, try_commands
 from airtable_sync.redis_client.errors import sentence
 from airtable_sync.redis_client.namespace import Namespace
 from airtable_sync.redis_client.server_info import NO_EVICTION, readable_size
@@ -25,7 +26,7 @@ from airtable_sync.services import Services
 
 EXPIRES_IN_SECONDS = 0.05
 MESSAGE_SECONDS = 3.0
-OLDEST_REDIS = 6  # its major version
+OLDEST_REDIS = (6, 2)  # it has GETEX, SMISMEMBER, and ZADD's GT
 NUMBER = "+10000000000"  # of the trial entry
 
 
@@ -59,6 +60,7 @@ class RedisChecks:
             Check("redis set", self._set, required=True),
             Check("redis get and compare", self._get),
             Check("redis expire", self._expire),
+            Check("redis commands", self._run_commands),
             Check("redis scripts", self._run_scripts),
             Check("redis channel", self._use_channel),
             Check("redis policy", self._read_policy),
@@ -69,8 +71,8 @@ class RedisChecks:
     def _connect(self) -> str:
         self._store.now()
         info, security = self._store.server_info(), self._store.connection_security()
-        if info.version and int(info.version.split(".")[0]) < OLDEST_REDIS:
-            raise CheckFailed(f"{info.product} {info.version} is too old: use Redis 6 or newer.")
+        if info.is_older_than(OLDEST_REDIS):
+            raise CheckFailed(f"{info.product} {info.version} is too old: use Redis 6.2 or newer.")
         if security == "exposed":
             raise CheckFailed(
                 "The connection crosses the internet without encryption. Use an address that "
@@ -95,15 +97,19 @@ class RedisChecks:
             raise CheckFailed("Redis keeps a value that should have expired. Use another service.")
         return ""
 
-    def _run_scripts(self) -> str:
-        """Publish one entry in a namespace of its own, and use every kind of lease."""
+    def _run_commands(self) -> str:
+        try_commands(self._trial())
+        return f"{len(NAMES)} commands"
+
+    def _trial(self) -> RedisStore:
+        """In a namespace of its own."""
         base_id, name = self._store.namespace.base_id, self._store.namespace.name
-        trial = RedisStore(
-            self._store.alias,
-            Namespace(base_id, f"{name}.{self._name}"),
-            self._store.lifetimes,
-            is_configured=True,
-        )
+        namespace = Namespace(base_id, f"{name}.{self._name}")
+        return RedisStore(self._store.alias, namespace, self._store.lifetimes, is_configured=True)
+
+    def _run_scripts(self) -> str:
+        """Publish one entry, and use every kind of lease."""
+        trial = self._trial()
         try:
             _publish(trial)
             _use_leases(trial, SharedFeedState(trial, self._used.active_mapping))
@@ -118,6 +124,8 @@ class RedisChecks:
             _wait_for(pubsub, "subscribe")
             self._store.notify_replicas()
             _wait_for(pubsub, "message")
+            pubsub.ping()
+            _wait_for(pubsub, "pong")
         except (RedisError, OSError) as error:
             raise CheckFailed(sentence(error)) from error
         finally:
@@ -173,6 +181,7 @@ def _use_leases(trial: RedisStore, feed_state: SharedFeedState) -> None:
     acquired = [each.acquired for each in leases.acquire([NUMBER], 5.0)]
     leases.extend([NUMBER], 0)
     acquired.append(feed_state.lead(token, 5.0, 5.0).is_leader)
+    acquired.append(feed_state.renew_lead(token, 5.0))
     feed_state.step_down(token)
     acquired.append(trial.acquire_lease(keys.REFRESH_LOCK, token, 5))
     trial.renew_lease(keys.REFRESH_LOCK, token, 5)

@@ -1,11 +1,13 @@
 """What a Redis says about itself with INFO. Some services and users may not be asked, or leave
 values out. https://redis.io/docs/latest/commands/info/"""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 NO_EVICTION = "noeviction"
+_POLICIES_WITH_A_LIMIT = ("allkeys-", "volatile-")  # Redis' own: nothing is removed without a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,16 @@ class ServerInfo:
 
     @property
     def may_evict(self) -> bool:
-        """Whether it may remove entries that have not expired."""
-        return self.policy not in ("", NO_EVICTION) and self.max_bytes != 0
+        """Whether it may remove entries that have not expired. A policy that is not Redis' own may
+        have a limit that INFO does not tell: Upstash's is optimistic-volatile.
+        https://upstash.com/docs/redis/features/eviction"""
+        has_no_limit = self.max_bytes == 0 and self.policy.startswith(_POLICIES_WITH_A_LIMIT)
+        return self.policy not in ("", NO_EVICTION) and not has_no_limit
+
+    def is_older_than(self, oldest: tuple[int, int]) -> bool:
+        """False if Redis does not tell its version."""
+        numbers = re.match(r"(\d+)\.(\d+)", self.version)
+        return numbers is not None and tuple(map(int, numbers.groups())) < oldest
 
     def memory(self) -> str:
         """`24.9 MB of 25.0 MB used`; "" if Redis does not say."""

