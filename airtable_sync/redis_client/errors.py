@@ -69,6 +69,22 @@ _RULES = (
         "`manage.py check_cache` says how much Siftly needs.",
     ),
     _Rule(
+        r"MISCONF",
+        "Redis can't save its data to its disk, and so accepts no writes. Make room on that disk: "
+        "the service's log says more.",
+    ),
+    _Rule(
+        r"NOREPLICAS|Not enough good replicas",
+        "Redis accepts no writes, because too few of its replicas are connected "
+        "(min-replicas-to-write). The service's log says more.",
+    ),
+    _Rule(
+        # https://upstash.com/docs/redis/troubleshooting/max_requests_limit
+        r"max (?:daily )?requests? limit exceeded",
+        "The service accepts no more commands, because its plan's limit is used up. Take a larger "
+        "plan: docs/guides/redis.md says how many commands Siftly sends.",
+    ),
+    _Rule(
         r"^ReadOnlyError|READONLY",
         "This Redis is a replica, which can't be written. Set REDIS_URL to the primary's address.",
     ),
@@ -105,11 +121,11 @@ _RULES = (
     _Rule(
         r"unknown (?:sub)?command '?`?([\w|]+)",
         "This Redis, or a proxy in front of it, does not know the command {0}. Siftly needs "
-        "Redis 6 or newer, or Valkey, with scripts and channels.",
+        "Redis 6.2 or newer, or Valkey, with scripts and channels.",
     ),
     _Rule(
         r"Unknown Redis command",
-        "This Redis does not know a command that Siftly uses. Siftly needs Redis 6 or newer, or "
+        "This Redis does not know a command that Siftly uses. Siftly needs Redis 6.2 or newer, or "
         "Valkey.",
     ),
     _Rule(

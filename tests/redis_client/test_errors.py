@@ -4,9 +4,11 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ from tests.support.waiting import wait_until
 ENTRY = Entry("+32460234291", {"customer_name": "John"}, 1, "refresh")
 PASSWORD = secrets.token_hex(8)
 INTERNAL = re.compile(
-    r"redis\.call|KEYS\[|EVAL|NOPERM|OOM|READONLY|MOVED|CROSSSLOT|WRONGPASS|user_script|Traceback"
+    r"redis\.call|KEYS\[|EVAL|NOPERM|OOM|READONLY|MOVED|CROSSSLOT|WRONGPASS|MISCONF|user_script|Traceback"
 )
 
 
@@ -105,6 +107,37 @@ def test_a_full_redis(own_valkey: ValkeyServer, settings: Any) -> None:
     with own_valkey.client() as client:
         client.config_set("maxmemory", "1")
     assert "memory is full" in error(settings, own_valkey.connection_url)
+
+
+@pytest.mark.slow
+def test_a_full_disk(own_valkey: ValkeyServer, settings: Any) -> None:
+    """A folder that is gone has the same effect."""
+    with own_valkey.client() as client:
+        folder = Path(client.config_get("dir")["dir"])
+        shutil.rmtree(folder)
+        client.config_set("save", "1 1")
+        client.set("a", 1)
+        try:
+            wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+            assert "can't save its data to its disk" in error(settings, own_valkey.connection_url)
+        finally:
+            client.config_set("save", "")
+            folder.mkdir()
+
+
+def test_too_few_replicas(own_valkey: ValkeyServer, settings: Any) -> None:
+    with own_valkey.client() as client:
+        client.config_set("min-replicas-to-write", "1")
+    assert "too few of its replicas" in error(settings, own_valkey.connection_url)
+
+
+@pytest.mark.parametrize("limit", ["requests", "daily request"])
+def test_a_used_up_plan(own_valkey: ValkeyServer, settings: Any, limit: str) -> None:
+    """Upstash's text: https://github.com/DIYgod/RSSHub/issues/20937"""
+    text = f"ERR max {limit} limit exceeded. Limit: 500000, Usage: 500000. See https://upstash.com"
+    use_redis(settings, own_valkey.connection_url)
+    with pytest.raises(CacheUnavailable, match="its plan's limit is used up"):
+        services().call_store.run_script(f"return redis.error_reply({text!r})", [], [])
 
 
 def test_a_replica_and_one_that_lost_its_primary(own_valkey: ValkeyServer, settings: Any) -> None:
