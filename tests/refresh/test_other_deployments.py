@@ -41,6 +41,7 @@ def test_a_refresh_is_rejected_while_a_process_with_another_mapping_is_live(sett
     assert f"{process.host}, process {process.pid}, since " in report["error"]
     assert "mapping siftly.toml)" in report["error"]
     assert "CACHE_NAMESPACE" in report["error"]
+    assert "--force" in report["error"]
     assert report["airtable_requests"] == 0
     assert services().call_store.count_known() == 26
     assert counts(refresh("--force")) == (0, "published", 0, 0, 25)
