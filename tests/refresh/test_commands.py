@@ -31,13 +31,13 @@ class TestCheckCache:
         status, output = run("check_cache")
         assert status == 0
         lines = output.splitlines()
-        assert len(lines) == 14
+        assert len(lines) == 15
         assert all(line.startswith("ok ") and " ms" in line for line in lines)
 
     def test_it_prints_json(self, valkey: ValkeyServer, airtable: Sandbox) -> None:
         status, output = run("check_cache", "--json")
         report = json.loads(output)
-        assert (status, report["ok"], len(report["checks"])) == (0, True, 14)
+        assert (status, report["ok"], len(report["checks"])) == (0, True, 15)
 
     def test_without_redis_it_exits_with_1_and_still_checks_airtable(
         self, airtable: Sandbox, settings: Any
