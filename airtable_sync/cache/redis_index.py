@@ -1,5 +1,6 @@
 """Which entries are in Redis: the index of all, and the set of those that have a config."""
 
+import json
 from collections.abc import Iterable, Iterator
 
 from airtable_sync.cache import keys
@@ -51,6 +52,12 @@ class RedisIndex(RedisConnection):
     def count_known(self) -> int:
         """How many numbers have a config."""
         return int(self.read_all(("SCARD", keys.KNOWN_NUMBERS))[0])
+
+    def refreshed_at(self) -> int:
+        """When the last published refresh began to read (ms). 0 if Redis has lost it, or after a
+        rollback."""
+        [stored] = self.read_all(("GET", keys.LAST_REFRESH))
+        return int(json.loads(stored)[0]) if stored else 0
 
     def newest_change(self) -> tuple[str, int]:
         """The epoch, and the sequence of the newest change in the index."""

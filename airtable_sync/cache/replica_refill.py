@@ -97,10 +97,12 @@ class ReplicaRefill(ReplicaEntries):
         self._replace_older(older)
 
     def _replace_older(self, older: list[Entry]) -> None:
-        """Redis has newer entries, or a paused rollback: take those."""
+        """Redis has newer entries, or a paused rollback: take those. Where it has none, a refresh
+        was completed after the reading and did not have the number."""
         found = dict(self.store.read_raw(each.number for each in older))
+        refreshed_at = self.store.refreshed_at()
         for entry in older:
-            if found[entry.number] is None:
+            if found[entry.number] is None and entry.read_at >= refreshed_at:
                 continue  # lost again since: keep what is here
             with self._write_lock:
                 if self._is_unchanged(entry):

@@ -358,6 +358,25 @@ def test_scenario_18_a_number_that_airtable_no_longer_has_is_not_written_back_to
     assert services().call_store.indexed_numbers() == [NUMBER]
 
 
+def test_a_number_removed_by_a_refresh_that_began_in_an_emptied_redis_does_not_stay(
+    replica: Replica,
+) -> None:
+    """The replica was compared while the refresh had published a part."""
+    write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
+    replica.sync()
+    redis().flushall()
+    read_at = now() - 1000  # a refresh that did not find OTHER
+    services().call_store.acquire_lease(REFRESH_LOCK, "a refresh", 60)
+    write(entry(read_at=read_at))
+    replica.sync()
+    assert names(replica) == ["John", "Jane"]
+    complete_refresh(read_at)
+    services().call_store.release_lease(REFRESH_LOCK, "a refresh")
+    replica.sync()
+    assert names(replica) == ["John", None]
+    assert services().call_store.indexed_numbers() == [NUMBER]
+
+
 def test_nothing_is_written_back_while_a_refresh_publishes(replica: Replica) -> None:
     write(entry(read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
     replica.sync()
