@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from airtable_sync.cache.chunks import chunks
 from airtable_sync.cache.keys import entry_key
 from airtable_sync.cache.processes import live_processes
+from airtable_sync.cache.record_index import all_sets
 from airtable_sync.cache.redis_store import RedisStore
 from airtable_sync.redis_client.connection import CacheUnavailable
 from airtable_sync.redis_client.namespace import OF_ONE_MAPPING
@@ -69,5 +70,7 @@ class Generations:
         for store in self.stores_of(generation):
             for chunk in chunks(store.all_indexed()):
                 store.run_script(_UNLINK, [entry_key(number) for number in chunk], [])
+            for sets in chunks(all_sets()):
+                store.run_script(_UNLINK, sets, [])
             store.run_script(_UNLINK, sorted(OF_ONE_MAPPING), [])
         self._stores[0].run_all([Command("SREM", KEY, [generation])])

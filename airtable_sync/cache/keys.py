@@ -41,6 +41,9 @@ COMPARE = "compare"  # compare with the index: this process has loaded a snapsho
 MAPPING_SAVED = "mapping-saved"  # a new version of the mapping is in force
 
 
+RECORD_INDEX = "records:"  # and a number: see record_index.py
+
+
 def entry_key(number: str) -> str:
     return f"entry:{number}"
 

@@ -1,41 +1,17 @@
-"""Which entries are in Redis: the index of all, and the set of those that have a config."""
+"""Which entries are in Redis: the index of all, the set of those that have a config, and the index
+by records."""
 
 import json
 from collections.abc import Iterable, Iterator
 
-from airtable_sync.cache import keys
+from airtable_sync.cache import keys, record_index
 from airtable_sync.cache.chunks import ENTRIES_PER_COUNT, READS_PER_ROUND_TRIP, chunks
 from airtable_sync.cache.entry import Entry, entry_from_bytes
 from airtable_sync.cache.keys import entry_key
 from airtable_sync.redis_client.connection import RedisConnection
 from airtable_sync.redis_client.scripts import ScriptCall
 
-_MADE_FROM = """
--- ARGV: ids of records. Returns the place and the value of each key that has one of them
-local found, wanted, values = {}, {}, redis.call("MGET", unpack(KEYS))
-for _, id in ipairs(ARGV) do wanted[id] = true end
-
-local function has_one(value)
-  if #ARGV <= 8 then -- the usual edit: faster than taking each value apart
-    for _, id in ipairs(ARGV) do
-      if string.find(value, id, 1, true) then return true end
-    end
-    return false
-  end
-  for id in string.gmatch(value, '/([^/"]+)"') do
-    if wanted[id] then return true end
-  end
-  return false
-end
-
-for i, value in ipairs(values) do
-  if value and has_one(value) then
-    found[#found + 1] = i
-    found[#found + 1] = value
-  end
-end
-return found
-"""
+SETS_PER_ROUND_TRIP = 20  # of the record index
 
 
 class RedisIndex(RedisConnection):
@@ -69,15 +45,17 @@ class RedisIndex(RedisConnection):
     def known_numbers(self) -> Iterator[str]:
         """Every number that has a config, in no order. One that is there all the while comes at
         least once."""
-        position = 0
-        while True:
-            with self._translated_errors():
-                position, members = self._redis.sscan(
-                    self.full_key(keys.KNOWN_NUMBERS), position, count=ENTRIES_PER_COUNT
-                )
-            yield from (member.decode() for member in members)
-            if not position:
-                return
+        return map(bytes.decode, self._members([keys.KNOWN_NUMBERS]))
+
+    def _members(self, names: Iterable[str]) -> Iterator[bytes]:
+        """The members of these sets, some of them more than once."""
+        positions = dict.fromkeys(names, 0)
+        while positions:
+            commands = [("SSCAN", *each, "COUNT", ENTRIES_PER_COUNT) for each in positions.items()]
+            pages = self.read_all(*commands)
+            for _, members in pages:
+                yield from members
+            positions = {name: at for name, (at, _) in zip(positions, pages, strict=True) if at}
 
     def are_known(self, numbers: Iterable[str]) -> Iterator[tuple[str, bool]]:
         """Whether each of these numbers has a config."""
@@ -86,13 +64,15 @@ class RedisIndex(RedisConnection):
             yield from zip(chunk, map(bool, answers), strict=True)
 
     def made_from(self, record_ids: Iterable[str]) -> Iterator[Entry]:
-        """The entries that may be made from any of these records: Redis searches their bytes, and
-        only sends what it finds."""
+        """The entries that may be made from any of these records, some of them more than once.
+        Redis searches the bytes of those in the records' sets, and only sends what it finds."""
         wanted = sorted(record_ids)
-        groups = chunks(chunks(self.known_numbers()), READS_PER_ROUND_TRIP)
-        for group in groups:
+        names = chunks(sorted(set(map(record_index.set_of, wanted))), SETS_PER_ROUND_TRIP)
+        members = (member for some in names for member in self._members(some))
+        candidates = map(record_index.number_of, members)
+        for group in chunks(chunks(candidates), READS_PER_ROUND_TRIP):
             found = self.run_all(
-                ScriptCall(_MADE_FROM, [entry_key(each) for each in chunk], wanted)
+                ScriptCall(record_index.MADE_FROM, [entry_key(each) for each in chunk], wanted)
                 for chunk in group
             )
             for chunk, answer in zip(group, found, strict=True):

@@ -39,6 +39,7 @@ _PUBLISH_KEYS = (
     keys.PAUSED_BY,
     keys.LAST_REFRESH,
     keys.KNOWN_NUMBERS,
+    keys.RECORD_INDEX,
 )
 _REPLICA_STATE_KEYS = (
     keys.INDEX,
@@ -223,7 +224,7 @@ class RedisStore(RedisIndex):
             time_to_live = int(self.lifetimes.total_seconds(entry) * 1000)
             known = "1" if entry.is_known else "0"
             arguments += [entry.number, entry.value, entry.read_at, entry.digest, known]
-            arguments += [time_to_live, entry.origin]
+            arguments += [time_to_live, entry.origin, entry.record_ids]
         return ScriptCall(_PUBLISH, names, arguments)
 
 

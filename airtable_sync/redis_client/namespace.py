@@ -28,7 +28,7 @@ OF_ONE_MAPPING = frozenset(
         "set_bytes",
     }
 )
-ENTRIES_OF_ONE_MAPPING = ("entry:", "lookup:")
+ENTRIES_OF_ONE_MAPPING = ("entry:", "lookup:", "records:")
 
 
 @dataclass(frozen=True, slots=True)
