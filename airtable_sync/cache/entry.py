@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from airtable_sync.cache.record_index import joined_ids
-
 logger = logging.getLogger(__name__)
 
 # `json.dumps` would make a new encoder for each entry.
@@ -63,16 +61,8 @@ class Entry:
     def encoded(self) -> "EncodedEntry":
         content = self.to_json()
         value, digest = _encode(content).encode(), content["digest"]
-        return EncodedEntry(
-            self.number,
-            value,
-            digest,
-            self.read_at,
-            self.origin,
-            joined_ids(self.records),
-            self.is_known,
-            self.override_until,
-        )
+        known, until = self.is_known, self.override_until
+        return EncodedEntry(self.number, value, digest, self.read_at, self.origin, known, until)
 
     def to_json(self) -> dict[str, Any]:
         """The value in Redis. `publish.lua` reads config, read_at, digest, origin and
@@ -100,7 +90,6 @@ class EncodedEntry:
     digest: str
     read_at: int
     origin: Origin
-    record_ids: bytes  # separated by spaces
     is_known: bool = True
     override_until: int = 0
 

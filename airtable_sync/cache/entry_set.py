@@ -13,9 +13,7 @@ from airtable_sync.cache.entry import EncodedEntry, Entry, Origin
 from airtable_sync.cache.temporary_database import from_key, temporary_database, to_key
 
 _SCHEMA = """
-CREATE TABLE entries (
-    number BLOB PRIMARY KEY, is_contact INTEGER, value BLOB, digest TEXT, record_ids BLOB
-)
+CREATE TABLE entries (number BLOB PRIMARY KEY, is_contact INTEGER, value BLOB, digest TEXT)
 """
 _NUMBERS, _CONTACTS = "is_contact = 0", "is_contact = 1"
 
@@ -39,15 +37,9 @@ class EntrySet:
 
     def add(self, entries: Iterable[Entry]) -> None:
         self._database.executemany(
-            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)",
             (
-                (
-                    to_key(each.number),
-                    is_contact(each.number),
-                    each.value,
-                    each.digest,
-                    each.record_ids,
-                )
+                (to_key(each.number), is_contact(each.number), each.value, each.digest)
                 for each in map(self._encoded, entries)
             ),
         )
@@ -68,10 +60,8 @@ class EntrySet:
         return int(count)
 
     def __iter__(self) -> Iterator[EncodedEntry]:
-        columns = "number, value, digest, record_ids"
-        for number, value, digest, record_ids in self._select(columns, "ORDER BY number"):
-            key, read_at, origin = from_key(number), self.read_at, self.origin
-            yield EncodedEntry(key, value, digest, read_at, origin, record_ids)
+        for number, value, digest in self._select("number, value, digest", "ORDER BY number"):
+            yield EncodedEntry(from_key(number), value, digest, self.read_at, self.origin)
 
     def numbers(self) -> Iterator[str]:
         return (from_key(number) for [number] in self._select("number", "ORDER BY number"))

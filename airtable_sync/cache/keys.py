@@ -11,6 +11,7 @@ KNOWN_NUMBERS = "known_numbers"  # set of the numbers that have a config
 CONFIRMED_AT = "confirmed_at"  # ms: when all of Airtable was last read or confirmed unchanged
 LAST_REFRESH = "last_refresh"  # JSON [read_at (ms), fingerprint] of the last published refresh
 IN_SYNC_UNTIL = "change_feed_in_sync_until"  # ms: how long the change feed's last reading is valid
+RECORD_INDEX = "record_index"  # "complete", or anything else while it is made: record_index.py
 SET_BYTES = "set_bytes"  # what the entries of the last publication need
 PUBLICATION = "publication"  # the token of the publication that is running, or of the last one
 PAUSED_BY = "paused_by"  # the run of a rollback; publishing is paused until it is released
@@ -25,6 +26,7 @@ ALL = (
     CONFIRMED_AT,
     LAST_REFRESH,
     IN_SYNC_UNTIL,
+    RECORD_INDEX,
     SET_BYTES,
     PUBLICATION,
     PAUSED_BY,
@@ -39,9 +41,6 @@ CHANGE_NOTIFIED = "change-notified"  # Airtable says that something was edited
 NO_LEADER = "no-leader"  # the process that read the change feed has stopped
 COMPARE = "compare"  # compare with the index: this process has loaded a snapshot
 MAPPING_SAVED = "mapping-saved"  # a new version of the mapping is in force
-
-
-RECORD_INDEX = "records:"  # and a number: see record_index.py
 
 
 def entry_key(number: str) -> str:

@@ -8,18 +8,18 @@
 -- atomic: no reader sees an entry without its place in the index.
 --
 -- KEYS: index (sorted set: number -> sequence), sequence, epoch, paused_by, last_refresh, known_numbers
---       (set), the prefix of the record index, then one key per entry
+--       (set), record_index, then one key per entry
 -- ARGV: channel ("" for no notification), an epoch for an empty Redis, "1" to announce unchanged entries
---       too, then per entry: number, value, read_at (ms), digest, "1" if known, time to live (ms), origin,
---       the ids of its records
+--       too, then per entry: number, value, read_at (ms), digest, "1" if known, time to live (ms), origin
 -- Returns two items per entry: the outcome (added, changed, unchanged, removed, unknown, older), and the
 -- previous value if the outcome is changed or removed
 
-local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 7, 3, 8
+local FIXED_KEYS, FIXED_ARGS, ARGS_PER_ENTRY = 7, 3, 7
 local CLOCK_TOLERANCE_MS = 5000
 local index, sequence_key, epoch_key = KEYS[1], KEYS[2], KEYS[3]
 local channel, announce_all = ARGV[1], ARGV[3] == "1"
 local paused = redis.call("EXISTS", KEYS[4]) == 1
+local has_record_index = redis.call("EXISTS", KEYS[7]) == 1
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -59,28 +59,6 @@ local function outcome(old, read_at, digest, known, origin)
   return old and "unchanged" or "unknown"
 end
 
-local function ids_of(old) -- as they were given when it was written
-  local ids = {}
-  for i, record in ipairs(old and old.records or {}) do ids[i] = string.match(tostring(record), "[^/]*$") end
-  return table.concat(ids, " ")
-end
-
-local function set_of(id) -- as in record_index.py
-  local place = 0
-  for _, byte in ipairs({string.byte(id, -8, -1)}) do place = (place * 131 + byte) % 4093 end
-  return KEYS[7] .. place
-end
-
-local function index_by_records(number, before, ids)
-  local member = string.match(number, "^%+(%d+)$") or "=" .. number
-  if before == ids then -- the usual case: it is there already, unless Redis has lost the set
-    local first = string.match(ids, "%S+")
-    if not first or redis.call("SISMEMBER", set_of(first), member) == 1 then return end
-  end
-  for id in string.gmatch(before, "%S+") do redis.call("SREM", set_of(id), member) end
-  for id in string.gmatch(ids, "%S+") do redis.call("SADD", set_of(id), member) end
-end
-
 -- Without the sequence key Redis was emptied. The sequence would start again at one, where replicas do
 -- not look: a new epoch makes them load everything.
 if redis.call("EXISTS", sequence_key) == 0 then
@@ -96,7 +74,7 @@ for i = 1, #KEYS - FIXED_KEYS do
   local result = outcome(old, read_at, ARGV[at + 4], ARGV[at + 5] == "1", ARGV[at + 7])
   if result ~= "older" then
     redis.call("SET", key, value, "PX", ARGV[at + 6])
-    index_by_records(number, ids_of(old), ARGV[at + 8])
+    if has_record_index then index_by_records(KEYS[7], number, before, value) end
     if ARGV[at + 5] == "1" then
       redis.call("SADD", KEYS[6], number)
     elseif ARGV[at + 7] ~= "override" then -- an operator dropped the entry: Airtable may have the number

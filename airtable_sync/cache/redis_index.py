@@ -9,9 +9,10 @@ from airtable_sync.cache.chunks import ENTRIES_PER_COUNT, READS_PER_ROUND_TRIP, 
 from airtable_sync.cache.entry import Entry, entry_from_bytes
 from airtable_sync.cache.keys import entry_key
 from airtable_sync.redis_client.connection import RedisConnection
-from airtable_sync.redis_client.scripts import ScriptCall
+from airtable_sync.redis_client.scripts import Command, ScriptCall
 
 SETS_PER_ROUND_TRIP = 20  # of the record index
+_COMPLETE = b"complete"  # its state
 
 
 class RedisIndex(RedisConnection):
@@ -65,11 +66,11 @@ class RedisIndex(RedisConnection):
 
     def made_from(self, record_ids: Iterable[str]) -> Iterator[Entry]:
         """The entries that may be made from any of these records, some of them more than once.
-        Redis searches the bytes of those in the records' sets, and only sends what it finds."""
+        Redis searches the bytes of those that the record index has; of all if there is none. It
+        only sends what it finds."""
         wanted = sorted(record_ids)
-        names = chunks(sorted(set(map(record_index.set_of, wanted))), SETS_PER_ROUND_TRIP)
-        members = (member for some in names for member in self._members(some))
-        candidates = map(record_index.number_of, members)
+        is_indexed = self._has_record_index()
+        candidates = self._indexed_by(wanted) if is_indexed else self.known_numbers()
         for group in chunks(chunks(candidates), READS_PER_ROUND_TRIP):
             found = self.run_all(
                 ScriptCall(record_index.MADE_FROM, [entry_key(each) for each in chunk], wanted)
@@ -79,6 +80,27 @@ class RedisIndex(RedisConnection):
                 for place, value in zip(answer[::2], answer[1::2], strict=True):
                     if entry := entry_from_bytes(chunk[place - 1], value):
                         yield entry
+
+    def _has_record_index(self) -> bool:
+        return self.read_all(("GET", keys.RECORD_INDEX)) == [_COMPLETE]
+
+    def _indexed_by(self, record_ids: Iterable[str]) -> Iterator[str]:
+        names = sorted(set(map(record_index.set_of, record_ids)))
+        for some in chunks(names, SETS_PER_ROUND_TRIP):
+            yield from map(record_index.number_of, self._members(some))
+
+    def make_record_index(self) -> None:
+        """Unless it is there. For 500,000 entries it takes some seconds, in pieces of some
+        milliseconds. If Redis is emptied meanwhile, it is made again next time."""
+        if self._has_record_index():
+            return
+        self.run_all([Command("SET", keys.RECORD_INDEX, ["incomplete"])])
+        for group in chunks(chunks(self.known_numbers()), READS_PER_ROUND_TRIP):
+            self.run_all(
+                ScriptCall(record_index.ADD, [keys.RECORD_INDEX, *map(entry_key, chunk)], chunk)
+                for chunk in group
+            )
+        self.run_all([Command("SET", keys.RECORD_INDEX, [_COMPLETE, "XX"])])
 
     def indexed_numbers(self) -> list[str]:
         """Every number in the index, also removed and unknown ones."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from interlock import CircuitBreaker
 
-from airtable_sync.cache import keys
+from airtable_sync.cache import keys, record_index
 from airtable_sync.cache.chunks import READS_PER_ROUND_TRIP, chunks
 from airtable_sync.cache.entry import (
     EncodedEntry,
@@ -30,7 +30,7 @@ Outcome = Literal["added", "changed", "unchanged", "removed", "unknown", "older"
 # About 200 KB a request, as for reads. Some Redis services limit a request to a megabyte.
 ENTRIES_PER_WRITE, BYTES_PER_WRITE = 640, 800_000
 WRITES_PER_ROUND_TRIP = 2
-_PUBLISH = load_script(__file__, "publish.lua")
+_PUBLISH = record_index.FUNCTIONS + load_script(__file__, "publish.lua")
 _REPLICA_STATE = load_script(__file__, "replica_state.lua")
 _PUBLISH_KEYS = (
     keys.INDEX,
@@ -224,7 +224,7 @@ class RedisStore(RedisIndex):
             time_to_live = int(self.lifetimes.total_seconds(entry) * 1000)
             known = "1" if entry.is_known else "0"
             arguments += [entry.number, entry.value, entry.read_at, entry.digest, known]
-            arguments += [time_to_live, entry.origin, entry.record_ids]
+            arguments += [time_to_live, entry.origin]
         return ScriptCall(_PUBLISH, names, arguments)
 
 

@@ -111,6 +111,11 @@ class ReplicaEntries:
         """Whether a known entry is fresh, or stale but not expired."""
         return self.lifetimes.is_servable(entry, self.now(), self.confirmed_at)
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether Redis has more entries than this may hold."""
+        return not self.complete and self._existing is not None
+
     def has_all_of_airtable(self) -> bool:
         """Whether a number that is missing here is missing in Airtable too."""
         return (

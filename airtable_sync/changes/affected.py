@@ -81,6 +81,11 @@ class AffectedNumbers:
             found.expected_numbers = set(filter(self._is_served, expected.numbers))
         return found
 
+    def prepare_search(self) -> None:
+        """For the next edit, if this process can't hold all entries."""
+        if self._replica.is_partial:
+            self._store.make_record_index()
+
     def reread(self, affected: Affected) -> Counter[str]:
         """Read the numbers again and write them. Returns the count of each outcome."""
         outcomes: Counter[str] = Counter()

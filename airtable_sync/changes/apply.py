@@ -94,6 +94,8 @@ class ChangeFeedReader:
             self.live_edits = changed.edited_at
         unknown_payloads = feed.unknown_payloads + changed.unknown_payloads
         feed.change(cursor=cursor, read_at=status.now, unknown_payloads=unknown_payloads)
+        for part in self._affected:
+            part.prepare_search()
         return outcomes or Counter()
 
     def _wait_for_refresh(self, feed: ChangeFeed, status: FeedStatus) -> None:

@@ -22,13 +22,14 @@ OF_ONE_MAPPING = frozenset(
         "paused_by",
         "process_states",
         "publication",
+        "record_index",
         "refill_lock",
         "restored_lock",
         "sequence",
         "set_bytes",
     }
 )
-ENTRIES_OF_ONE_MAPPING = ("entry:", "lookup:", "records:")
+ENTRIES_OF_ONE_MAPPING = ("entry:", "lookup:", "record_index:")
 
 
 @dataclass(frozen=True, slots=True)

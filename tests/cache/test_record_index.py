@@ -1,6 +1,6 @@
 """The record index: which entries in Redis are made from a record, without a search through all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,13 @@ NUMBER, OTHER = "+32460234291", "+32460234292"
 FIRST, SECOND = "recAAAAAAAAAAAAAA", "recBBBBBBBBBBBBBB"
 
 
+@pytest.fixture(autouse=True)
+def record_index(request: pytest.FixtureRequest) -> None:
+    if "valkey" in request.fixturenames:
+        request.getfixturevalue("valkey")
+        services().command_store.make_record_index()
+
+
 def write(number: str, *record_ids: str, read_at: int, config: bool = True) -> str:
     records = tuple(f"customers/{each}" for each in record_ids)
     name = {"customer_name": "John"} if config else None
@@ -32,7 +39,7 @@ def found(*record_ids: str) -> set[str]:
 
 def sets(valkey: ValkeyServer) -> dict[bytes, set[bytes]]:
     with valkey.client() as client:
-        names = client.keys(f"{redis_key(RECORD_INDEX)}*")
+        names = client.keys(f"{redis_key(RECORD_INDEX)}:*")
         return {name: set(client.smembers(name)) for name in names}
 
 
@@ -81,6 +88,48 @@ def test_the_sets_are_sorted_arrays_of_integers(valkey: ValkeyServer) -> None:
     assert len(found(FIRST)) == 300
 
 
+def test_without_the_index_all_entries_are_searched(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.flushall()
+    write(NUMBER, FIRST, read_at=1)
+    assert sets(valkey) == {}
+    assert found(FIRST) == {NUMBER}
+    assert found(SECOND) == set()
+
+
+def test_the_index_is_made_of_what_is_there(valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.flushall()
+    write(NUMBER, FIRST, read_at=1)
+    write(OTHER, FIRST, SECOND, read_at=1)
+    services().command_store.make_record_index()
+    members = {b"32460234291", b"32460234292"}
+    expected = {set_of(FIRST): members, set_of(SECOND): {b"32460234292"}}
+    assert sets(valkey) == {redis_key(name).encode(): each for name, each in expected.items()}
+
+
+def test_an_index_that_redis_lost_while_it_was_made_does_not_count(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with valkey.client() as client:
+        client.flushall()
+        write(NUMBER, FIRST, read_at=1)
+        store = services().command_store
+
+        def known_numbers() -> Iterator[str]:
+            yield NUMBER
+            client.flushall()
+            write(OTHER, FIRST, read_at=1)  # without an index
+
+        with monkeypatch.context() as context:
+            context.setattr(type(store), "known_numbers", lambda _: known_numbers())
+            store.make_record_index()
+        assert found(FIRST) == {OTHER}
+        store.make_record_index()
+        assert found(FIRST) == {OTHER}
+        assert sets(valkey) == {redis_key(set_of(FIRST)).encode(): {OTHER[1:].encode()}}
+
+
 @pytest.mark.parametrize("key", ["+0123", "0123", "=1", "+1=", contact_key(SECOND, NUMBER)])
 def test_any_key_is_found(valkey: ValkeyServer, key: str) -> None:
     write(key, FIRST, read_at=1)
@@ -114,6 +163,7 @@ def test_the_sets_have_exactly_the_entries_records(
     valkey: ValkeyServer, writes: Iterable[tuple[str, list[str]]]
 ) -> None:
     services().command_store._redis.flushall()
+    services().command_store.make_record_index()
     last: dict[str, Any] = {}
     for read_at, (number, record_ids) in enumerate(writes, start=1):
         write(number, *record_ids, read_at=read_at, config=bool(record_ids))
