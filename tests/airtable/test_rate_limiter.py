@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import multiprocessing
 import tempfile
 import threading
@@ -37,6 +38,7 @@ from airtable_sync.monitoring.metrics.counters import Counters
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import use_redis
+from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
 pytestmark = [pytest.mark.rate_limit, pytest.mark.slow]
@@ -190,6 +192,24 @@ def test_a_file_with_invalid_content_does_not_delay_requests(
     limiter = limiter_with_file(path)
     for _ in range(5):
         limiter.acquire(0, is_call=True)  # would raise if it had to wait
+
+
+@pytest.mark.parametrize("has_redis", [True, False])
+def test_after_the_clock_is_set_back_by_an_hour_requests_go_on(
+    valkey: ValkeyServer, settings: Any, tmp_path: Path, has_redis: bool
+) -> None:
+    in_an_hour = time.time() + 3600
+    state = {"starts": [in_an_hour] * 5, "blocked_by": "", "blocked_until": 0, "uncounted": 0}
+    (tmp_path / "state").write_text(json.dumps(state))
+    with valkey.client() as redis:
+        redis.lpush(redis_key(STARTS_KEY), *[int(in_an_hour * 1000)] * 5)
+    if not has_redis:
+        settings.REDIS_URL = None
+    limiter = limiter_with_file(tmp_path / "state")
+    for _ in range(5):
+        limiter.acquire(0, is_call=True)  # would raise if it had to wait
+    with pytest.raises(RateLimited):
+        limiter.acquire(0, is_call=True)
 
 
 def test_if_another_process_never_unlocks_the_file_a_process_keeps_the_rate_limit_by_itself(
