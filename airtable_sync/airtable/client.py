@@ -27,7 +27,11 @@ from airtable_sync.airtable.errors import (
 from airtable_sync.airtable.limits.rate_limiter import RateLimiter
 from airtable_sync.airtable.limits.request_limits import RequestLimits
 from airtable_sync.airtable.pages import PAGE_SIZE, Page, pages_to_end, validated_page
-from airtable_sync.airtable.responses import read_response_within, required_text
+from airtable_sync.airtable.responses import (
+    ACCEPT_ENCODING,
+    read_response_within,
+    required_text,
+)
 from airtable_sync.mapping.field_types import FieldType
 from airtable_sync.mapping.records import BaseTables, Record
 from airtable_sync.mapping.schema import Source
@@ -148,6 +152,7 @@ class AirtableClient:
             )
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
+            api.session.headers["Accept-Encoding"] = ACCEPT_ENCODING
             api.session.mount(self._base.api_url, KeptConnections())
             within = read_response_within(
                 lambda: cast("float", self._threads.response_until) - time.monotonic()
@@ -238,7 +243,8 @@ class AirtableClient:
         limits = self.limits.at_least(self._deadline - time.monotonic())  # the permit took its time
         timeouts = (limits.connect_seconds, limits.read_seconds)
         self._api.timeout = cast("tuple[int, int]", timeouts)
-        self._threads.response_until = time.monotonic() + limits.response_seconds
+        until = time.monotonic() + limits.response_seconds
+        self._threads.response_until = connections.response_until = until
         connections.on_sent = lambda: self._rate_limiter.request_sent(permit)
         with self._count_lock:
             self.requests_made += 1

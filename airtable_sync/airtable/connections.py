@@ -1,5 +1,6 @@
 """HTTP connections that are kept open between requests."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
+
+from airtable_sync.airtable.received_bytes import limited_response
 
 
 class KeptConnectionClosed(requests.ConnectionError):
@@ -16,9 +19,11 @@ class KeptConnectionClosed(requests.ConnectionError):
 
 class KeptConnections(HTTPAdapter):
     """For one thread, which sends one request at a time. Calls `on_sent` when a request has been
-    sent, before the response."""
+    sent, before the response. Until `response_until` (by `time.monotonic`), the response has to
+    arrive."""
 
     _is_new = True
+    response_until = math.inf
     on_sent: Callable[[], None] = staticmethod(lambda: None)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
@@ -60,6 +65,8 @@ class KeptConnections(HTTPAdapter):
 
 def _pool_that_reports(adapter: KeptConnections, pool: Any) -> Any:
     class Connection(pool.ConnectionCls):  # type: ignore[misc]  # a class known only at run time
+        response_class = limited_response(lambda: adapter.response_until)
+
         def getresponse(self) -> Any:
             adapter.on_sent()
             return super().getresponse()

@@ -13,13 +13,14 @@ import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airtable_sync.airtable.errors import AirtableError, Unavailable
+from airtable_sync.airtable.received_bytes import MAX_BYTES, TOO_LARGE
 from siftly.server import strict_json
 
-# A page has at most 100 records, and usually less than 1 MiB. If each record has one long text that
-# is full (100,000 characters of three bytes), a page has 30 MB. Larger ones are no real customers.
-MAX_MIB = 32
-MAX_BYTES = MAX_MIB * 1024 * 1024
 PIECE_BYTES = 64 * 1024
+# urllib3 can decode these piece by piece. It knows more if brotli or zstandard are installed, and
+# some versions of them decode everything at once.
+ACCEPT_ENCODING = "gzip, deflate"
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "identity"})
 
 
 class CompleteResponse(requests.Response):
@@ -103,6 +104,8 @@ def _decoded(response: requests.Response, body: bytes) -> bytes:
     encoding = response.headers.get("Content-Encoding")
     if not encoding:
         return body
+    if not {each.strip().lower() for each in encoding.split(",")} <= _CODINGS:
+        raise Unavailable(f"Airtable's response has another encoding than {ACCEPT_ENCODING}.")
     encoded = urllib3.HTTPResponse(
         io.BytesIO(body), {"Content-Encoding": encoding}, preload_content=False
     )
@@ -113,4 +116,4 @@ def _decoded(response: requests.Response, body: bytes) -> bytes:
 
 def _check_size(body: bytes | bytearray) -> None:
     if len(body) > MAX_BYTES:
-        raise Unavailable(f"Airtable's response is larger than {MAX_MIB} MiB.")
+        raise Unavailable(TOO_LARGE)

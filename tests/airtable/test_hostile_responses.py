@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from airtable_sync.airtable.errors import AirtableError, Unavailable
 from airtable_sync.airtable.limits.request_limits import RequestLimits
-from airtable_sync.airtable.responses import MAX_BYTES
+from airtable_sync.airtable.received_bytes import MAX_BYTES
 from airtable_sync.mapping.schema import Source
 from sandbox.airtable.server import Sandbox
 from tests.support.servers.answering_server import Send, answering, head, whole
@@ -45,12 +46,24 @@ def without_end(start: bytes, piece: bytes) -> Callable[[Send], None]:
         without_end(head(), b" " * MIB),
         without_end(head(500), b" " * MIB),
         without_end(head(transfer_encoding="chunked"), b"%x\r\n%s\r\n" % (MIB, b" " * MIB)),
+        without_end(head(100), head(100, x_header="x" * 1000) * 1000),
+        without_end(head(transfer_encoding="chunked") + b"2\r\n{}\r\n0\r\n", b"X: x\r\n" * 100_000),
         without_end(head(content_encoding="gzip"), GIBIBYTE),
         # Nothing comes out of these: what follows a gzip, and empty blocks of deflate.
         without_end(head(content_encoding="gzip") + gzip.compress(b"{}"), b"\1" * MIB),
         without_end(head(content_encoding="deflate") + b"\x78\x9c", b"\0\0\0\xff\xff" * MIB),
     ],
-    ids=["length", "no length", "error", "chunks", "gzip", "behind the gzip", "empty blocks"],
+    ids=[
+        "length",
+        "no length",
+        "error",
+        "chunks",
+        "100 Continue",
+        "trailers",
+        "gzip",
+        "behind the gzip",
+        "empty blocks",
+    ],
 )
 def test_a_response_without_end_is_read_up_to_the_limit_and_its_connection_is_closed(
     airtable: Sandbox, settings: Any, respond: Callable[[Send], None]
@@ -61,6 +74,47 @@ def test_a_response_without_end_is_read_up_to_the_limit_and_its_connection_is_cl
             read()
     assert server.sent < MAX_BYTES + BUFFERED
     assert len(server.requests) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", head(100)),
+        (b"HTTP/1.1 200 OK\r\nX-Header: ", b"x"),
+        (head(transfer_encoding="chunked") + b"2\r\n{}\r\n0\r\n", b"X: x\r\n"),
+    ],
+    ids=["100 Continue", "head", "trailers"],
+)
+def test_slow_pieces_of_what_is_no_body_do_not_extend_the_time_limit(
+    airtable: Sandbox, settings: Any, start: bytes, piece: bytes
+) -> None:
+    def respond(send: Send) -> None:
+        send(start)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            send(piece)
+            time.sleep(0.02)
+
+    with answering(respond) as server:
+        settings.AIRTABLE_API_URL = server.url
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="did not answer in time"):
+            read(RequestLimits(5.0, 0.8, 1.0, (), 0.0, 5.0, is_call=True))
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "compress"])
+def test_only_encodings_with_a_limit_are_requested_and_decoded(
+    airtable: Sandbox, settings: Any, encoding: str
+) -> None:
+    """Whatever packages are installed."""
+    body = whole(b'{"records": []}', content_encoding=encoding)
+    with answering(lambda send: send(body)) as server:
+        settings.AIRTABLE_API_URL = server.url
+        with pytest.raises(Unavailable, match=r"has another encoding than gzip, deflate\.$"):
+            read()
+    assert server.requests[0]["Accept-Encoding"] == "gzip, deflate"
 
 
 @pytest.mark.parametrize("status", [200, 503])
