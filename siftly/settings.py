@@ -101,6 +101,7 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 86400
+SESSION_ENGINE = "siftly.sessions"
 CSRF_TRUSTED_ORIGINS = [origin] if (origin := origin_of(PUBLIC_URL)) else []
 SILENCED_SYSTEM_CHECKS = [
     # We can't decide about subdomains of the operator's domain.
@@ -263,6 +264,7 @@ LIMITED_LOGGERS = [
     "axes",
     "django.request",
     "django.security",
+    "siftly.error_pages",
     "siftly.server.connection",
     "uvicorn.error",
     "webhooks.call_handler.rejections",
@@ -279,6 +281,7 @@ LOGGING = {
     },
     "filters": {
         "limit": {"()": "siftly.server.log_limit.LogLimit", "loggers": LIMITED_LOGGERS},
+        "expected errors": {"()": "siftly.error_log.ExpectedErrors"},
     },
     "handlers": {
         "stderr": {
@@ -299,6 +302,7 @@ LOGGING = {
         # Without this, Django's own configuration has its handlers and levels here.
         "django": {"handlers": [], "level": LIBRARIES_LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
+        "django.request": {"filters": ["expected errors"]},
         # Its messages may have parts of addresses. AlertSender logs each failure instead.
         "apprise": {"handlers": ["nowhere"], "level": "WARNING", "propagate": False},
         # Logs whole addresses at INFO, too.

@@ -1,5 +1,6 @@
 """Pages of the admin while something is wrong: a plain sentence, the right status, no traceback."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -7,7 +8,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.contrib.sessions.backends import db
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 
@@ -33,6 +35,12 @@ def locked_database() -> Iterator[None]:
         other.rollback()
 
 
+def only_warnings(caplog: pytest.LogCaptureFixture) -> bool:
+    """Sentry gets an event for each error."""
+    lines = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    return all(each.levelname == "WARNING" and not each.exc_info for each in lines)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the test locks SQLite's file")
 @pytest.mark.django_db(transaction=True)
@@ -48,10 +56,50 @@ def test_a_login_while_the_database_is_locked_is_503(
     assert response["Retry-After"] == "10"
     assert "The database is busy" in response.text
     assert "Traceback" not in response.text
-    lines = [each for each in caplog.records if each.levelname in ("WARNING", "ERROR")]
-    assert [each.exc_info for each in lines] == [None] * len(lines)
+    assert only_warnings(caplog)
     assert "A page needed the database, which failed: database" in caplog.text
     assert client.post(LOGIN, {**form, "password": PASSWORD}).status_code == 302
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["load", "save"])
+def test_a_session_that_the_database_can_not_read_or_write_is_503_and_a_warning(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: Any, method: str
+) -> None:
+    """Django saves a session outside of views."""
+    User.objects.create_superuser("anna", password=PASSWORD)
+    form = {"username": "anna", "password": PASSWORD}
+    assert client.post(LOGIN, form).status_code == 302
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(db.SessionStore, method, locked)
+    response = client.post(LOGIN, form)
+    assert (response.status_code, response["Retry-After"]) == (503, "10")
+    assert only_warnings(caplog)
+    assert "Service Unavailable: /admin/login/" in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "key", ['"\\000bcdefghijklmnopqrstuvwxyz012345"', "x" * 5000, "../../x", ""]
+)
+@pytest.mark.parametrize("page", ["/", "/admin/", LOGIN, "/admin/cache/"])
+def test_a_cookie_that_is_no_session_is_ignored(
+    client: Client, caplog: pytest.LogCaptureFixture, page: str, key: str
+) -> None:
+    response = client.get(page, headers={"Cookie": f"sessionid={key}"})
+    assert response.status_code in (200, 302)
+    assert only_warnings(caplog)
+
+
+def test_an_error_in_the_code_stays_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("django.request")
+    logger.error("Internal Server Error: %s", "/", exc_info=ValueError("a mistake"))
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.exc_info
 
 
 @pytest.mark.django_db
