@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 READ_BYTES = 16 * 1024
 # h11 needs some 20 microseconds for a line of a head, or a chunk of a body, and the others wait.
 MAX_LINES_PER_READ = 500
-MAX_CONNECTIONS = 2000  # of one process
 _STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
 _REQUEST_TIMEOUT = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
