@@ -91,7 +91,7 @@ class RedisIndex(RedisConnection):
 
     def make_record_index(self) -> None:
         """Unless it is there. For 500,000 entries it takes some seconds, in pieces of some
-        milliseconds. If Redis is emptied meanwhile, it is made again next time."""
+        milliseconds. If Redis loses it meanwhile, the next call makes it again."""
         if self._has_record_index():
             return
         self.run_all([Command("SET", keys.RECORD_INDEX, ["incomplete"])])

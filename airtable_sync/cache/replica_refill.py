@@ -93,8 +93,8 @@ class ReplicaRefill(ReplicaEntries):
         outcomes = self.store.write(stamped, announce_unchanged=False)
         with self._write_lock:
             self._unsaved.difference_update(e.number for e in entries if self._is_unchanged(e))
-        older = [each for each in entries if outcomes[each.number] == "older"]
-        self._replace_older(older)
+        if older := [each for each in entries if outcomes[each.number] == "older"]:
+            self._replace_older(older)
 
     def _replace_older(self, older: list[Entry]) -> None:
         """Redis has newer entries, or a paused rollback: take those. Where it has none, a refresh

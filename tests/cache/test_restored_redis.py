@@ -77,6 +77,16 @@ def expire_tombstone(valkey: ValkeyServer) -> None:
         client.zrem(redis_key("index"), REMOVED)
 
 
+def replica_of_a_new_process() -> Replica:
+    """After its start: it has compared Redis with the newest snapshot."""
+    own = services()
+    replica = Replica(own.background_store, 10_000_000)
+    replica.sync()
+    SnapshotFallback(replica, own.snapshots, own.overrides, own.contacts).take_newer_snapshot()
+    replica.sync()
+    return replica
+
+
 @pytest.mark.django_db
 class TestReplica:
     def test_it_takes_nothing_from_an_older_redis_and_asks_for_a_refresh(
@@ -107,12 +117,7 @@ class TestReplica:
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
         restore(valkey, backup_from_before_a_change(valkey, airtable))
-        replica = Replica(services().background_store, 10_000_000)
-        replica.sync()
-        own = services()
-        fallback = SnapshotFallback(replica, own.snapshots, own.overrides, own.contacts)
-        fallback.take_newer_snapshot()
-        replica.sync()
+        replica = replica_of_a_new_process()
         john = replica.get(NUMBER)
         assert john
         assert (john.config or {})["customer_name"] == "Johnny"
@@ -129,12 +134,7 @@ class TestReplica:
         refresh("--full")
         Snapshot.objects.first().delete()  # type: ignore[union-attr]
         Snapshot.objects.update(confirmed_at=ahead)
-        replica = Replica(services().background_store, 10_000_000)
-        replica.sync()
-        own = services()
-        fallback = SnapshotFallback(replica, own.snapshots, own.overrides, own.contacts)
-        fallback.take_newer_snapshot()
-        replica.sync()
+        replica = replica_of_a_new_process()
         john = replica.get(NUMBER)
         assert john
         assert (john.config or {})["customer_name"] == "Johnny"
