@@ -83,8 +83,9 @@ $(VENV)/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Siftly needs Python 3.11 or newer; this is $$($(PYTHON) --version). Use another: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@# uv (at the locked version) needs a tenth of pip's time. It does not read pip's settings: if they name
-	@# another index, uv may fail, and pip installs the rest.
+	@# another index, uv may fail, and pip installs the rest. Both compile the modules: otherwise each process
+	@# that starts would, until one has written them.
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
 	$(PIP) -r $(VENV)/uv.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt || $(PIP) -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt || $(PIP) -r requirements-dev.txt
 	@touch $@

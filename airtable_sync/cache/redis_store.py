@@ -76,8 +76,7 @@ class Watched(NamedTuple):
     in_sync_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(NamedTuple):
     """What writing an entry did, and the entry that it replaced, if that was different."""
 
     entry: EncodedEntry

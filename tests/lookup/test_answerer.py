@@ -211,7 +211,7 @@ class TestWithoutRedis:
     def test_a_frozen_redis_delays_an_answer_by_its_time_limits_only(
         self, airtable: Sandbox, valkey: ValkeyServer, settings: Any
     ) -> None:
-        use_redis(settings, valkey.connection_url)  # with the time limits of the product
+        use_redis(settings, valkey.connection_url, is_patient=False)
         process = valkey._process
         process.send_signal(19)  # SIGSTOP
         try:

@@ -278,7 +278,7 @@ def test_tls_where_there_is_none_and_no_tls_where_it_is_required(
 
 
 def test_a_frozen_redis(own_valkey: ValkeyServer, settings: Any) -> None:
-    use_redis(settings, own_valkey.connection_url)
+    use_redis(settings, own_valkey.connection_url, is_patient=False)
     services().call_store.now()
     os.kill(own_valkey._process.pid, signal.SIGSTOP)
     try:

@@ -241,7 +241,8 @@ def silent(settings: Any) -> Iterator[None]:
         listening.listen()
         from tests.conftest import use_redis
 
-        use_redis(settings, f"redis://127.0.0.1:{listening.getsockname()[1]}")
+        url = f"redis://127.0.0.1:{listening.getsockname()[1]}"
+        use_redis(settings, url, is_patient=False)
         yield
 
 
