@@ -131,7 +131,7 @@ def serving(
         stop(process, 15)
 
 
-def _wait_until_ready(server: Server, answers: int, seconds: float = 30) -> None:
+def _wait_until_ready(server: Server, answers: int, seconds: float = 60) -> None:
     until, ready = time.monotonic() + seconds, 0
     while time.monotonic() < until and server.process.poll() is None:
         with contextlib.suppress(requests.RequestException):
