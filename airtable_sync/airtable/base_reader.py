@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 
 from airtable_sync.airtable.client import AirtableClient
 from airtable_sync.airtable.parallel import pages_in_order, pages_in_parallel
@@ -58,7 +59,7 @@ def read_all(
     with closing(pages):
         for key, page in pages:
             done = records.add(key, page)
-            names = dict.fromkeys(name for record in page for name in record["fields"])
+            names = dict.fromkeys(chain.from_iterable(record["fields"] for record in page))
             last[key] = names or last[key]
             seen[key].update(names)
             progress(key, done)

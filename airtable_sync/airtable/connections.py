@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import requests
@@ -36,7 +37,7 @@ class KeptConnections(HTTPAdapter):
     def open(self, url: str, seconds: float) -> None:
         """Connect now, so that the request itself starts without a handshake. Raises
         requests.ConnectionError."""
-        pool = self.get_connection_with_tls_context(requests.Request("GET", url).prepare(), True)
+        pool = self.get_connection_with_tls_context(_prepared(url), True)
         if not isinstance(pool, HTTPConnectionPool):
             return
         # `send` does the same: both must trust the same certificates. It has no types in the stubs.
@@ -61,6 +62,11 @@ class KeptConnections(HTTPAdapter):
             if not self._is_new and _closed_without_response(error):
                 raise KeptConnectionClosed(error, request=request) from error
             raise
+
+
+@lru_cache(maxsize=100)  # a refresh asks one address hundreds of times
+def _prepared(url: str) -> requests.PreparedRequest:
+    return requests.Request("GET", url).prepare()
 
 
 def _pool_that_reports(adapter: KeptConnections, pool: Any) -> Any:

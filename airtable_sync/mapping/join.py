@@ -75,7 +75,8 @@ class Join:
             yield number, found[0]
 
     def _valid(self, number: str, each: NumberRecord) -> Config | None:
-        config = self._kept.get(each.key) or self._config(each)
+        kept = self._kept.get(each.key) if each.has_several else None
+        config = kept or self._config(each)
         if each.has_several and len(self._kept) < RECORDS_WITH_SEVERAL:
             self._kept[each.key] = config
         if isinstance(config, Config):

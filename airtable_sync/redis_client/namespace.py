@@ -1,6 +1,7 @@
 """Whose keys these are: several deployments may share a Redis."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 # Names with this prefix belong to all deployments of a base: Airtable counts requests by base.
 SHARED_BY_BASE = "rate_limiter:"
@@ -32,7 +33,7 @@ OF_ONE_MAPPING = frozenset(
 ENTRIES_OF_ONE_MAPPING = ("entry:", "lookup:", "record_index:")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Namespace:
     """`name` is CACHE_NAMESPACE, which keeps two deployments of a base apart. `part` is a cache of
     its own in it: the contacts. `generation` is the saved mapping's, "" for a file's: the set of a
@@ -49,9 +50,26 @@ class Namespace:
     def key(self, name: str) -> str:
         """The braces put all keys of a base into one slot of a Redis cluster, because scripts may
         only use keys of one. https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags"""
-        base = f"{{{self.base_id or 'no base'}}}"
+        if name.startswith(ENTRIES_OF_ONE_MAPPING) or name in OF_ONE_MAPPING:
+            return self._of_one_mapping + name
         if name.startswith(SHARED_BY_BASE):
-            return f"{base}:{name}"
-        is_of_mapping = name in OF_ONE_MAPPING or name.startswith(ENTRIES_OF_ONE_MAPPING)
-        generation = self.generation if is_of_mapping else ""
-        return ":".join(filter(None, (base, self.name, generation, self.part, name)))
+            return self._shared_by_base + name
+        return self._of_all_mappings + name
+
+    # Made once: a refresh needs two keys for each number.
+
+    @cached_property
+    def _of_one_mapping(self) -> str:
+        return self._prefix(self.name, self.generation, self.part)
+
+    @cached_property
+    def _of_all_mappings(self) -> str:
+        return self._prefix(self.name, self.part)
+
+    @cached_property
+    def _shared_by_base(self) -> str:
+        return self._prefix()
+
+    def _prefix(self, *parts: str) -> str:
+        base = f"{{{self.base_id or 'no base'}}}"
+        return "".join(f"{each}:" for each in (base, *parts) if each)
