@@ -152,6 +152,10 @@ class Mapping:
         nodes = (*self.roots, *self.nodes())
         return {node.source.key: node.source for node in nodes}
 
+    def linked_sources(self) -> set[str]:
+        """The keys of the sources whose records others link to."""
+        return {child.source.key for node in self.nodes() for child in node.children}
+
     def named_fields(self, table: str) -> list[str]:
         """The fields that the mapping names in a table."""
         named = (node.named_fields() for node in self.nodes() if node.table == table)

@@ -66,7 +66,7 @@ class WholeBase:
             reject_missing(self.active_mapping.mapping, tables)
         base = tables.known() if tables else self.base_schema.known()
         mapping = self.active_mapping.in_base(base)
-        records = StoredRecords(mapping.sources())
+        records = StoredRecords(mapping.sources(), mapping.linked_sources())
         try:
             reading = self._read_records(mapping, records)
             if self.options.validate:

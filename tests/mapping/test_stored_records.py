@@ -58,12 +58,15 @@ def records(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[list
     return st.lists(record, max_size=8)
 
 
-@given(st.fixed_dictionaries({name: records(fields) for name, fields in TABLES.items()}))
+@given(
+    st.fixed_dictionaries({name: records(fields) for name, fields in TABLES.items()}),
+    st.sampled_from([0, 1, 1000, 1_000_000]),
+)
 def test_the_configs_are_the_same_as_of_records_in_memory(
-    tables: dict[str, list[Record]],
+    tables: dict[str, list[Record]], bytes_in_memory: int
 ) -> None:
     """A record may come twice, changed: then the second one counts."""
-    stored = StoredRecords(tables)
+    stored = StoredRecords(tables, MAPPING.linked_sources(), bytes_in_memory)
     for source, rows in tables.items():
         stored.add(source, rows[:3])
         stored.add(source, rows[3:])
