@@ -54,9 +54,8 @@ class SnapshotFallback:
         """At the start of a process: Redis may have been restored from an older backup. Not from an
         emptied Redis: Airtable has newer data than a snapshot. Run it in a thread."""
         try:
-            newest, redis = self._snapshots.newest(), self._replica.confirmed_at
-            latest = self._replica.now() + CLOCK_TOLERANCE_MS  # later: from a clock that was ahead
-            if newest and 0 < redis < newest.confirmed_at - CLOCK_TOLERANCE_MS < latest:
+            newest = self._snapshots.newest()
+            if newest and self._is_newer_than_redis(newest):
                 entries = list(confirmed_entries_of(newest))
                 for replica, part in _parts(self._replica, self._contacts, entries):
                     replica.replace_with_snapshot(part, newest.confirmed_at, saved=False)
@@ -68,6 +67,13 @@ class SnapshotFallback:
             logger.info("The newest snapshot is compared when Redis is back: %s", error)
         finally:
             close_connection()
+
+    def _is_newer_than_redis(self, snapshot: Snapshot) -> bool:
+        """One that was confirmed in the future is from a clock that was ahead."""
+        redis, confirmed_at = self._replica.confirmed_at, snapshot.confirmed_at
+        if redis == 0 or confirmed_at > self._replica.now() + CLOCK_TOLERANCE_MS:
+            return False
+        return redis < confirmed_at - CLOCK_TOLERANCE_MS
 
     async def load(self) -> None:
         """Load the snapshot, at most once every half minute, for all callers that wait for it.
