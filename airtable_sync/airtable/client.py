@@ -153,10 +153,9 @@ class AirtableClient:
             # Otherwise a .netrc file on the machine would replace the token.
             api.session.trust_env = False
             api.session.headers["Accept-Encoding"] = ACCEPT_ENCODING
-            api.session.mount(self._base.api_url, KeptConnections())
-            within = read_response_within(
-                lambda: cast("float", self._threads.response_until) - time.monotonic()
-            )
+            connections = KeptConnections()
+            api.session.mount(self._base.api_url, connections)
+            within = read_response_within(lambda: connections.response_until - time.monotonic())
             api.session.hooks["response"].append(within)
             self._threads.api = api
         return cast("Api", self._threads.api)
@@ -243,8 +242,7 @@ class AirtableClient:
         limits = self.limits.at_least(self._deadline - time.monotonic())  # the permit took its time
         timeouts = (limits.connect_seconds, limits.read_seconds)
         self._api.timeout = cast("tuple[int, int]", timeouts)
-        until = time.monotonic() + limits.response_seconds
-        self._threads.response_until = connections.response_until = until
+        connections.response_until = time.monotonic() + limits.response_seconds
         connections.on_sent = lambda: self._rate_limiter.request_sent(permit)
         with self._count_lock:
             self.requests_made += 1
