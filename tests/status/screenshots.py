@@ -82,8 +82,7 @@ def take_all(camera: Camera) -> None:
 
 def healthy(camera: Camera) -> None:
     with visiting(camera.browser, camera.at) as visitor:
-        visitor.page.click("#dismiss")  # the first steps would fill half of each picture
-        visitor.page.locator("#first-run").wait_for(state="detached")
+        visitor.follow("#dismiss")  # the first steps would fill half of each picture
     for number in (NUMBER, "+12125550187", NUMBER, "+31102345678", TYPO, NUMBER, "+31207946123"):
         camera.at.server.call(number)
 
@@ -142,7 +141,7 @@ def refreshing(camera: Camera) -> None:
         camera.take("refreshing")
         may_answer.set()
         with visiting(camera.browser, camera.at) as visitor:
-            visitor.page.locator("#refresh-now").wait_for(timeout=60_000)
+            visitor.page.locator("#refresh-now").wait_for()
     finally:
         may_answer.set()
         camera.at.airtable.faults.clear()
@@ -158,13 +157,13 @@ def rolled_back(camera: Camera) -> None:
     with visiting(camera.browser, camera.at) as visitor:
         visitor.page.goto(f"{camera.at.url}runs/{run}/roll-back/")
         visitor.page.click("#confirm")
-        visitor.page.locator("#outcome").wait_for(timeout=60_000)
+        visitor.page.locator("#outcome").wait_for()
     camera.take("paused")
     camera.take("release", "release/")
     with visiting(camera.browser, camera.at) as visitor:
         visitor.page.goto(f"{camera.at.url}release/")
         visitor.page.click("#confirm")
-        visitor.page.locator("#outcome").wait_for(timeout=60_000)
+        visitor.page.locator("#outcome").wait_for()
 
 
 def rejected(camera: Camera) -> None:

@@ -21,7 +21,7 @@ def test_a_healthy_cache_is_well(browser: Browser, shared: Site) -> None:
         visitor.shows("All is well")
         visitor.shows("All 26 numbers are cached; last refreshed")
         expect(visitor.page.locator("#part-calls .headline")).to_contain_text(
-            re.compile(r"[5-9]|\d\d"), timeout=60_000
+            re.compile(r"[5-9]|\d\d")
         )
         visitor.assert_no_faults()
 
@@ -32,7 +32,7 @@ def test_a_slow_click_is_not_lost_when_its_part_is_replaced(browser: Browser, sh
         page.locator("#part-runs tbody a").first.hover()
         page.mouse.down()
         other = page.locator("#part-airtable[data-shown]")  # it was replaced
-        other.wait_for(state="attached", timeout=60_000)
+        other.wait_for(state="attached")
         page.mouse.up()
         page.wait_for_url("**/admin/cache/runs/**")
 
@@ -44,7 +44,7 @@ def test_a_viewer_sees_no_buttons(browser: Browser, shared: Site) -> None:
             visitor.page.goto(f"{shared.url}{path}")
             names = visitor.page.locator("#content button").all_inner_texts()
             assert set(names) <= {"Look up", "Search", "Copy"}  # nothing that changes anything
-            assert visitor.page.locator("#roll-back, #drop, #override, #reread").count() == 0
+            expect(visitor.page.locator("#roll-back, #drop, #override, #reread")).to_have_count(0)
             visitor.assert_no_faults()
 
 
@@ -52,7 +52,7 @@ def test_a_user_without_view_run_sees_nothing(browser: Browser, shared: Site) ->
     with visiting(browser, shared, user="nobody") as visitor:
         visitor.page.goto(shared.url)
         visitor.shows("Your account lacks the permission “Can view run”.")
-        assert visitor.page.locator("#part-verdict").count() == 0
+        expect(visitor.page.locator("#part-verdict")).to_have_count(0)
 
 
 @pytest.mark.parametrize("path", [*PATHS, "../airtable_sync/run/"])

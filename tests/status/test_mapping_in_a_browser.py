@@ -15,7 +15,6 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser-mapping")]
 
-TIMEOUT = 60_000.0
 NUMBER = "+3225551234"
 LINES = {"02 555 12 34": "Bakkerij Janssens", "02 555 12 35": "Garage Peeters"}
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
@@ -63,7 +62,7 @@ def tick(page: Page, field: str) -> Locator:
 
 def preview(visitor: Visitor) -> None:
     visitor.page.click("#preview-button")
-    visitor.page.locator("#publish").wait_for(timeout=TIMEOUT)
+    visitor.page.locator("#publish").wait_for()
 
 
 def look(visitor: Visitor) -> None:
@@ -79,13 +78,13 @@ def test_from_an_empty_deployment_to_a_served_call(browser: Browser, dutch: Site
         page = visitor.page
         first_steps(page)
         look(visitor)
-        page.locator("#first-run").get_by_role("link", name="Open the page").first.click()
+        visitor.follow(page.locator("#first-run").get_by_role("link", name="Open the page").first)
         expect(page.locator("#problems")).to_contain_text("there is no table twilio_number")
         look(visitor)
-        page.click("#propose")
+        visitor.follow("#propose")
         page.click("#read-base")
         expect(page.locator(".toml")).to_contain_text("Telefoonlijnen")
-        assert not tick(page, "Pincode").is_checked()  # may be private
+        expect(tick(page, "Pincode")).not_to_be_checked()  # may be private
         tick(page, "Notities").uncheck()
         visitor.shows("may be of several countries")
         page.fill("#region", "BE")
@@ -94,13 +93,13 @@ def test_from_an_empty_deployment_to_a_served_call(browser: Browser, dutch: Site
         page.click("#propose-again")
         expect(page.locator(".toml")).to_contain_text('locale = "nl-BE"')
         look(visitor)
-        page.click("#use-proposal")
+        visitor.follow("#use-proposal")
         look(visitor)
         preview(visitor)
         expect(page.locator("#counts")).to_contain_text("2 numbers: 2 added")
         look(visitor)
         page.click("#publish")
-        page.wait_for_url("**/cache/mapping/", timeout=TIMEOUT)
+        page.wait_for_url("**/cache/mapping/")
         visitor.shows("Version 1, saved in the database")
         visitor.shows("It fits the base as it is now.")
         look(visitor)
@@ -135,7 +134,7 @@ def first_steps(page: Page) -> None:
 def a_test_call_and_the_end_of_the_checklist(browser: Browser, at: Site) -> None:
     with visiting(browser, at, viewport=DESKTOP) as visitor:
         page = visitor.page
-        page.click("#test-call")
+        visitor.follow("#test-call")
         page.fill("#q", "02 555 12 34")
         page.click("#send")
         expect(page.locator("#answer-title")).to_contain_text("200 in")
@@ -144,9 +143,9 @@ def a_test_call_and_the_end_of_the_checklist(browser: Browser, at: Site) -> None
         page.goto(at.url)
         checklist = page.locator("#part-verdict + #first-run")  # the verdict comes first
         expect(checklist).to_contain_text("The mapping fits the base: done")
-        page.click("#dismiss")
+        visitor.follow("#dismiss")
         expect(page.locator("#live")).to_be_visible()
-        assert page.locator("#first-run").count() == 0
+        expect(page.locator("#first-run")).to_have_count(0)
 
 
 def two_people_edit_at_once(browser: Browser, at: Site) -> None:
@@ -165,19 +164,18 @@ def two_people_edit_at_once(browser: Browser, at: Site) -> None:
         expect(ada.page.locator("#counts")).to_contain_text("2 changed")
         write(olga.page, f"{text}# van Olga\n")
         olga.page.click("#preview-button")
-        olga.page.locator("#publish").wait_for(timeout=TIMEOUT)
+        olga.page.locator("#publish").wait_for()
         ada.page.click("#publish")
-        ada.page.wait_for_url("**/cache/mapping/", timeout=TIMEOUT)
+        ada.page.wait_for_url("**/cache/mapping/")
         olga.page.click("#publish")
         olga.shows("ada saved version 2 at")
-        assert olga.page.locator("#publish").count() == 0
+        expect(olga.page.locator("#publish")).to_have_count(0)
         look(olga)
         assert "# van Olga" in olga.page.input_value("#text")
         olga.page.click("#continue")
-        olga.page.locator("#publish").wait_for(timeout=TIMEOUT)
-        olga.page.click("#discard")
-        olga.page.wait_for_url("**/cache/mapping/")
-        olga.page.get_by_role("link", name="Version 2").click()
+        olga.page.locator("#publish").wait_for()
+        olga.follow("#discard")
+        olga.follow(olga.page.get_by_role("link", name="Version 2"))
         olga.shows("What changed since version 1")
         look(olga)
     wait_until(lambda: variables(at).get("klant_begroeting") == "Dag, Bakkerij Janssens")
@@ -204,12 +202,12 @@ def what_can_go_wrong(browser: Browser, at: Site) -> None:
         expect(page.locator("#rejection")).to_contain_text("no number in Airtable has a config")
         expect(page.locator("#publish")).to_have_text("Publish anyway")
         look(visitor)
-        page.click("#discard")
+        visitor.follow("#discard")
         # Airtable does not accept the request. (An outage is tried again, for half a minute.)
         at.airtable.faults.add(Fault(status=401, times=None))
         page.goto(f"{at.url}mapping/edit/")
         page.click("#preview-button")
-        expect(page.locator("#preview .error-text")).to_contain_text("401", timeout=TIMEOUT)
+        expect(page.locator("#preview .error-text")).to_contain_text("401")
         at.airtable.faults.clear()
     assert variables(at)["klant_begroeting"] == "Dag, Bakkerij Janssens"
 
@@ -218,7 +216,7 @@ def a_viewer_can_not_change_it(browser: Browser, at: Site) -> None:
     with visiting(browser, at, user="vera") as visitor:
         visitor.page.goto(f"{at.url}mapping/")
         visitor.shows("Version 2, saved in the database")
-        assert visitor.page.locator("#edit, #propose").count() == 0
+        expect(visitor.page.locator("#edit, #propose")).to_have_count(0)
         status = visitor.page.goto(f"{at.url}mapping/edit/")
         assert status
         assert status.status == 403

