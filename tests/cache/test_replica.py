@@ -24,6 +24,7 @@ from airtable_sync.cache.replica_entries import OVERHEAD_BYTES
 from airtable_sync.redis_client.connection import CacheUnavailable
 from tests.conftest import use_redis
 from tests.monitoring.support import counted_commands
+from tests.support.redis_backup import back_up, restore
 from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
@@ -318,14 +319,12 @@ def test_a_sync_without_changes_is_one_request(valkey: ValkeyServer) -> None:
 def test_the_replica_updates_an_older_copy_of_redis_that_took_over(replica: Replica) -> None:
     """A failover to a copy that lagged behind: the same epoch, an earlier sequence."""
     write(entry(name="first", read_at=now() - 9000), entry(OTHER, "Jane", read_at=now() - 9000))
-    backup = {key: redis().dump(key) for key in redis().keys("*")}
+    backup = back_up(redis())
     for age in (5000, 4000, 3000):
         write(entry(name=f"lost {age}", read_at=now() - age))
     replica.sync()
     assert names(replica) == ["lost 3000", "Jane"]
-    redis().flushall()
-    for key, value in backup.items():
-        redis().restore(key, 0, value)
+    restore(redis(), backup)
     write(entry(OTHER, "Janet"))
     replica.sync()
     assert names(replica) == ["lost 3000", "Janet"]

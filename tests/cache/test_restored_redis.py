@@ -17,6 +17,7 @@ from tests.monitoring.support import complete_publication
 from tests.support.cast import NUMBER
 from tests.support.commands import refresh
 from tests.support.databases import new_database
+from tests.support.redis_backup import Backup, back_up, restore
 from tests.support.redis_keys import redis_key
 from tests.support.servers.server import Server, manage, serving
 from tests.support.services import services
@@ -24,22 +25,12 @@ from tests.support.waiting import wait_until
 
 REMOVED = "+12125550187"
 HOUR_MS = 3_600_000
-Backup = dict[bytes, tuple[bytes, int]]
 
 
-def back_up(valkey: ValkeyServer) -> Backup:
+def restore_as_a_service_does(valkey: ValkeyServer, backup: Backup) -> None:
+    """All clients lose their connections."""
     with valkey.client() as client:
-        return {key: (client.dump(key), max(0, client.pttl(key))) for key in client.keys("*")}
-
-
-def restore(valkey: ValkeyServer, backup: Backup) -> None:
-    """As a service does it: at once, and all clients lose their connections."""
-    with valkey.client() as client:
-        with client.pipeline(transaction=True) as restoring:
-            restoring.flushall()
-            for key, (value, time_to_live) in backup.items():
-                restoring.restore(key, time_to_live, value)
-            restoring.execute()
+        restore(client, backup)
         for kind in ("normal", "pubsub"):
             client.execute_command("CLIENT", "KILL", "TYPE", kind)
 
@@ -52,19 +43,18 @@ def change_the_base(airtable: Sandbox) -> None:
     airtable.base().table("client").delete(gone)
 
 
-def make_older(backup: Backup, valkey: ValkeyServer) -> Backup:
-    """The backup was complete some time before: restored, it is clearly older."""
-    restore(valkey, backup)
+def older_backup(valkey: ValkeyServer) -> Backup:
+    """It was complete some time before: restored, it is clearly older."""
     with valkey.client() as client:
         key = redis_key(CONFIRMED_AT)
         client.set(key, int(client.get(key)) - HOUR_MS)
-    return back_up(valkey)
+        return back_up(client)
 
 
 def backup_from_before_a_change(valkey: ValkeyServer, airtable: Sandbox) -> Backup:
     """Redis has what was published after it."""
     refresh()
-    backup = make_older(back_up(valkey), valkey)
+    backup = older_backup(valkey)
     change_the_base(airtable)
     refresh("--full")
     return backup
@@ -98,7 +88,7 @@ class TestReplica:
         replica.on_restored(lambda: restored.append(1))
         replica.sync()
         assert not restored
-        restore(valkey, backup)
+        restore_as_a_service_does(valkey, backup)
         replica.sync(reload=True)
         assert restored
         john, removed = replica.get(NUMBER), replica.get(REMOVED)
@@ -116,7 +106,7 @@ class TestReplica:
     def test_a_new_process_takes_the_newer_snapshot_of_the_database(
         self, valkey: ValkeyServer, airtable: Sandbox
     ) -> None:
-        restore(valkey, backup_from_before_a_change(valkey, airtable))
+        restore_as_a_service_does(valkey, backup_from_before_a_change(valkey, airtable))
         replica = replica_of_a_new_process()
         john = replica.get(NUMBER)
         assert john
@@ -169,7 +159,7 @@ def test_running_and_restarted_processes_serve_what_airtable_has_soon_after(
 ) -> None:
     variables = {**variables_of(airtable, valkey), **new_database(tmp_path)}
     assert manage("refresh_airtable_cache", **variables).returncode == 0
-    backup = make_older(back_up(valkey), valkey)
+    backup = older_backup(valkey)
     change_the_base(airtable)
 
     def is_right(server: Server) -> bool:
@@ -178,10 +168,10 @@ def test_running_and_restarted_processes_serve_what_airtable_has_soon_after(
     with serving(tmp_path, variables) as server:
         assert manage("refresh_airtable_cache", "--full", **variables).returncode == 0
         wait_until(lambda: all(is_right(server) for _ in range(10)))
-        restore(valkey, backup)
+        restore_as_a_service_does(valkey, backup)
         wait_until(lambda: all(is_right(server) for _ in range(10)), 20)
         wait_until(is_removed_in_redis)  # by the refresh that a process started
-    restore(valkey, backup)
+    restore_as_a_service_does(valkey, backup)
     with serving(tmp_path, variables) as server:
         wait_until(lambda: all(is_right(server) for _ in range(10)), 20)
 

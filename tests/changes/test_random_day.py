@@ -24,6 +24,7 @@ from sandbox.airtable.data.tables import Table
 from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.support.change_feed import another_process
+from tests.support.redis_backup import back_up, restore
 from tests.support.redis_keys import redis_key
 from tests.support.services import services
 
@@ -281,14 +282,11 @@ class Faults:
     def redis_goes_back(self) -> None:
         """Redis returns to an earlier state, as after a failover to an older copy."""
         with self.day.valkey.client() as client:
-            before = {key: (client.dump(key), client.pttl(key)) for key in client.keys("*")}
+            before = back_up(client)
             for _ in range(3):
                 self.day.edits.one()
                 self.day.apply_changes()
-            client.flushall()
-            for key, (value, ttl) in before.items():
-                if value:
-                    client.restore(key, max(0, ttl), value)
+            restore(client, before)
         if self.random.random() < 0.5:
             self.day.restart()
         else:

@@ -3,6 +3,7 @@ the call."""
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -78,11 +79,12 @@ def everything_in(valkey: ValkeyServer) -> list[str]:
 
 
 def _content(client: Any, key: bytes) -> Any:
-    read = {
+    read: dict[bytes, Callable[[], Any]] = {
         b"string": lambda: client.get(key),
         b"hash": lambda: client.hgetall(key),
         b"zset": lambda: client.zrange(key, 0, -1),
         b"list": lambda: client.lrange(key, 0, -1),
         b"set": lambda: client.smembers(key),
+        b"none": lambda: None,  # it has expired since
     }
     return read[client.type(key)]()
