@@ -22,7 +22,7 @@ test: $(VENV)/installed ## run the tests, WORKERS (6) at a time: they wait more 
 	@exec $(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-quick: $(VENV)/installed ## run the tests that start no server and wait for nothing
-	@exec $(BIN)/python -m pytest -n 3 -m "not slow and not long"
+	@exec $(BIN)/python -m pytest -n 2 -m "not slow and not long"
 
 test-long: $(VENV)/installed ## run all tests, also those that take minutes, with many random examples
 	@exec $(BIN)/python -m pytest -n 4 --hypothesis-profile=long
